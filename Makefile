@@ -1,0 +1,39 @@
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+export PYTHONPATH := include
+
+.PHONY: help setup demo test lint fix lock lab lab-matrix bench up down
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install Debian packages, uv and the locked environment, as far as they are missing
+	@sh setup/install.sh
+
+demo: setup ## inspect the lab's mail system through Airflow; ONCE=1 ends by itself
+	@$(BIN)/python -m lab.demo $(if $(ONCE),--once)
+
+test: setup ## run all tests; MAILCARE_REQUIRE_LAB=1 makes a skipped lab test a failure
+	@$(BIN)/python -m pytest
+
+lint: setup ## formatting, lint, types, layers, locked requirements
+	@sh setup/lint.sh
+
+fix: setup ## let the formatter and the linter mend what they can
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+lock: setup ## compile the pinned requirements anew from pyproject.toml
+	@sh setup/lock.sh
+
+lab: setup ## bring the lab up: a real mail system in network namespaces
+	@$(BIN)/python -m lab up
+
+lab-matrix: setup ## inject every fault of the lab and print what the inspection finds
+	@$(BIN)/python -m lab.matrix
+
+up: ## start the production stack with Docker
+	@docker compose up -d --build --wait
+
+down: ## stop the production stack
+	@docker compose down
