@@ -1,0 +1,145 @@
+"""Doors that stay shut: SSH to the host, IMAP to the mailbox, ports nobody should see."""
+
+from collections.abc import Callable
+
+from lab import hosts, keys, layers, probes, state
+from lab.faults.fault import Fault, switch
+from lab.topology import MX1
+from lab.waiting import wait_until
+
+_PROBE = "probe@shili-bank.example"
+_HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
+_AUTHORIZED = "home/inspector/.ssh/authorized_keys"
+_SSH = MX1.service("ssh")
+_LISTENER = "/usr/local/sbin/silent-listener"
+_EXTRA_PORT = 2375
+
+
+def _stop_ssh() -> None:
+    hosts.get_running(MX1).stop(_SSH)
+
+
+def _start_ssh() -> None:
+    hosts.get_running(MX1).start(_SSH)
+
+
+def _restart_ssh(key: bytes) -> None:
+    running = hosts.get_running(MX1)
+    running.write(_HOST_KEY, key)
+    running.stop(_SSH)
+    running.start(_SSH)
+
+
+def _listen(port: int) -> None:
+    running = hosts.get_running(MX1)
+    running.run("setsid", "-f", _LISTENER, str(port))
+    wait_until(lambda: port in running.listening_ports(), f"listener on port {port}")
+
+
+def _stop_listening(port: int) -> None:
+    running = hosts.get_running(MX1)
+    running.attempt("pkill", "-f", f"{_LISTENER} {port}")
+    wait_until(lambda: port not in running.listening_ports(), f"end of listener on port {port}")
+
+
+def _hang_ssh() -> None:
+    _stop_ssh()
+    _listen(_SSH.ports[0])
+
+
+def _unhang_ssh() -> None:
+    _stop_listening(_SSH.ports[0])
+    _start_ssh()
+
+
+def _authorize(line: str) -> None:
+    hosts.get_running(MX1).write(_AUTHORIZED, line)
+
+
+def _inspector_line() -> str:
+    inspector = keys.load_openssh(state.INSPECTOR_KEY.read_bytes())
+    return layers.authorized_line(inspector)
+
+
+def _set_passwords(passwords: dict[str, str]) -> None:
+    hosts.get_running(MX1).write("etc/dovecot/users", layers.dovecot_users(MX1, passwords))
+
+
+def _is_silent() -> bool:
+    return not probes.first_words(MX1.address, 22)
+
+
+def _is_refused_login() -> bool:
+    return not probes.can_log_in(MX1.address, _PROBE, password=state.probe_password())
+
+
+def _access_fault(
+    name: str,
+    title: str,
+    *,
+    effect: str,
+    actions: tuple[Callable[[], None], Callable[[], None]],
+    is_visible: Callable[[], bool],
+    slot: str = "mx1 ssh",
+) -> Fault:
+    return Fault(
+        name=name,
+        title=title,
+        effect=effect,
+        host=MX1,
+        slot=slot,
+        apply=switch(name, *actions),
+        is_visible=is_visible,
+    )
+
+
+FAULTS = (
+    _access_fault(
+        "imap-login-refused",
+        "探测邮箱无法登录",
+        effect="the password of probe@shili-bank.example was changed on mx1",
+        # Another length: Dovecot rereads the file by size and by a time stamp of whole seconds.
+        actions=(lambda: _set_passwords({_PROBE: "changed"}), lambda: _set_passwords({})),
+        is_visible=_is_refused_login,
+        slot="mx1 passwords",
+    ),
+    _access_fault(
+        "ssh-down",
+        "SSH 服务停止",
+        effect="sshd on mx1 is stopped",
+        actions=(_stop_ssh, _start_ssh),
+        is_visible=lambda: not probes.can_connect(MX1.address, 22),
+    ),
+    _access_fault(
+        "ssh-hang",
+        "SSH 连接后无响应",
+        effect="port 22 of mx1 takes connections and never answers",
+        actions=(_hang_ssh, _unhang_ssh),
+        is_visible=_is_silent,
+    ),
+    _access_fault(
+        "hostkey-changed",
+        "SSH 主机密钥改变",
+        effect="mx1 shows another host key",
+        actions=(
+            lambda: _restart_ssh(keys.openssh_private(keys.changed_host_key(MX1.name))),
+            lambda: _restart_ssh(keys.openssh_private(keys.host_key(MX1.name))),
+        ),
+        is_visible=lambda: "IDENTIFICATION HAS CHANGED" in probes.over_ssh("true").text,
+    ),
+    _access_fault(
+        "ssh-auth-refused",
+        "SSH 密钥被拒绝",
+        effect="the inspector's key is no longer accepted on mx1",
+        actions=(lambda: _authorize(""), lambda: _authorize(_inspector_line())),
+        is_visible=lambda: "Permission denied" in probes.over_ssh("true").text,
+    ),
+    _access_fault(
+        "port-exposed",
+        "多余端口对外开放",
+        effect=f"something listens on port {_EXTRA_PORT} of mx1 for everybody",
+        actions=(lambda: _listen(_EXTRA_PORT), lambda: _stop_listening(_EXTRA_PORT)),
+        is_visible=lambda: probes.can_connect(MX1.address, _EXTRA_PORT),
+        slot="mx1 extra port",
+    ),
+)

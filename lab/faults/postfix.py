@@ -1,0 +1,145 @@
+"""Wrong settings of the mail servers, and mail that is lost or late because of them."""
+
+import os
+import smtplib
+import time
+from collections.abc import Callable
+
+from lab import hosts, layers, probes
+from lab.faults.fault import Fault
+from lab.settings import override
+from lab.topology import MX1, OUT1, Host
+from lab.waiting import wait_until
+
+_SENDER = "service@vendor.example"
+_PROBE = "probe@shili-bank.example"
+_TAKEN = 250
+_SLOW_S = 1.5
+
+# host, setting, value; a fault may change several settings
+_VALUES: dict[str, tuple[Host, dict[str, str]]] = {
+    "open-relay": (MX1, {"mynetworks": "0.0.0.0/0"}),
+    "smtp-421": (
+        MX1,
+        {
+            "smtpd_delay_reject": "no",
+            "smtpd_client_restrictions": "check_client_access static:{421 4.3.2 Too busy}",
+        },
+    ),
+    "smtp-banner-wrong": (MX1, {"myhostname": "mailgw.localdomain"}),
+    "starttls-off": (MX1, {"smtpd_tls_security_level": "none"}),
+    "mail-blackhole": (MX1, {"transport_maps": f"inline:{{ {{ {_PROBE} = discard: }} }}"}),
+    "loop-slow": (
+        OUT1,
+        {
+            # An access table takes no `sleep 20`, but it takes a class that says so.
+            "smtpd_restriction_classes": "tardy",
+            "tardy": "sleep 20",
+            "smtpd_recipient_restrictions": (
+                "check_recipient_access inline:{ { probe@outside.example = tardy } }"
+            ),
+        },
+    ),
+}
+
+
+def _apply_on(host: Host) -> Callable[[frozenset[str]], None]:
+    def apply(active: frozenset[str]) -> None:
+        values: dict[str, str] = {}
+        for name in sorted(active & _VALUES.keys()):
+            if _VALUES[name][0] is host:
+                values |= _VALUES[name][1]
+        healthy = (layers.FILES / host.name / "etc/postfix/main.cf").read_text()
+        running = hosts.get_running(host)
+        running.write("etc/postfix/main.cf", override(healthy, values))
+        # Postfix waits two seconds before it trusts a file that has only just changed.
+        os.utime(running.root / "etc/postfix/main.cf", (time.time() - 60,) * 2)
+        running.attempt("postfix", "reload")
+
+    return apply
+
+
+def _postfix_fault(name: str, title: str, effect: str, *, is_visible: Callable[[], bool]) -> Fault:
+    host = _VALUES[name][0]
+    return Fault(
+        name=name,
+        title=title,
+        effect=effect,
+        host=host,
+        slot=f"{host.name} {name}",
+        apply=_apply_on(host),
+        is_visible=is_visible,
+    )
+
+
+def _relays() -> bool:
+    _, code = probes.smtp_envelope(MX1.address, _SENDER, "stranger@partner.example")
+    return code == _TAKEN
+
+
+def _swallows_mail() -> bool:
+    """Send a mail to the probe, wait until the queue is rid of it, and look how it ended."""
+    queue_id = probes.send_mail(MX1.address, _SENDER, _PROBE)
+    log = hosts.get_running(MX1).root / "var/log/mail.log"
+    wait_until(lambda: f"{queue_id}: removed" in log.read_text(), f"end of mail {queue_id}")
+    ends = [line for line in log.read_text().splitlines() if f"{queue_id}: to=" in line]
+    _remove_probe_mail()
+    return "delivered to maildir" not in ends[-1]
+
+
+def _remove_probe_mail() -> None:
+    folder = hosts.get_running(MX1).root / "var/vmail/shili-bank.example/probe/Maildir/new"
+    for mail in folder.glob("*"):
+        if "Subject: lab probe" in mail.read_text(errors="replace"):
+            mail.unlink()
+
+
+def _hesitates() -> bool:
+    sender, recipient = "admin@shili-bank.example", "probe@outside.example"
+    start = time.monotonic()
+    try:
+        probes.smtp_envelope(OUT1.address, sender, recipient, timeout_s=_SLOW_S)
+    except smtplib.SMTPServerDisconnected:
+        # smtplib reports its own timeout as a lost connection.
+        return time.monotonic() - start >= _SLOW_S
+    return False
+
+
+FAULTS = (
+    _postfix_fault(
+        "open-relay",
+        "开放转发(任何人可借道发信)",
+        "mx1 relays mail from anybody to anybody",
+        is_visible=_relays,
+    ),
+    _postfix_fault(
+        "smtp-421",
+        "SMTP 25 端口返回 421 拒绝连接",
+        "mx1 greets on port 25 with 421 and hangs up",
+        is_visible=lambda: probes.first_words(MX1.address, 25).startswith("421"),
+    ),
+    _postfix_fault(
+        "smtp-banner-wrong",
+        "SMTP 主机名与反向解析不一致",
+        "mx1 names itself mailgw.localdomain on port 25",
+        is_visible=lambda: "mailgw.localdomain" in probes.first_words(MX1.address, 25),
+    ),
+    _postfix_fault(
+        "starttls-off",
+        "SMTP 25 端口未启用 STARTTLS",
+        "mx1 offers no STARTTLS on port 25",
+        is_visible=lambda: "starttls" not in probes.smtp_capabilities(MX1.address),
+    ),
+    _postfix_fault(
+        "mail-blackhole",
+        "邮件被接收后丢失",
+        "mx1 takes mail for the probe and throws it away",
+        is_visible=_swallows_mail,
+    ),
+    _postfix_fault(
+        "loop-slow",
+        "外发邮件投递缓慢",
+        "out1 takes 20 s over each mail for probe@outside.example",
+        is_visible=_hesitates,
+    ),
+)

@@ -1,0 +1,41 @@
+"""What all tests share: the lab, brought up once where it can run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def without(what: str) -> None:
+    """Skip for a missing piece of the surroundings; where all of it is required, fail."""
+    if os.environ.get("MAILCARE_REQUIRE_LAB") == "1":
+        pytest.fail(f"required, but missing here: {what}")
+    pytest.skip(f"not here: {what}")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[None]:
+    """Bring the lab up; take it down at the end unless it stood before."""
+    if os.geteuid() != 0:
+        without("root, which the lab's namespaces need")
+    if missing := [tool for tool in ("ip", "named", "postfix", "dovecot") if not shutil.which(tool)]:
+        without(f"the lab's programs: {', '.join(missing)}")
+    stood = _lab("status").returncode == 0
+    up = _lab("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert _lab("heal", "all").returncode == 0
+    yield
+    if not stood:
+        _lab("down")
+
+
+def _lab(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
