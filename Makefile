@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 export PYTHONPATH := include
 
-.PHONY: help setup demo test lint fix lock lab lab-matrix bench up down
+.PHONY: help setup demo test lint fix lock lab lab-matrix up down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

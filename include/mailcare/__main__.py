@@ -1,0 +1,5 @@
+"""`python -m mailcare` is the command line."""
+
+from mailcare.cli import main
+
+main()

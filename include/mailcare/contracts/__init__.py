@@ -1,0 +1,1 @@
+"""Contracts and what they allow: authorisation, entitlements, planning."""

@@ -1,0 +1,1 @@
+"""Faults 故障: events, the clocks derived from them, and the report."""

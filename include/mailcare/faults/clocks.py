@@ -1,0 +1,398 @@
+"""The clocks of a fault 故障时限, derived from its events by one pure function.
+
+Response and report run without a break; the resolution clocks are stopped by held time: the pauses,
+and the time between handled and reopened. A breach, once found, stays.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import singledispatch
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from mailcare.deadlines import (
+    Level,
+    Terms,
+    Unit,
+    has_passed,
+    midnight_from,
+    report_deadline,
+)
+from mailcare.faults.events import (
+    Cancelled,
+    Change,
+    Channel,
+    Declared,
+    Event,
+    FirstContact,
+    Handled,
+    LevelChanged,
+    Merged,
+    Paused,
+    Reopened,
+    ReportSent,
+    Resumed,
+)
+from mailcare.faults.sequence import in_order
+from mailcare.workdays import Calendar
+
+ONE_SECOND = timedelta(seconds=1)
+
+
+class Kind(StrEnum):
+    """What a clock measures; in the order of rows that start at the same moment."""
+
+    RESPONSE = "response"
+    RESOLUTION = "resolution"
+    REPORT = "report"
+
+
+class State(StrEnum):
+    """How a clock stands. `LATE` is a broken one, open or stopped; it stays late."""
+
+    RUNNING = "running"
+    HELD = "held"
+    MET = "met"
+    LATE = "late"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One epoch of a clock as it stands at a moment.
+
+    `due_at` is None while held time keeps it open; `earliest_due_at`, from which warnings run, lies
+    before it where it is provisional; `unit` decides the boundary. `stopped_at` also holds a supersession or a
+    cancellation. `net_s` leaves held time out of `gross_s`.
+    """
+
+    clock: Kind
+    epoch: int
+    level: Level
+    started_at: datetime
+    due_at: datetime | None
+    earliest_due_at: datetime | None
+    unit: Unit | None
+    is_soft: bool
+    stopped_at: datetime | None
+    state: State
+    breached_at: datetime | None
+    gross_s: int
+    net_s: int
+    is_provisional: bool
+
+    def as_json(self, zone: ZoneInfo) -> dict[str, object]:
+        """Return the row as `mailcare fault clocks --json` prints it, moments in `zone`."""
+        return {
+            "clock": self.clock,
+            "epoch": self.epoch,
+            "level": self.level,
+            "started_at": _iso(self.started_at, zone),
+            "due_at": _iso(self.due_at, zone),
+            "soft": self.is_soft,
+            "stopped_at": _iso(self.stopped_at, zone),
+            "state": self.state,
+            "breached_at": _iso(self.breached_at, zone),
+            "gross_s": self.gross_s,
+            "net_s": self.net_s,
+            "provisional": self.is_provisional,
+        }
+
+
+def clocks(
+    events: Sequence[Event], terms: Terms, calendar: Calendar, now: datetime
+) -> tuple[Clock, ...]:
+    """Derive every clock of a fault at `now`, in order of start; events after `now` do not count.
+
+    Raises `Refused` for events that cannot have happened so.
+    """
+    at = now.astimezone(UTC)
+    fault = _Fault(terms, calendar)
+    for event in in_order(events, terms, now=at):
+        # Before the next event, so that what an event leaves broken is seen before another one of
+        # the same instant can move the due moment away.
+        fault.look_for_breaches(event.at)
+        _apply(event, fault)
+    fault.look_for_breaches(at)
+    order = list(Kind)
+    rows = [run.row(at) for run in fault.runs]
+    return tuple(sorted(rows, key=lambda row: (row.started_at, order.index(row.clock), row.epoch)))
+
+
+class _Hold(NamedTuple):
+    """Held time `[starts_at, ends_at)`; an open one has no end yet."""
+
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+class _Due(NamedTuple):
+    at: datetime
+    unit: Unit
+
+    def has_passed(self, at: datetime) -> bool:
+        return has_passed(self.at, self.unit, at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """An allowance of net time from a start; in days, its end is rounded up to a midnight."""
+
+    started_at: datetime
+    allowance: timedelta
+    unit: Unit
+    zone: ZoneInfo
+
+    def due(self, holds: Iterable[_Hold]) -> _Due | None:
+        """Return when the net time reaches the allowance, None while an open hold keeps it off.
+
+        A hold that begins at that very instant comes too late.
+        """
+        reached = self.started_at + self.allowance
+        for hold in holds:
+            if hold.starts_at >= reached:
+                break
+            if hold.ends_at is None:
+                return None
+            reached += _overlap(hold, self.started_at, hold.ends_at)
+        if self.unit is Unit.DAYS:
+            reached = midnight_from(reached, self.zone)
+        return _Due(reached, self.unit)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One epoch while it is being derived.
+
+    The earliest of `bounds` binds: its own, first, and the caps. `holds` is the fault's own list
+    while the epoch is current, so that it grows with it.
+    """
+
+    clock: Kind
+    epoch: int
+    level: Level
+    started_at: datetime
+    bounds: tuple[_Bound, ...]
+    holds: Sequence[_Hold] = ()
+    is_soft: bool = False
+    is_provisional: bool = False
+    earliest_due_at: datetime | None = None
+    stopped_at: datetime | None = None
+    ended: State | None = None
+    breached_at: datetime | None = None
+
+    def due(self) -> _Due | None:
+        """Return the due moment that binds; of two at one instant the day's rule decides."""
+        dues = [due for bound in self.bounds if (due := bound.due(self.holds))]
+        return min(dues, key=lambda due: (due.at, due.unit is Unit.HOURS), default=None)
+
+    def passed_unmet(self, at: datetime) -> datetime | None:
+        """Return its due moment if that has passed unmet by `at`."""
+        due = self.due()
+        return due.at if due and due.has_passed(self.stopped_at or at) else None
+
+    def end(self, state: State, at: datetime) -> None:
+        """End an open epoch; held time after this is none of its own."""
+        if self.stopped_at is None:
+            self.stopped_at, self.ended, self.holds = at, state, tuple(self.holds)
+
+    def stop(self, at: datetime) -> None:
+        """Keep the promise, in time or late; what has stopped stays so."""
+        self.stopped_at = self.stopped_at or at
+
+    def row(self, now: datetime) -> Clock:
+        """Return the epoch as it stands at `now`."""
+        until = self.stopped_at or now
+        gross = until - self.started_at
+        held = sum((_overlap(hold, self.started_at, until) for hold in self.holds), timedelta())
+        due = self.due()
+        return Clock(
+            clock=self.clock,
+            epoch=self.epoch,
+            level=self.level,
+            started_at=self.started_at,
+            due_at=due.at if due else None,
+            earliest_due_at=self.earliest_due_at or (due.at if due else None),
+            unit=due.unit if due else None,
+            is_soft=self.is_soft,
+            stopped_at=self.stopped_at,
+            state=self._state(),
+            breached_at=self.breached_at,
+            gross_s=gross // ONE_SECOND,
+            net_s=(gross - held) // ONE_SECOND,
+            is_provisional=self.is_provisional,
+        )
+
+    def _state(self) -> State:
+        if self.ended:
+            return self.ended
+        if self.breached_at:
+            return State.LATE
+        if self.stopped_at:
+            return State.MET
+        return State.HELD if self.holds and self.holds[-1].ends_at is None else State.RUNNING
+
+
+@dataclass(slots=True)
+class _Fault:
+    """What the events so far have made of a fault."""
+
+    terms: Terms
+    calendar: Calendar
+    runs: list[_Run] = field(default_factory=list)
+    holds: list[_Hold] = field(default_factory=list)
+
+    def look_for_breaches(self, at: datetime) -> None:
+        """Record what has passed unmet by `at`; the first breach of an epoch stays for ever."""
+        for run in self.runs:
+            if not run.ended and run.breached_at is None:
+                run.breached_at = run.passed_unmet(at)
+
+    def of(self, kind: Kind) -> list[_Run]:
+        """Return the epochs of one clock, in their order."""
+        return [run for run in self.runs if run.clock is kind]
+
+    def current(self) -> _Run:
+        """Return the resolution epoch that holds now."""
+        return self.of(Kind.RESOLUTION)[-1]
+
+    def start_response(self, at: datetime, level: Level) -> None:
+        """Begin the one response clock."""
+        allowance = timedelta(minutes=self.terms.response_minutes)
+        bound = _Bound(at, allowance, Unit.HOURS, self.terms.zone)
+        self.runs.append(_Run(Kind.RESPONSE, 1, level, at, bounds=(bound,)))
+
+    def start_resolution(self, at: datetime, level: Level, caps: tuple[_Bound, ...] = ()) -> None:
+        """Begin an epoch whose due moment is at the latest that of `caps`."""
+        self.runs.append(
+            _Run(
+                Kind.RESOLUTION,
+                len(self.of(Kind.RESOLUTION)) + 1,
+                level,
+                at,
+                bounds=_without_doubles(self.bound(at, level), *caps),
+                holds=self.holds,
+                is_soft=self.terms.promise(level).is_soft,
+            )
+        )
+
+    def start_report(self, at: datetime) -> None:
+        """Begin the epoch of the report that is owed since `at`."""
+        deadline = report_deadline(at, self.calendar, terms=self.terms)
+        self.runs.append(
+            _Run(
+                Kind.REPORT,
+                len(self.of(Kind.REPORT)) + 1,
+                self.current().level,
+                at,
+                bounds=(_Bound(at, deadline.due_at - at, deadline.unit, self.terms.zone),),
+                is_provisional=deadline.is_provisional,
+                earliest_due_at=deadline.earliest_due_at,
+            )
+        )
+
+    def bound(self, started_at: datetime, level: Level) -> _Bound:
+        """Return what is promised for a level from a start."""
+        promise = self.terms.promise(level)
+        allowance = promise.allowance(started_at, self.terms.zone)
+        return _Bound(started_at, allowance, promise.unit, self.terms.zone)
+
+    def caps_on(self, change: LevelChanged) -> tuple[_Bound, ...]:
+        """Return what of the current epoch's bounds goes on to bind after a change of level.
+
+        All or nothing: nothing where its due moment has passed unmet, or where the customer agreed
+        to a lighter level.
+        """
+        run = self.current()
+        is_agreed = change.customer_agreed and change.level.rank > run.level.rank
+        return () if is_agreed or run.passed_unmet(change.at) else run.bounds
+
+    def close_pause(self, at: datetime) -> None:
+        """End the open pause, if there is one."""
+        if self.holds and self.holds[-1].ends_at is None:
+            self.holds[-1] = self.holds[-1]._replace(ends_at=at)
+
+
+@singledispatch
+def _apply(_event: Event, _fault: _Fault) -> None:
+    """Let an event change the fault; most only say that something was done."""
+
+
+@_apply.register
+def _(event: Declared, fault: _Fault) -> None:
+    fault.start_response(event.at, event.level)
+    fault.start_resolution(event.at, event.level)
+
+
+@_apply.register
+def _(event: FirstContact, fault: _Fault) -> None:
+    if event.channel is not Channel.AUTO:
+        fault.of(Kind.RESPONSE)[0].stop(event.at)
+
+
+@_apply.register
+def _(event: Paused, fault: _Fault) -> None:
+    fault.holds.append(_Hold(event.at, None))
+
+
+@_apply.register
+def _(event: Resumed, fault: _Fault) -> None:
+    fault.close_pause(event.at)
+
+
+@_apply.register
+def _(event: LevelChanged, fault: _Fault) -> None:
+    run, caps = fault.current(), fault.caps_on(event)
+    if event.why is Change.WORSENED:
+        run.end(State.SUPERSEDED, event.at)
+        fault.start_resolution(event.at, event.level, caps)
+        return
+    run.bounds = _without_doubles(fault.bound(run.started_at, event.level), *caps)
+    run.level, run.is_soft = event.level, fault.terms.promise(event.level).is_soft
+
+
+@_apply.register
+def _(event: Handled, fault: _Fault) -> None:
+    fault.close_pause(event.at)
+    fault.of(Kind.RESPONSE)[0].stop(event.at)
+    fault.current().stop(event.at)
+    fault.start_report(event.at)
+
+
+@_apply.register
+def _(event: Reopened, fault: _Fault) -> None:
+    run = fault.current()
+    if run.stopped_at:
+        fault.holds.append(_Hold(run.stopped_at, event.at))
+        run.stopped_at = None
+    for report in fault.of(Kind.REPORT):
+        report.end(State.SUPERSEDED, event.at)
+
+
+@_apply.register
+def _(event: ReportSent, fault: _Fault) -> None:
+    for report in fault.of(Kind.REPORT):
+        report.stop(event.at)
+
+
+@_apply.register
+def _(event: Cancelled | Merged, fault: _Fault) -> None:
+    fault.close_pause(event.at)
+    for run in fault.runs:
+        run.end(State.CANCELLED, event.at)
+
+
+def _overlap(hold: _Hold, start: datetime, end: datetime) -> timedelta:
+    held_until = end if hold.ends_at is None else min(hold.ends_at, end)
+    return max(held_until - max(hold.starts_at, start), timedelta())
+
+
+def _without_doubles(*bounds: _Bound) -> tuple[_Bound, ...]:
+    return tuple(dict.fromkeys(bounds))
+
+
+def _iso(at: datetime | None, zone: ZoneInfo) -> str | None:
+    return at.astimezone(zone).isoformat() if at else None

@@ -1,0 +1,96 @@
+"""Explain failures by the failures they hang on, so that one fault raises one alarm."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mailcare.inspection.check import (
+    Check,
+    Finding,
+    Result,
+    Severity,
+    Target,
+    Unmeasured,
+)
+from mailcare.systems.profile import ProfileGap
+from mailcare.systems.system import System
+
+Failure = Finding | Unmeasured
+
+
+def link_causes(
+    results: Sequence[Result], checks: Mapping[str, Check[Any, Any]], system: System
+) -> tuple[Result, ...]:
+    """Return the results with `caused_by` set to the root cause among their prerequisites.
+
+    A failure is explained by a failed prerequisite (`Check.after`) that covers its target; the
+    chain is followed to its end.
+    """
+    failures = [one for one in results if isinstance(one, Finding | Unmeasured) and _failed(one)]
+    services = _services(system)
+
+    def root(failure: Failure, seen: frozenset[str]) -> str | None:
+        causes = [
+            cause
+            for name in _prerequisites(failure, checks)
+            if name not in seen
+            for cause in failures
+            if cause.check == name and _explains(cause, failure, services)
+        ]
+        if not causes:
+            return None
+        nearest = max(causes, key=_weight)
+        return root(nearest, seen | {failure.check}) or nearest.check
+
+    def explained(result: Result) -> Result:
+        if result not in failures or not isinstance(result, Finding | Unmeasured):
+            return result
+        return replace(result, caused_by=root(result, frozenset({result.check})))
+
+    return tuple(explained(result) for result in results)
+
+
+def _prerequisites(failure: Failure, checks: Mapping[str, Check[Any, Any]]) -> tuple[str, ...]:
+    check = checks.get(failure.check)  # a settled result has no question, and so no check here
+    return check.after if check else ()
+
+
+def _failed(result: Failure) -> bool:
+    return isinstance(result, Unmeasured) or result.severity >= Severity.NOTICE
+
+
+def _weight(cause: Failure) -> int:
+    return cause.severity if isinstance(cause, Finding) else Severity.OK
+
+
+def _explains(cause: Failure, effect: Failure, services: Mapping[tuple[str, int], str]) -> bool:
+    if isinstance(cause, Finding) and cause.severity < Severity.WARNING:
+        return False
+    if isinstance(cause, Unmeasured) and isinstance(effect, Finding):
+        return False
+    return _covers(cause.target, effect.target, services)
+
+
+def _covers(cause: Target, effect: Target, services: Mapping[tuple[str, int], str]) -> bool:
+    """Tell whether something wrong with `cause` can show at `effect`.
+
+    What concerns the whole system, or shows there, is related to everything; otherwise the host
+    must be the same, and a port or a service explains only what hangs on that very one.
+    """
+    if not cause.node or not effect.node:
+        return True
+    if cause.node != effect.node:
+        return False
+    if cause.port:
+        return cause.port == effect.port or not effect.port
+    service = services.get((effect.node, effect.port))
+    is_service = cause.part in services.values()
+    return not is_service or not effect.port or service == cause.part
+
+
+def _services(system: System) -> dict[tuple[str, int], str]:
+    try:
+        endpoints = list(system.endpoints())
+    except ProfileGap:
+        return {}
+    return {(one.node.name, one.listener.port): one.listener.service for one in endpoints}

@@ -1,0 +1,169 @@
+"""How busy each host is: its processors over a short window, and its load over 15 minutes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailcare.inspection.check import (
+    Area,
+    Check,
+    Question,
+    Reply,
+    ReplyError,
+    Severity,
+    Subject,
+    Target,
+    Verdict,
+)
+from mailcare.inspection.hosts import (
+    LOGIN_FIRST,
+    ask_hosts,
+    asked_hosts,
+    host_ask,
+    whole_output_of,
+)
+from mailcare.inspection.levels import Ceiling
+from mailcare.systems.system import System
+
+_STAT = ("cat", "/proc/stat")
+_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_LEAST_FIELDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class CpuShare:
+    """What the processors did during the window, in per cent of their time."""
+
+    used_pct: float
+    iowait_pct: float
+    steal_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class CpuLimits:
+    """Per cent; a window of seconds proves little, so full processors alone are a notice."""
+
+    used_notice_pct: float
+    iowait_warning_pct: float
+    steal_warning_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The load average of 15 minutes and the number of processors."""
+
+    load15: float
+    cpus: int
+
+
+def _ask_cpu(system: System) -> Iterator[Question]:
+    for node in asked_hosts(system):
+        asks = (host_ask(node, *_STAT), host_ask(node, *_STAT, sample=2))
+        yield Question(Target(node.name), asks)
+
+
+def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
+    before, after = (_ticks(whole_output_of(reply, "cat /proc/stat")) for reply in replies)
+    # The kernel's manual page warns that iowait may run backwards.
+    passed = {name: max(0, after[name] - before[name]) for name in _FIELDS}
+    total = sum(passed.values())
+    if total == 0:
+        raise ReplyError("两次采样之间 CPU 计数没有变化")
+    return CpuShare(
+        used_pct=100 * (total - passed["idle"]) / total,
+        iowait_pct=100 * passed["iowait"] / total,
+        steal_pct=100 * passed["steal"] / total,
+    )
+
+
+def _ticks(text: str) -> dict[str, int]:
+    found = re.search(r"^cpu +(\d[\d ]*)$", text, re.MULTILINE)
+    numbers = [int(word) for word in found[1].split()] if found else []
+    if len(numbers) < _LEAST_FIELDS:
+        raise ReplyError("/proc/stat 的内容无法识别")
+    padded = [*numbers, *[0] * len(_FIELDS)]
+    return dict(zip(_FIELDS, padded, strict=False))
+
+
+def _judge_cpu(share: CpuShare, limits: CpuLimits, _subject: Subject) -> Iterator[Verdict]:
+    severity, advice = _cpu_meaning(share, limits)
+    yield Verdict(
+        severity,
+        f"采样数秒内 CPU 使用率 {share.used_pct:.0f}%（≥ {limits.used_notice_pct:g}% 提示），"
+        f"其中等待磁盘 {share.iowait_pct:.0f}%（≥ {limits.iowait_warning_pct:g}% 警告），"
+        f"被宿主机占用 {share.steal_pct:.0f}%（≥ {limits.steal_warning_pct:g}% 警告）",
+        advice,
+        metrics={
+            "cpu_used_pct": round(share.used_pct, 1),
+            "iowait_pct": round(share.iowait_pct, 1),
+            "steal_pct": round(share.steal_pct, 1),
+        },
+    )
+
+
+def _cpu_meaning(share: CpuShare, limits: CpuLimits) -> tuple[Severity, str]:
+    if share.iowait_pct >= limits.iowait_warning_pct:
+        return Severity.WARNING, "请用 iostat -x 找出繁忙的磁盘，检查阵列状态、备份时段和存储链路。"
+    if share.steal_pct >= limits.steal_warning_pct:
+        return Severity.WARNING, "宿主机资源不足，请虚拟化管理员迁移该虚拟机或保证其 CPU 配额。"
+    if share.used_pct >= limits.used_notice_pct:
+        return Severity.NOTICE, "请用 top 找出占用最多的进程，并结合 15 分钟负载判断是否持续。"
+    return Severity.OK, ""
+
+
+def _ask_load(system: System) -> Iterator[Question]:
+    return ask_hosts(system, ("cat", "/proc/loadavg"), _STAT)
+
+
+def _parse_load(replies: tuple[Reply, ...]) -> Load:
+    averages = re.match(
+        r"^\d+\.\d+ \d+\.\d+ (\d{1,9}\.\d{1,9}) ", whole_output_of(replies[0], "cat /proc/loadavg")
+    )
+    text = whole_output_of(replies[1], "cat /proc/stat")
+    cpus = len(re.findall(r"^cpu\d+ ", text, re.MULTILINE))
+    if not averages or not cpus:
+        raise ReplyError("/proc/loadavg 或 /proc/stat 的内容无法识别")
+    return Load(float(averages[1]), cpus)
+
+
+def _judge_load(load: Load, limits: Ceiling, _subject: Subject) -> Iterator[Verdict]:
+    per_cpu = load.load15 / load.cpus
+    severity = limits.severity(per_cpu)
+    yield Verdict(
+        severity,
+        f"15 分钟平均负载 {load.load15:.2f}，{load.cpus} 个 CPU，每核 {per_cpu:.2f}"
+        f"（警告 ≥ {limits.warning:g}，严重 ≥ {limits.critical:g}）",
+        _LOAD_ADVICE if severity else "",
+        metrics={"load15": load.load15, "load_per_cpu": round(per_cpu, 2)},
+    )
+
+
+_LOAD_ADVICE = (
+    "请用 top 与 iostat -x 判断是 CPU 不足还是磁盘等待；检查队列积压、病毒与垃圾邮件扫描、"
+    "全文索引和备份任务，必要时错开时段或扩容。"
+)
+
+CHECKS = (
+    Check(
+        name="hardware.cpu",
+        area=Area.HARDWARE,
+        title="CPU 使用率",
+        ask=_ask_cpu,
+        parse=_parse_cpu,
+        judge=_judge_cpu,
+        limits=CpuLimits(used_notice_pct=95, iowait_warning_pct=30, steal_warning_pct=30),
+        source="proc(5) /proc/stat 两次采样之差；界限为经验值（采样窗口仅数秒，占满只作提示）",
+        after=LOGIN_FIRST,
+    ),
+    Check(
+        name="hardware.load",
+        area=Area.HARDWARE,
+        title="系统负载",
+        ask=_ask_load,
+        parse=_parse_load,
+        judge=_judge_load,
+        limits=Ceiling(warning=2, critical=4),
+        source="proc(5) /proc/loadavg；经验值：15 分钟内每核平均排队 2 个以上任务即处理不及",
+        after=LOGIN_FIRST,
+    ),
+)

@@ -1,0 +1,106 @@
+"""Whether each declared port is really listened on, seen from inside the host."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailcare.inspection.check import (
+    Area,
+    Check,
+    Question,
+    Reply,
+    ReplyError,
+    Severity,
+    Subject,
+    Target,
+    Verdict,
+)
+from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask
+from mailcare.systems.system import System
+
+# State 0A is LISTEN; a busy host has tens of thousands of other rows, which stay where they are.
+_LISTENING = ("grep", "-h", " 0A ", "/proc/net/tcp", "/proc/net/tcp6")
+_ROW = re.compile(r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F:]+ 0A ")
+_FOUND_OR_NOT = (0, 1)
+# The kernel writes words in the host's byte order; the first octet of 127.0.0.1 comes last.
+_LOOPBACK = re.compile(r"^(?:.{6}7F|0{24}(?:01000000|00000001)|0{16}FFFF0000.{6}7F)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A listening socket as the kernel writes it: address in hexadecimal, port, the whole row."""
+
+    address: str
+    port: int
+    row: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only the host itself can connect."""
+        return _LOOPBACK.match(self.address) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """No number: the port is listened on, and not for the host alone."""
+
+
+def _ask(system: System) -> Iterator[Question]:
+    for endpoint in system.endpoints():
+        node = endpoint.node
+        yield Question(Target(node.name, endpoint.listener.port), (host_ask(node, *_LISTENING),))
+
+
+def _parse(replies: tuple[Reply, ...]) -> tuple[Socket, ...]:
+    reply = replies[0]
+    if reply.exit_code in (NOT_FOUND, CUT):
+        raise ReplyError("主机上没有 grep，或其输出被截断")
+    rows = [(found, line) for line in reply.text.splitlines() if (found := _ROW.match(line))]
+    if not rows and (reply.text.strip() or reply.exit_code not in _FOUND_OR_NOT):
+        raise ReplyError(f"无法读取 /proc/net/tcp：{first_line(reply.text)}")
+    return tuple(Socket(found[1], int(found[2], 16), line.strip()) for found, line in rows)
+
+
+def _judge(
+    sockets: tuple[Socket, ...], _limits: ListenerLimits, subject: Subject
+) -> Iterator[Verdict]:
+    listener = next(
+        endpoint.listener
+        for endpoint in subject.system.endpoints()
+        if endpoint.node.name == subject.target.node
+        and endpoint.listener.port == subject.target.port
+    )
+    own = [socket for socket in sockets if socket.port == listener.port]
+    name = f"{listener.name}（{listener.port} 端口）"
+    if not own:
+        ports = "、".join(str(port) for port in sorted({socket.port for socket in sockets}))
+        yield Verdict(
+            Severity.CRITICAL,
+            f"{name}在主机上没有监听，应由 {listener.service} 监听",
+            f"请启动 {listener.service}，检查其配置中是否启用该端口，以及端口是否被其他程序占用。",
+            evidence=(f"正在监听的端口：{ports or '无'}",),
+        )
+    elif all(socket.is_loopback for socket in own):
+        yield Verdict(
+            Severity.WARNING,
+            f"{name}只监听本机回环地址，其他主机无法连接",
+            f"请检查 {listener.service} 的监听地址设置；如由前置代理转发，请在站点文件中改登记代理。",
+            evidence=tuple(socket.row for socket in own),
+        )
+    else:
+        yield Verdict(Severity.OK, f"{name}正在监听", evidence=tuple(socket.row for socket in own))
+
+
+CHECKS = (
+    Check(
+        name="service.listeners",
+        area=Area.SERVICE,
+        title="监听端口（主机内部）",
+        ask=_ask,
+        parse=_parse,
+        judge=_judge,
+        limits=ListenerLimits(),
+        source="产品档案 listeners；proc(5) /proc/net/tcp：状态 0A 为 LISTEN",
+        after=("service.processes", *LOGIN_FIRST),
+    ),
+)

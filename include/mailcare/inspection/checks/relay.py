@@ -1,0 +1,106 @@
+"""Whether a stranger may send through the customer's server to a stranger: an open relay.
+
+Asked up to RCPT only: nothing is ever sent. The worker must not be inside the server's trusted
+networks, or an honest server looks open.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailcare.inspection.check import (
+    Area,
+    Channel,
+    Check,
+    Question,
+    Reply,
+    ReplyError,
+    Severity,
+    Subject,
+    Verdict,
+)
+from mailcare.inspection.dialogues import last_line, read_opened, silence, smtp_code
+from mailcare.inspection.probes import endpoint_ask, endpoint_target, outside_mailbox
+from mailcare.inspection.transcript import Transcript
+from mailcare.systems.profile import Protocol
+from mailcare.systems.system import System
+
+_LOGIN_FIRST = 530  # RFC 4954, RFC 3207: log in, or start TLS, before anything else
+_DENIALS = ("relay", "not permitted", "access denied")
+_BLOCKS = ("blocked", "blacklist", "blocklist", "greylist")
+
+
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """The server's answer to a foreign recipient from a foreign sender."""
+
+    accepted: bool
+    line: str
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """A foreign recipient must not be accepted."""
+
+    accepted: bool = False
+
+
+def _ask(system: System) -> Iterator[Question]:
+    for endpoint in system.endpoints(Protocol.SMTP, Protocol.SUBMISSION):
+        stranger = outside_mailbox(system).address
+        ask = endpoint_ask(Channel.SMTP, "relay", endpoint, stranger, stranger)
+        yield Question(endpoint_target(endpoint), (ask,))
+
+
+def _parse(replies: tuple[Reply, ...]) -> Relaying:
+    transcript = read_opened(replies[0])
+    rcpt = last_line(transcript.after("RCPT TO"))
+    line = rcpt or last_line(transcript.after("MAIL FROM"))
+    code = smtp_code(line)
+    if code is None or (code < 300 and not rcpt):
+        why = silence(transcript) or last_line(transcript.said()) or "没有应答"
+        raise ReplyError(f"对话没有进行到收件人一步：{why}")
+    if not rcpt and code != _LOGIN_FIRST:
+        raise ReplyError(f"发件人一步即被拒绝，未能测试转发：{line}")
+    if _is_about_us(code, line.lower()):
+        raise ReplyError(f"服务器拒绝的是巡检机，未能测试转发：{line}")
+    return Relaying(code < 300, line, _envelope(transcript))
+
+
+def _is_about_us(code: int, line: str) -> bool:
+    if any(word in line for word in _BLOCKS):
+        return True
+    return 400 <= code < 500 and not any(word in line for word in _DENIALS)
+
+
+def _envelope(transcript: Transcript) -> tuple[str, ...]:
+    marks = {">": "C: ", "<": "S: "}
+    return tuple(f"{marks[mark]}{text}" for mark, text in transcript.lines if mark in marks)
+
+
+def _judge(relaying: Relaying, _limits: RelayLimits, _subject: Subject) -> Iterator[Verdict]:
+    if relaying.accepted:
+        yield Verdict(
+            Severity.CRITICAL,
+            f"开放转发：未登录即接受外部收件人（{relaying.line}），应拒绝",
+            "请立即限制转发，只允许登录用户和受信网段；若巡检机在受信网段内，请改从外部网络复测。",
+            relaying.evidence,
+        )
+        return
+    summary = f"未登录不能向外转发（{relaying.line}），应拒绝"
+    yield Verdict(Severity.OK, summary, evidence=relaying.evidence)
+
+
+CHECKS = (
+    Check(
+        name="security.open_relay",
+        area=Area.SECURITY,
+        title="开放转发",
+        ask=_ask,
+        parse=_parse,
+        judge=_judge,
+        limits=RelayLimits(),
+        source="RFC 2505 §2.1、RFC 5321 §7.1：服务器不得为无关双方转发",
+        after=("network.reach", "service.ports", "smtp.greeting", "tls.handshake"),
+    ),
+)

@@ -1,0 +1,97 @@
+"""Read the answers of a plan as results: parse, judge, and name what could not be measured."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mailcare.inspection.causes import link_causes
+from mailcare.inspection.check import (
+    Answer,
+    Ask,
+    Channel,
+    Check,
+    Finding,
+    Manual,
+    NoReply,
+    Question,
+    Reply,
+    ReplyError,
+    Result,
+    Subject,
+    Target,
+    Unmeasured,
+    Verdict,
+)
+from mailcare.inspection.planning import Plan
+from mailcare.systems.system import System
+
+TIMED_OUT = 124  # what timeout(1) exits with
+EVIDENCE_LINES = 12
+EVIDENCE_WIDTH = 300
+
+
+def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ...]:
+    """Return a result for every question and every settled check, causes linked.
+
+    An ask that `answers` lacks is unmeasured. An exception in a check's `judge` is our own error
+    and is let through.
+    """
+    results: list[Result] = list(plan.settled)
+    for check, question in plan.questions:
+        results.extend(_results(check, question, answers, plan.system))
+    checks = {check.name: check for check, _ in plan.questions}
+    return link_causes(results, checks, plan.system)
+
+
+def _results(
+    check: Check[Any, Any], question: Question, answers: Mapping[Ask, Answer], system: System
+) -> Iterator[Result]:
+    if question.asks[0].channel is Channel.PERSON:
+        yield Manual(check.name, question.target, " ".join(question.asks[0].words))
+        return
+    try:
+        replies = tuple(_reply(ask, answers) for ask in question.asks)
+        fact = check.parse(replies)
+        subject = Subject(system, question.target, replies[-1].taken_at)
+        verdicts = list(check.judge(fact, check.limits, subject))
+    except ReplyError as error:
+        yield Unmeasured(check.name, question.target, str(error))
+        return
+    assert verdicts, f"{check.name} judged nothing"
+    for verdict in verdicts:
+        yield _finding(check, question, verdict, replies)
+
+
+def _reply(ask: Ask, answers: Mapping[Ask, Answer]) -> Reply:
+    answer = answers.get(ask)
+    if answer is None:
+        raise ReplyError("没有收到这一项的回复")
+    if isinstance(answer, NoReply):
+        raise ReplyError(answer.reason)
+    if ask.channel is Channel.SSH and answer.exit_code == TIMED_OUT:
+        raise ReplyError(f"命令 {ask.words[0]} 在 {ask.timeout_s:g} 秒内没有完成")
+    return answer
+
+
+def _finding(
+    check: Check[Any, Any], question: Question, verdict: Verdict, replies: tuple[Reply, ...]
+) -> Finding:
+    target = question.target
+    if verdict.part:
+        target = Target(target.node, target.port, verdict.part)
+    return Finding(
+        check.name,
+        target,
+        verdict.severity,
+        verdict.summary,
+        verdict.advice,
+        verdict.evidence or _excerpt(question.asks, replies),
+        dict(verdict.metrics),
+    )
+
+
+def _excerpt(asks: tuple[Ask, ...], replies: tuple[Reply, ...]) -> tuple[str, ...]:
+    lines: list[str] = []
+    for ask, reply in zip(asks, replies, strict=True):
+        lines.append(f"{reply.source} $ {' '.join(ask.words)}")
+        lines.extend(line[:EVIDENCE_WIDTH] for line in reply.text.splitlines()[:EVIDENCE_LINES])
+    return tuple(lines)

@@ -1,0 +1,59 @@
+"""Turn checks and a system into questions, and the questions into the asks of each channel."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailcare.inspection.check import (
+    Ask,
+    Channel,
+    Check,
+    NotApplicable,
+    Question,
+    Result,
+    Target,
+    Unmeasured,
+)
+from mailcare.systems.profile import ProfileGap
+from mailcare.systems.system import System
+
+AnyCheck = Check[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an inspection will ask; `settled` are results known without asking."""
+
+    system: System
+    questions: tuple[tuple[AnyCheck, Question], ...]
+    settled: tuple[Result, ...]
+
+    def asks(self) -> tuple[Ask, ...]:
+        """Return the distinct asks, in order; a person's are left out: nobody collects them."""
+        asks = (ask for _, question in self.questions for ask in question.asks)
+        return tuple(dict.fromkeys(ask for ask in asks if ask.channel is not Channel.PERSON))
+
+
+def plan_inspection(system: System, checks: Sequence[AnyCheck]) -> Plan:
+    """Ask each check for its questions; a check without any is settled."""
+    questions: list[tuple[AnyCheck, Question]] = []
+    settled: list[Result] = []
+    for check in checks:
+        try:
+            asked = list(check.ask(system))
+        except ProfileGap as gap:
+            settled.append(Unmeasured(check.name, Target(), str(gap)))
+            continue
+        questions.extend((check, question) for question in asked)
+        if not asked:
+            settled.append(NotApplicable(check.name, Target(), "本系统不涉及此项"))
+    return Plan(system, tuple(questions), tuple(settled))
+
+
+def by_node(asks: Iterable[Ask]) -> dict[str, tuple[Ask, ...]]:
+    """Group SSH asks by host; all others form the group "" that the worker answers."""
+    groups: dict[str, tuple[Ask, ...]] = {}
+    for ask in asks:
+        key = ask.node if ask.channel is Channel.SSH else ""
+        groups[key] = (*groups.get(key, ()), ask)
+    return groups

@@ -1,0 +1,396 @@
+"""Inspections: the seam between the records and the rules; every step is safe to run twice."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailcare import VERSION
+from mailcare.clock import utc_now
+from mailcare.contracts.authorisation import Authorisation, permission
+from mailcare.errors import InputError, MailcareError, Unavailable
+from mailcare.inspection.check import (
+    Answer,
+    Ask,
+    Channel,
+    Finding,
+    Manual,
+    NoReply,
+    NotApplicable,
+    Reply,
+    Result,
+    Severity,
+    Target,
+    Unmeasured,
+)
+from mailcare.inspection.collect.orchestra import collect_answers
+from mailcare.inspection.collect.scene import Scene
+from mailcare.inspection.judging import judge_answers
+from mailcare.inspection.order import Order, read_order
+from mailcare.inspection.outcome import by_urgency, state_of
+from mailcare.inspection.planning import Plan, by_node
+from mailcare.inspection.run import Inspection, areas, planned, open_bundle
+from mailcare.inspection.table import findings_table
+from mailcare.inspection.transcript import sent_away
+from mailcare.records import customers, inspections
+from mailcare.records.changes import add_once, move
+from mailcare.records.inspections import ServiceKind, ServicePurpose, ServiceState
+from mailcare.records.session import reading, transaction
+from mailcare.secrets import find_secret
+from mailcare.systems.site import Site
+
+WORKER = ""  # the part of an inspection that the worker asks of the network
+
+
+def open_inspection(run: str, **conf: Any) -> int:
+    """Return the inspection of a Dag run, made on the first call; the run's id is its key.
+
+    A planned service keeps its own; a site alone makes a follow-up, which does not use up the
+    contract year's inspection. Raise `InputError` for parameters that cannot be used.
+    """
+    order = read_order(conf)
+    with transaction() as session:
+        service = _ordered_service(session, run, order)
+        known = session.scalar(
+            select(inspections.Inspection).where(inspections.Inspection.service_id == service.id)
+        )
+        return (known or _begin(session, service, order)).id
+
+
+def _ordered_service(session: Session, run: str, order: Order) -> inspections.Service:
+    if order.service is None:
+        return _follow_up(session, run, order.site or "")
+    service = session.get(inspections.Service, order.service)
+    if service is None or service.kind is not ServiceKind.REMOTE_INSPECTION:
+        raise InputError("没有这个编号的巡检服务", subject=str(order.service))
+    return service
+
+
+def _follow_up(session: Session, run: str, site: str) -> inspections.Service:
+    system = session.scalar(select(customers.System).where(customers.System.site == site))
+    if system is None:
+        raise InputError("没有登记这个站点，请先用 mailcare site import 导入", subject=site)
+    add_once(
+        session,
+        inspections.Service,
+        {
+            "system_id": system.id,
+            "kind": ServiceKind.REMOTE_INSPECTION,
+            "purpose": ServicePurpose.FOLLOW_UP,
+            "key": run,
+            "state": ServiceState.PLANNED,
+            "state_changed_at": utc_now(),
+        },
+    )
+    return session.scalars(select(inspections.Service).where(inspections.Service.key == run)).one()
+
+
+def _begin(session: Session, service: inspections.Service, order: Order) -> inspections.Inspection:
+    definition = session.get_one(customers.System, service.system_id).definition
+    plan = planned(Site.model_validate(definition), order.scope)
+    if order.bundle:
+        open_bundle(order.bundle, plan)  # refused now rather than half-way
+    row = inspections.Inspection(
+        service_id=service.id,
+        started_at=utc_now(),
+        definition=definition,
+        scope=list(order.scope),
+        bundle=str(order.bundle) if order.bundle else None,
+    )
+    session.add(row)
+    session.flush()
+    move(
+        session,
+        inspections.Service,
+        service.id,
+        from_state=ServiceState.PLANNED,
+        to_state=ServiceState.RUNNING,
+        at=row.started_at,
+    )
+    return row
+
+
+def hosts_without_authorisation(inspection: int) -> list[str]:
+    """Return the hosts that no valid authorisation covers now; none where nothing will connect."""
+    with reading() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        if row.bundle:
+            return []
+        given = _authorisations(session, row)
+        plan = _plan(row)
+    now = utc_now()
+    nodes = dict.fromkeys(ask.node for ask in plan.asks() if ask.node)
+    return [node for node in nodes if not any(one.covers(node, now) for one in given)]
+
+
+def hosts_to_ask(inspection: int) -> list[str]:
+    """Return the parts that `collect` is run for: each host with SSH asks, and the worker's own."""
+    with reading() as session:
+        plan = _plan(session.get_one(inspections.Inspection, inspection))
+    return sorted(by_node(plan.asks()))
+
+
+def collect(inspection: int, host: str, *, tries_left: int) -> None:
+    """Ask one part of an inspection what it has not answered yet, and store what comes back.
+
+    Raise `Unavailable` where another try may bring more and one is left, and a permanent
+    `MailcareError` where the host refused us; what came in is stored before.
+    """
+    with reading() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        plan, stored = _plan(row), _answers(session, inspection)
+    asks = by_node(plan.asks()).get(host, ())
+    open_asks = tuple(ask for ask in asks if _is_open(stored.get(ask)))
+    if not open_asks:
+        return
+    answers = _bundled(row.bundle, plan, open_asks) if row.bundle else _online(row, plan, open_asks)
+    with transaction() as session:
+        _store(session, inspection, answers)
+    _complain(host, answers, tries_left)
+
+
+def _is_open(answer: Answer | None) -> bool:
+    if isinstance(answer, Reply):
+        return sent_away(answer)
+    return answer is None or not answer.permanent
+
+
+def _bundled(bundle: str, plan: Plan, asks: Sequence[Ask]) -> dict[Ask, Answer]:
+    answers = open_bundle(Path(bundle), plan)
+    return {ask: answers[ask] for ask in asks if ask in answers}
+
+
+def _online(row: inspections.Inspection, plan: Plan, asks: Sequence[Ask]) -> dict[Ask, Answer]:
+    def permit(node: str) -> None:
+        with transaction() as session:
+            given = permission(_authorisations(session, row), node, utc_now())
+            if any(ask.channel is Channel.SSH for ask in asks):
+                session.add(_connection(row, plan, node, given))
+
+    return collect_answers(asks, Scene(plan.system, find_secret, permit))
+
+
+def _connection(
+    row: inspections.Inspection, plan: Plan, name: str, given: Authorisation
+) -> inspections.Connection:
+    node = plan.system.node(name)
+    return inspections.Connection(
+        inspection_id=row.id,
+        authorisation_id=int(given.identity),
+        node=name,
+        address=node.address,
+        login=node.ssh.credential.login if node.ssh else "",
+        connected_at=utc_now(),
+    )
+
+
+def _complain(host: str, answers: Mapping[Ask, Answer], tries_left: int) -> None:
+    lost = [answer for answer in answers.values() if isinstance(answer, NoReply)]
+    if refused := [answer for answer in lost if answer.permanent and host]:
+        raise MailcareError(refused[0].reason, subject=host)
+    if tries_left > 0 and any(_is_open(answer) for answer in answers.values()):
+        reason = lost[0].reason if lost else "对方要求稍后再试"
+        raise Unavailable(reason, subject=host or "外部探测")
+
+
+def judge(inspection: int) -> int:
+    """Judge the stored replies and return the judgement's id; equal results are stored once."""
+    with reading() as session:
+        plan = _plan(session.get_one(inspections.Inspection, inspection))
+        answers = _answers(session, inspection)
+    rows = [_row(result) for result in by_urgency(judge_answers(plan, answers))]
+    fingerprint = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+    with transaction() as session:
+        values = {
+            "inspection_id": inspection,
+            "fingerprint": fingerprint,
+            "judged_at": utc_now(),
+            "product_version": VERSION,
+        }
+        judgement = add_once(session, inspections.Judgement, values)
+        if judgement is None:
+            return _judgement(session, inspection, fingerprint)
+        session.add_all(
+            inspections.Finding(judgement_id=judgement, ordinal=ordinal, **row)
+            for ordinal, row in enumerate(rows)
+        )
+        return judgement
+
+
+def _judgement(session: Session, inspection: int, fingerprint: str) -> int:
+    return session.scalars(
+        select(inspections.Judgement.id).where(
+            inspections.Judgement.inspection_id == inspection,
+            inspections.Judgement.fingerprint == fingerprint,
+        )
+    ).one()
+
+
+def record(judgement: int) -> int:
+    """Make a judgement the one that papers show, close the inspection and return its id."""
+    with transaction() as session:
+        inspection = session.get_one(
+            inspections.Inspection, session.get_one(inspections.Judgement, judgement).inspection_id
+        )
+        inspection.current_judgement_id = judgement
+        finished_at = inspection.finished_at or utc_now()
+        inspection.finished_at = finished_at
+        move(
+            session,
+            inspections.Service,
+            inspection.service_id,
+            from_state=ServiceState.RUNNING,
+            to_state=ServiceState.DONE,
+            at=finished_at,
+        )
+        return inspection.id
+
+
+def recorded(inspection: int) -> Inspection:
+    """Return a closed inspection as a value: its system, replies and current results."""
+    with reading() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        judgement = session.get_one(inspections.Judgement, row.current_judgement_id)
+        results = tuple(_result(finding) for finding in judgement.findings)
+        answers = _answers(session, inspection)
+        finished_at = row.finished_at or judgement.judged_at
+    return Inspection(_plan(row).system, answers, results, row.started_at, finished_at)
+
+
+def system_of(inspection: int) -> int:
+    """Return the id of the system that an inspection is about."""
+    with reading() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        return session.get_one(inspections.Service, row.service_id).system_id
+
+
+def recorded_table(inspection: int) -> str:
+    """Return a closed inspection's findings as a table."""
+    return findings_table(recorded(inspection).results)
+
+
+def _plan(row: inspections.Inspection) -> Plan:
+    return planned(Site.model_validate(row.definition), row.scope)
+
+
+def _authorisations(session: Session, row: inspections.Inspection) -> list[Authorisation]:
+    service = session.get_one(inspections.Service, row.service_id)
+    rows = session.scalars(
+        select(customers.Authorisation).where(
+            customers.Authorisation.system_id == service.system_id
+        )
+    )
+    return [
+        Authorisation(
+            str(one.id),
+            one.given_by,
+            frozenset(one.nodes),
+            one.valid_from,
+            one.valid_to,
+            one.revoked_at,
+        )
+        for one in rows
+    ]
+
+
+def _answers(session: Session, inspection: int) -> dict[Ask, Answer]:
+    rows = session.scalars(
+        select(inspections.Reply)
+        .where(inspections.Reply.inspection_id == inspection)
+        .order_by(inspections.Reply.attempt, inspections.Reply.id)
+    )
+    return {_ask(row): _answer(row) for row in rows}
+
+
+def _ask(row: inspections.Reply) -> Ask:
+    return Ask(Channel(row.channel), tuple(row.words), row.timeout_s, row.node, row.sample)
+
+
+def _answer(row: inspections.Reply) -> Answer:
+    if row.text is not None and row.exit_code is not None:
+        return Reply(row.text, row.exit_code, row.taken_at, row.source)
+    return NoReply(row.reason or "", row.taken_at, row.source, permanent=bool(row.permanent))
+
+
+def _store(session: Session, inspection: int, answers: Mapping[Ask, Answer]) -> None:
+    attempt = session.scalar(
+        select(func.max(inspections.Reply.attempt)).where(
+            inspections.Reply.inspection_id == inspection
+        )
+    )
+    session.add_all(
+        _reply_row(inspection, (attempt or 0) + 1, ask, answer) for ask, answer in answers.items()
+    )
+
+
+def _reply_row(inspection: int, attempt: int, ask: Ask, answer: Answer) -> inspections.Reply:
+    key = hashlib.sha256(json.dumps([ask.channel, ask.words, ask.node, ask.sample]).encode())
+    row = inspections.Reply(
+        inspection_id=inspection,
+        ask_key=key.hexdigest(),
+        attempt=attempt,
+        node=ask.node,
+        channel=ask.channel,
+        words=list(ask.words),
+        timeout_s=ask.timeout_s,
+        sample=ask.sample,
+        taken_at=answer.taken_at,
+        source=answer.source,
+    )
+    if isinstance(answer, Reply):
+        row.text, row.exit_code = answer.text, answer.exit_code
+    else:
+        row.reason, row.permanent = answer.reason, answer.permanent
+    return row
+
+
+def _row(result: Result) -> dict[str, Any]:
+    target = result.target
+    row: dict[str, Any] = {
+        "check_name": result.check,
+        "area": areas()[result.check],
+        "node": target.node,
+        "port": target.port,
+        "part": target.part,
+        "state": state_of(result),
+        "severity": None,
+        "summary": "",
+        "advice": "",
+        "reason": None,
+        "evidence": [],
+        "metrics": {},
+        "caused_by": result.caused_by if isinstance(result, Finding | Unmeasured) else None,
+    }
+    if not isinstance(result, Finding):
+        return row | {"reason": result.reason}
+    return row | {
+        "severity": result.severity.name.lower(),
+        "summary": result.summary,
+        "advice": result.advice,
+        "evidence": list(result.evidence),
+        "metrics": dict(result.metrics),
+    }
+
+
+def _result(row: inspections.Finding) -> Result:
+    target = Target(row.node, row.port, row.part)
+    if row.severity is not None:
+        return Finding(
+            row.check_name,
+            target,
+            Severity[row.severity.name],
+            row.summary,
+            row.advice,
+            tuple(row.evidence),
+            row.metrics,
+            row.caused_by,
+        )
+    reason = row.reason or ""
+    if row.state is inspections.FindingState.UNMEASURED:
+        return Unmeasured(row.check_name, target, reason, row.caused_by)
+    kind = Manual if row.state is inspections.FindingState.MANUAL else NotApplicable
+    return kind(row.check_name, target, reason)

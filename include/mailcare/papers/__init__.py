@@ -1,0 +1,1 @@
+"""Papers: a value first, then HTML and PDF."""

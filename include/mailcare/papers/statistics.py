@@ -1,0 +1,158 @@
+"""The figures of an inspection as tables: for the report, and as an Excel file."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
+from types import MappingProxyType
+from unicodedata import east_asian_width
+
+import pandas as pd
+from openpyxl.cell import Cell, MergedCell
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.worksheet import Worksheet
+
+from mailcare.inspection.check import Finding, Result
+from mailcare.inspection.planning import AnyCheck
+from mailcare.papers.formats import visible
+from mailcare.papers.items import Item, read_items
+from mailcare.papers.wording import AREAS, STATES, measure_of
+
+MEASURE_COLUMNS = ("领域", "检查项", "对象", "指标", "数值", "单位", "结论")
+RESULT_COLUMNS = (
+    "领域",
+    "检查项",
+    "检查名",
+    "对象",
+    "结论",
+    "说明",
+    "建议",
+    "起因",
+    "依据",
+    "证据",
+)
+TOTAL = "合计"
+CELL_CHARACTERS_MAX = 32_767  # Excel's limit
+COLUMN_WIDTHS = (8, 60)
+HEADER_FILL = PatternFill("solid", fgColor="DDE5EC")
+FORMULA_MARKS = ("=", "+", "-", "@")
+
+
+def counts_by_area(items: Sequence[Item]) -> pd.DataFrame:
+    """Count results: a row for each area that was looked at and one for all, a column a state."""
+    frame = pd.DataFrame(
+        [(item.check.area, item.state) for item in items], columns=["area", "state"]
+    )
+    table = pd.crosstab(frame["area"], frame["state"])
+    seen = [area for area in AREAS if area in set(table.index)]
+    table = table.reindex(index=seen, columns=list(STATES), fill_value=0)
+    table.index = pd.Index([AREAS[area] for area in seen])
+    table.loc[TOTAL] = table.sum()
+    return table.astype(int).rename(columns=STATES)
+
+
+def measures(items: Sequence[Item]) -> pd.DataFrame:
+    """Return a row for each number that was measured, by area, check and target."""
+    frame = pd.DataFrame(_measures(items), columns=list(MEASURE_COLUMNS))
+    order = {title: place for place, title in enumerate(AREAS.values())}
+    return frame.sort_values(
+        ["领域", "检查项", "对象", "指标"],
+        key=lambda column: column.map(order) if column.name == "领域" else column,
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def _measures(items: Sequence[Item]) -> Iterator[tuple[str | float, ...]]:
+    for item in items:
+        if not isinstance(item.result, Finding):
+            continue
+        area, title = AREAS[item.check.area], item.check.title
+        for metric, value in item.result.metrics.items():
+            name, unit = measure_of(metric)
+            state = STATES[item.state]
+            yield (area, title, item.target, name, float(value), unit, state)
+
+
+def results_table(items: Sequence[Item]) -> pd.DataFrame:
+    """Return a row for each result, the most urgent first."""
+    return pd.DataFrame((_result(item) for item in items), columns=list(RESULT_COLUMNS))
+
+
+def _result(item: Item) -> tuple[str, ...]:
+    found = item.result if isinstance(item.result, Finding) else None
+    return (
+        AREAS[item.check.area],
+        item.check.title,
+        item.check.name,
+        item.target,
+        STATES[item.state],
+        item.says,
+        found.advice if found else "",
+        item.cause or "",
+        item.check.source,
+        "\n".join(found.evidence) if found else "",
+    )
+
+
+def statistics_xlsx(
+    results: Iterable[Result],
+    checks: Iterable[AnyCheck],
+    *,
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
+    """Return an Excel file with the sheets 汇总, 数值 and 检查结果; text is never a formula.
+
+    `about` stands above the summary, a line each: whose figures these are, and when taken.
+    """
+    items = read_items(results, checks)
+    heading = pd.DataFrame(list(about.items()))
+    counts = counts_by_area(items).rename_axis("领域").reset_index()
+    counts_row = len(heading) + 1 if about else 0
+    body = BytesIO()
+    with pd.ExcelWriter(body, engine="openpyxl") as writer:
+        _printable(heading).to_excel(writer, sheet_name="汇总", header=False, index=False)
+        counts.to_excel(writer, sheet_name="汇总", startrow=counts_row, index=False)
+        _printable(measures(items)).to_excel(writer, sheet_name="数值", index=False)
+        _printable(results_table(items)).to_excel(writer, sheet_name="检查结果", index=False)
+        for name, row in (("汇总", counts_row), ("数值", 0), ("检查结果", 0)):
+            _finish(writer.sheets[name], header_row=row + 1)
+    return body.getvalue()
+
+
+def _printable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with texts that Excel takes: no control characters, within its length."""
+    return frame.map(
+        lambda value: visible(value)[:CELL_CHARACTERS_MAX] if isinstance(value, str) else value
+    )
+
+
+def _finish(sheet: Worksheet, *, header_row: int) -> None:
+    sheet.freeze_panes = f"A{header_row + 1}"
+    for row in sheet.iter_rows():
+        for cell in row:
+            _finish_cell(cell, is_header=cell.row == header_row)
+    for number, column in enumerate(sheet.iter_cols(), start=1):
+        sheet.column_dimensions[get_column_letter(number)].width = _width(column)
+
+
+def _finish_cell(cell: Cell | MergedCell, *, is_header: bool) -> None:
+    if isinstance(cell.value, str):
+        # openpyxl takes a text that starts with = for a formula; the quote prefix keeps it text
+        # after somebody edits the cell, too.
+        cell.data_type = "s"
+        cell.quotePrefix = cell.value.startswith(FORMULA_MARKS)
+    cell.alignment = Alignment(vertical="top", wrap_text=True)
+    if is_header:
+        cell.font = Font(bold=True)
+        cell.fill = HEADER_FILL
+
+
+def _width(column: Sequence[Cell | MergedCell]) -> int:
+    lines = (line for cell in column for line in str(cell.value or "").splitlines())
+    widest = max(map(_columns, lines), default=0)
+    low, high = COLUMN_WIDTHS
+    return min(max(widest + 2, low), high)
+
+
+def _columns(text: str) -> int:
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -1,0 +1,81 @@
+"""Show a person at a terminal, or a log file, that work goes on."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+
+class Progress(Protocol):
+    """Where work reports its stages and steps."""
+
+    def stage(self, title: str, total: int) -> None:
+        """Begin a stage of so many steps."""
+
+    def step(self, detail: str) -> None:
+        """Count one step of the stage."""
+
+
+@dataclass(slots=True)
+class Lines:
+    """Plain lines: the stage, then a line at every tenth part of it."""
+
+    title: str = ""
+    total: int = 0
+    done: int = 0
+
+    def stage(self, title: str, total: int) -> None:
+        """Begin a stage of so many steps."""
+        self.title, self.total, self.done = title, total, 0
+        self._say(f"{title} …")
+
+    def step(self, detail: str) -> None:
+        """Count one step of the stage."""
+        self.done += 1
+        if self.done == self.total or self.done % max(self.total // 10, 1) == 0:
+            self._say(f"{self.title} {self.done}/{self.total} {detail}")
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def following() -> Iterator[Progress]:
+    """Yield a live bar on a terminal and plain lines otherwise, on standard error."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Bar(bar)
+
+
+class _Bar:
+    """The stages on one rich progress bar."""
+
+    def __init__(self, bar: "RichProgress") -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None, detail="")
+
+    def stage(self, title: str, total: int) -> None:
+        """Begin a stage of so many steps."""
+        self._bar.reset(self._task, total=total, description=title, detail="")
+
+    def step(self, detail: str) -> None:
+        """Count one step of the stage."""
+        self._bar.update(self._task, advance=1, detail=detail)

@@ -1,0 +1,1 @@
+"""The product's own database: rows by area, session, migrations."""

@@ -1,0 +1,48 @@
+"""The changes that must hold when two processes try at once: add once, move on, revoke."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from mailcare.records.base import Base, Stateful, StateT
+from mailcare.records.customers import Authorisation
+
+
+def add_once(session: Session, model: type[Base], values: Mapping[str, object]) -> int | None:
+    """Insert a row and return its id, or None where a unique key of it is already there."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(model).values(**values).on_conflict_do_nothing().returning(model.id)
+    return session.scalar(statement)
+
+
+def move(
+    session: Session,
+    model: type[Stateful[StateT]],
+    row_id: int,
+    *,
+    from_state: StateT,
+    to_state: StateT,
+    at: datetime,
+) -> bool:
+    """Change a row's state where it still is `from_state`; tell whether this call changed it."""
+    statement = (
+        update(model)
+        .where(model.id == row_id, model.state == from_state)
+        .values({"state": to_state, "state_changed_at": at})
+        .returning(model.id)
+    )
+    return session.scalar(statement) is not None
+
+
+def revoke(session: Session, authorisation_id: int, *, by: str, at: datetime) -> bool:
+    """End an authorisation early; tell whether it was in force until this call."""
+    statement = (
+        update(Authorisation)
+        .where(Authorisation.id == authorisation_id, Authorisation.revoked_at.is_(None))
+        .values(revoked_by=by, revoked_at=at)
+        .returning(Authorisation.id)
+    )
+    return session.scalar(statement) is not None

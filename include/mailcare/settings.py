@@ -1,0 +1,45 @@
+"""Where the product keeps its data and how it reaches the world, from the environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mailcare.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The operator's choices.
+
+    `database_url` is an SQLAlchemy URL of the product's own database. `relay_url` is the vendor's
+    own mail relay, `smtp://[login:password@]host[:port]`; empty where none is set up. `vendor` and
+    `feedback_address` are printed on papers.
+    """
+
+    database_url: str
+    relay_url: str
+    sender: str
+    vendor: str
+    feedback_address: str
+
+
+def read_settings() -> Settings:
+    """Read the environment; see `.env.example` for every name."""
+    return Settings(
+        database_url=_database_url(),
+        relay_url=os.environ.get("MAILCARE_RELAY_URL", ""),
+        sender=os.environ.get("MAILCARE_SENDER", "mailcare@localhost"),
+        vendor=os.environ.get("MAILCARE_VENDOR", ""),
+        feedback_address=os.environ.get("MAILCARE_FEEDBACK_ADDRESS", ""),
+    )
+
+
+def _database_url() -> str:
+    url = os.environ.get("MAILCARE_DB_URL") or os.environ.get("AIRFLOW_CONN_MAILCARE_DB")
+    if not url:
+        home = Path(os.environ.get("MAILCARE_HOME", "~/.mailcare")).expanduser()
+        return f"sqlite:///{home / 'mailcare.db'}"
+    if url.startswith("{"):
+        raise InputError("连接 mailcare_db 请用 URL 形式填写", subject="AIRFLOW_CONN_MAILCARE_DB")
+    # Airflow writes the scheme of a connection type; SQLAlchemy knows it by its proper name.
+    return url.replace("postgres://", "postgresql://", 1)

@@ -1,0 +1,144 @@
+"""What is known of a mail product: one YAML file each, every field with a confidence.
+
+A site file may override any field for one installation. A field that nobody has filled in is a
+gap: the check that needs it reports "not measured" with the field's name, never "all good".
+"""
+
+from enum import StrEnum
+from importlib import resources
+from typing import Any, Generic, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from mailcare.errors import InputError
+
+ValueT = TypeVar("ValueT")
+
+
+class ProfileGap(Exception):
+    """A check needs a field that neither the profile nor the site file has filled in."""
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Confidence(StrEnum):
+    """Where a field's value comes from, from the surest to the least sure."""
+
+    VERIFIED = "verified"
+    VENDOR = "vendor"
+    PUBLIC = "public"
+    ASSUMED = "assumed"
+
+
+class Known(Strict, Generic[ValueT]):
+    """A value with the confidence that it deserves; no value at all is a gap."""
+
+    value: ValueT | None = None
+    confidence: Confidence = Confidence.ASSUMED
+
+
+class Protocol(StrEnum):
+    """What a listener speaks."""
+
+    SMTP = "smtp"
+    SUBMISSION = "submission"
+    IMAP = "imap"
+    POP3 = "pop3"
+    HTTPS = "https"
+
+
+class TlsMode(StrEnum):
+    """How a listener starts TLS."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+class Service(Strict):
+    """A program that must run on a mail host; `process` is a regex over its command line."""
+
+    name: str
+    title: str
+    process: str
+
+
+class Listener(Strict):
+    """A TCP port that must answer; `service` names the program behind it."""
+
+    name: str
+    port: int = Field(ge=1, le=65535)
+    protocol: Protocol
+    tls: TlsMode = TlsMode.NONE
+    service: str
+
+
+class VersionQuery(Strict):
+    """A read-only command that prints the version; the regex's first group is the version."""
+
+    words: tuple[str, ...] = Field(min_length=1)
+    regex: str
+
+
+class QueueKind(StrEnum):
+    """How the product's mail queue is read."""
+
+    POSTQUEUE_JSON = "postqueue_json"
+    DIRECTORY = "directory"
+
+
+class QueueQuery(Strict):
+    """How to read the queue: `postqueue -j`, or the files of a spool directory."""
+
+    kind: QueueKind
+    path: str = ""
+
+
+class WebPage(Strict):
+    """The webmail's login page: its path, texts that it must hold, and its login form's fields."""
+
+    path: str = "/"
+    marks: tuple[str, ...] = ()
+    login_fields: tuple[str, ...] = ()
+
+
+class Profile(Strict):
+    """A mail product; see the module."""
+
+    name: str
+    title: str
+    home: Known[str] = Known[str]()
+    services: Known[tuple[Service, ...]] = Known[tuple[Service, ...]]()
+    listeners: Known[tuple[Listener, ...]] = Known[tuple[Listener, ...]]()
+    version: Known[VersionQuery] = Known[VersionQuery]()
+    queue: Known[QueueQuery] = Known[QueueQuery]()
+    mail_store: Known[str] = Known[str]()
+    mail_log: Known[str] = Known[str]()
+    web_page: Known[WebPage] = Known[WebPage]()
+    secondary_development: Known[tuple[str, ...]] = Known[tuple[str, ...]]()
+
+    def need(self, field: str) -> Any:  # noqa: ANN401 - the caller knows the field's type
+        """Return the value of `field`; raise `ProfileGap` where it is not filled in."""
+        value = getattr(self, field).value
+        if value is None:
+            raise ProfileGap(f"产品档案「{self.title}」未填写 {field}")
+        return value
+
+
+def profile_names() -> list[str]:
+    """Return the names of the shipped profiles, sorted."""
+    folder = resources.files("mailcare.systems") / "profiles"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
+
+
+def load_profile(name: str) -> Profile:
+    """Read a shipped profile; raise `InputError` for a name that is not shipped."""
+    if name not in profile_names():
+        raise InputError(f"没有名为「{name}」的产品档案；可用：{'、'.join(profile_names())}")
+    text = (resources.files("mailcare.systems") / "profiles" / f"{name}.yaml").read_text("utf-8")
+    return Profile.model_validate(yaml.safe_load(text))

@@ -1,0 +1,262 @@
+"""The site file: one customer's mail system, its hosts, probe mailboxes and authorisations.
+
+It is what the command line inspects and the form in which a system is imported into the database.
+Secrets never stand in it: it names Airflow connections, environment variables or files.
+"""
+
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from mailcare.errors import InputError
+from mailcare.systems.complaints import Complaint, complaints_of, secrets_in
+from mailcare.systems.lines import LineMap, read_yaml
+from mailcare.systems.profile import Profile, Strict, load_profile, profile_names
+
+
+def _absolute(value: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path())
+    return (base / value.expanduser()).absolute()
+
+
+def _ip(value: str) -> str:
+    return str(ip_address(value))
+
+
+def _profile_name(value: str) -> str:
+    if value not in profile_names():
+        raise ValueError(f"没有这个产品档案；可用：{'、'.join(profile_names())}")
+    return value
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]*\.?)*$")]
+Address = Annotated[str, AfterValidator(_ip)]
+FileName = Annotated[Path, AfterValidator(_absolute)]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
+
+
+class Credential(Strict):
+    """A login and where its secret is kept: exactly one of the four places."""
+
+    login: Text
+    connection: Text | None = None
+    password_env: EnvName | None = None
+    password_file: FileName | None = None
+    key_file: FileName | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = (self.connection, self.password_env, self.password_file, self.key_file)
+        if sum(place is not None for place in places) != 1:
+            raise ValueError("connection、password_env、password_file、key_file 必须且只能填写一个")
+        return self
+
+
+class Ssh(Strict):
+    """How the inspector reaches a host; `host_key` is the pinned key, `TYPE BASE64`."""
+
+    port: Port = 22
+    credential: Credential
+    host_key: Annotated[str, StringConstraints(pattern=r"^(ssh|ecdsa)-\S+ [A-Za-z0-9+/=]+")]
+
+
+class Role(StrEnum):
+    """What a host is there for."""
+
+    MAIL = "mail"
+    BACKUP = "backup"
+    OTHER = "other"
+
+
+class Node(Strict):
+    """One host; `web_name` is the name under which users open its webmail."""
+
+    name: Name
+    hostname: HostName
+    address: Address
+    roles: tuple[Role, ...] = (Role.MAIL,)
+    web_name: HostName | None = None
+    ssh: Ssh | None = None
+
+
+class Domain(Strict):
+    """A mail domain of the customer."""
+
+    name: HostName
+    dkim_selectors: tuple[Name, ...] = ()
+
+
+class Server(Strict):
+    """A port of a mail server that a probe mailbox uses; `tls` implicit, else STARTTLS."""
+
+    address: Address
+    port: Port
+    server_name: HostName
+    implicit_tls: bool = False
+
+
+class Mailbox(Strict):
+    """A mailbox that the customer or the vendor owns and the probes may write to and read."""
+
+    address: MailAddress
+    credential: Credential
+    submission: Server
+    imap: Server
+
+
+class Mailboxes(Strict):
+    """The probe mailboxes: one in the customer's system, one outside of it."""
+
+    inside: Mailbox | None = None
+    outside: Mailbox | None = None
+
+
+class Resolver(Strict):
+    """The DNS server that is asked; it must be allowed to query the blocklists."""
+
+    address: Address
+    port: Port = 53
+
+
+class Contact(Strict):
+    """A person on the customer's side; `gets_papers` marks who receives the reports."""
+
+    name: Text
+    role: Text = "联系人"
+    email: MailAddress | None = None
+    phone: Text | None = None
+    gets_papers: bool = False
+
+
+class Customer(Strict):
+    """The customer 客户档案."""
+
+    name: Text
+    contacts: tuple[Contact, ...] = Field(min_length=1)
+
+
+class Deployment(StrEnum):
+    """服务器部署情况 as the seed's annex 2 names it."""
+
+    SINGLE = "single"
+    DUAL = "dual"
+    CLUSTER = "cluster"
+    DISTRIBUTED = "distributed"
+
+
+class Consent(StrEnum):
+    """How an authorisation was given."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    LETTER = "letter"
+    ONSITE = "onsite"
+
+
+class AuthorisationEntry(Strict):
+    """The customer's consent to remote login: who, when, what for, which hosts, how long."""
+
+    given_by: Text
+    given_at: AwareDatetime
+    how: Consent
+    purpose: Text
+    nodes: tuple[Name, ...] = Field(min_length=1)
+    valid_from: AwareDatetime
+    valid_to: AwareDatetime
+    evidence: Text
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.valid_to <= self.valid_from:
+            raise ValueError("valid_to 必须晚于 valid_from")
+        return self
+
+
+class Product(Strict):
+    """The mail system itself; `overrides` are profile fields that hold here only."""
+
+    title: Text
+    profile: Annotated[str, AfterValidator(_profile_name)]
+    deployment: Deployment = Deployment.SINGLE
+    place: Text = "远程"
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class Site(Strict):
+    """The whole site file; see the module."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    site: Name
+    customer: Customer
+    system: Product
+    domains: tuple[Domain, ...] = Field(min_length=1)
+    nodes: tuple[Node, ...] = Field(min_length=1)
+    resolver: Resolver | None = None
+    dnsbl_zones: tuple[HostName, ...] = ()
+    ehlo_name: HostName = "inspection.invalid"
+    ca_file: FileName | None = None
+    mailboxes: Mailboxes = Mailboxes()
+    authorisations: tuple[AuthorisationEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        names = [node.name for node in self.nodes]
+        if len(set(names)) != len(names):
+            raise ValueError("nodes 中有重名的主机")
+        for entry in self.authorisations:
+            if unknown := set(entry.nodes) - set(names):
+                raise ValueError(f"authorisations 提到未登记的主机：{'、'.join(sorted(unknown))}")
+        return self
+
+    def profile(self) -> Profile:
+        """Return the product's profile with this site's overrides in it."""
+        base = load_profile(self.system.profile).model_dump(mode="json")
+        return Profile.model_validate(base | self.system.overrides)
+
+
+def load_site(path: Path) -> Site:
+    """Read and check a site file; raise `InputError` that lists every complaint with its line."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise InputError("文件不存在", subject=str(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"文件无法读取（{error}）", subject=str(path)) from error
+    data, lines = read_yaml(text, name=str(path))
+    return parse_site(data, lines, base=path.parent)
+
+
+def parse_site(data: object, lines: LineMap, *, base: Path) -> Site:
+    """Check the content of a site file; relative file names are taken from `base`."""
+    if complaints := secrets_in(data):
+        raise InputError(_listed(complaints, lines))
+    try:
+        site = Site.model_validate(data, context={"base": base})
+    except ValidationError as error:
+        raise InputError(_listed(complaints_of(error), lines)) from None
+    try:
+        site.profile()
+    except ValidationError as error:
+        at_overrides = [one.under("system", "overrides") for one in complaints_of(error)]
+        raise InputError(_listed(at_overrides, lines)) from None
+    return site
+
+
+def _listed(complaints: list[Complaint], lines: LineMap) -> str:
+    rows = [f"  第 {lines.line(one.path)} 行 {one}" for one in complaints]
+    return "\n".join(["站点文件有误：", *rows])

@@ -1,0 +1,84 @@
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+KNOWN = {"inspect_system"}  # a Dag that is not named here fails the suite
+CUSTOMERS_HOSTS = {("inspect_system", "collect")}
+
+
+@pytest.fixture(scope="module")
+def dags():
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own imports warn of its own deprecations
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def test_every_dag_is_known_and_every_known_dag_is_there(dags):
+    assert set(dags) == KNOWN
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+def test_a_dag_file_is_short_and_named_like_its_dag(path, dags):
+    assert len(path.read_text("utf-8").splitlines()) < 60
+    assert path.stem in dags
+
+
+@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+def test_steps_are_imported_only_inside_tasks(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert top
+    assert not [node for node in top if "steps" in ast.unparse(node)]
+
+
+def test_every_dag_has_a_page_a_schedule_and_bounded_tasks_that_retry(dags):
+    assert dags
+    for dag in dags.values():
+        assert dag.doc_md
+        assert dag.dagrun_timeout is not None
+        for task in dag.tasks:
+            assert task.retries >= 1, task.task_id
+            assert task.execution_timeout is not None, task.task_id
+
+
+def test_what_touches_a_customers_host_has_the_pool(dags):
+    for dag_id, task_id in CUSTOMERS_HOSTS:
+        assert dags[dag_id].get_task(task_id).pool == "customer_hosts"
+
+
+def test_the_inspection_is_one_straight_line(dags):
+    dag = dags["inspect_system"]
+    line = ["plan", "authorise", "collect", "judge", "record", "render", "deliver"]
+    assert sorted(dag.task_ids) == sorted(line)
+    for before, after in zip(line, line[1:], strict=False):
+        assert after in dag.get_task(before).downstream_task_ids
+
+
+def named_steps():
+    calls = (
+        node
+        for path in DAGS.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "step"
+    )
+    return [ast.literal_eval(call.args[1]) for call in calls]
+
+
+def test_the_steps_that_dags_name_exist():
+    assert "inspection.judge" in named_steps()
+    for step in named_steps():
+        area, name = step.split(".")
+        assert callable(getattr(import_module(f"mailcare.{area}.steps"), name))
+
+
+def test_judging_goes_on_when_one_host_refused_us(dags):
+    assert dags["inspect_system"].get_task("judge").trigger_rule == "all_done_min_one_success"

@@ -1,0 +1,201 @@
+"""Throw-away databases: an SQLite file a test, and one PostgreSQL cluster a session.
+
+Import the fixtures into a conftest.py. A test that takes `database_url` runs on both databases,
+each time on a new, migrated one; `empty_database_url` gives one without any table.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine
+
+from mailcare.records.schema import upgrade
+from mailcare.records.session import engine_for
+
+DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
+OWNER = "postgres"  # initdb and postgres refuse to run as root
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 1 << 30
+BOTH = ["sqlite", "postgresql"]
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running PostgreSQL server that listens on a Unix socket in `folder` only."""
+
+    folder: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql://mailcare@/{database}?host={self.folder}"
+
+    def execute(self, statement: str) -> None:
+        connection = psycopg2.connect(host=self.folder, user="mailcare", dbname="postgres")
+        try:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+        finally:
+            connection.close()
+
+    def cut(self, name: str) -> None:
+        """End every connection to a database, as a restart of the server does."""
+        self.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+
+    @contextmanager
+    def new(self, template: str) -> Iterator[str]:
+        """Create a database from a template and yield its name; drop it at the end."""
+        name = f"test_{next(_numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield name
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def quick_folder() -> Iterator[Path]:
+    """Yield a folder in memory where there is room: commits wait for a disk otherwise."""
+    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="mailcare-db-", dir=MEMORY if has_room else None))
+    folder.chmod(0o755)  # PostgreSQL runs as another user
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster(quick_folder: Path) -> Iterator[Cluster]:
+    programs = _programs()
+    folder = quick_folder / "postgresql"
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(folder, OWNER, OWNER)
+    server = _start(programs, folder)
+    yield Cluster(folder)
+    server.send_signal(signal.SIGINT)  # "fast": open connections are cut
+    server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_cluster: Cluster) -> Iterator[str]:
+    with postgresql_cluster.new("template0") as name:
+        upgrade(postgresql_cluster.url(name))
+        yield name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(quick_folder: Path) -> Path:
+    file = quick_folder / "template.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the URL of a new database at the head of the migrations."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        with _new_file(template.parent) as file:
+            shutil.copy(template, file)
+            yield f"sqlite:///{file}"
+    else:
+        cluster = request.getfixturevalue("postgresql_cluster")
+        with cluster.new(request.getfixturevalue("postgresql_template")) as name:
+            yield cluster.url(name)
+
+
+@pytest.fixture(params=BOTH)
+def empty_database_url(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[str]:
+    """Yield the URL of a database without tables."""
+    if request.param == "sqlite":
+        with _new_file(quick_folder) as file:
+            yield f"sqlite:///{file}"
+    else:
+        cluster = request.getfixturevalue("postgresql_cluster")
+        with cluster.new("template0") as name:
+            yield cluster.url(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Yield an engine over a new, migrated database; a lock is waited for half a second."""
+    engine = engine_for(database_url, busy_timeout_s=0.5)
+    yield engine
+    engine.dispose()
+
+
+def _programs() -> Path:
+    found = sorted(DEBIAN_POSTGRESQL.glob("*/bin/initdb"), key=_major_version)
+    if not found:
+        _without(f"PostgreSQL's server programs under {DEBIAN_POSTGRESQL} (Debian: postgresql)")
+    if os.geteuid() == 0 and OWNER not in {user.pw_name for user in pwd.getpwall()}:
+        _without(f"the user {OWNER}, as PostgreSQL does not run as root")
+    return found[-1].parent
+
+
+@contextmanager
+def _new_file(folder: Path) -> Iterator[Path]:
+    file = folder / f"test_{next(_numbers)}.db"
+    yield file
+    for leftover in folder.glob(f"{file.name}*"):
+        leftover.unlink()
+
+
+def _major_version(initdb: Path) -> int:
+    return int(initdb.parent.parent.name)
+
+
+def _without(what: str) -> None:
+    if os.environ.get("MAILCARE_REQUIRE_LAB") == "1":
+        pytest.fail(f"required, but missing here: {what}")
+    pytest.skip(f"not here: {what}")
+
+
+def _start(programs: Path, folder: Path) -> subprocess.Popen[bytes]:
+    data = folder / "data"
+    subprocess.run(
+        [*_as_owner(), programs / "initdb", "--pgdata", data, "--username", "mailcare",
+         "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
+        check=True, capture_output=True, cwd="/",
+    )  # fmt: skip
+    # Nothing here outlives the session: no write has to reach the disk.
+    settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses="]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*_as_owner(), programs / "postgres", "-D", data, "-k", folder,
+             *(word for setting in settings for word in ("-c", setting))],
+            stdout=log, stderr=log, cwd="/",
+        )  # fmt: skip
+    _wait_until_ready(programs, folder, server)
+    return server
+
+
+def _as_owner() -> list[str]:
+    # A session that is killed takes its server along.
+    words = ["setpriv", "--pdeathsig", "INT"]
+    if os.geteuid() == 0:
+        words += ["--reuid", OWNER, "--regid", OWNER, "--clear-groups"]
+    return words
+
+
+def _wait_until_ready(programs: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:
+    ask = [programs / "pg_isready", "-q", "-h", folder, "-d", "postgres"]
+    for _ in range(600):
+        assert server.poll() is None, (folder / "log").read_text()
+        if subprocess.run(ask, check=False, cwd="/").returncode == 0:
+            return
+        try:
+            server.wait(0.05)
+        except subprocess.TimeoutExpired:
+            continue
+    raise AssertionError("PostgreSQL did not start within 30 s")

@@ -1,0 +1,24 @@
+"""Printed samples, each printed once."""
+
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
+
+from mailcare.papers.render import render_html, render_pdf
+from tests.papers import sample
+
+
+@pytest.fixture(scope="session")
+def html() -> str:
+    return render_html(sample.report())
+
+
+@pytest.fixture(scope="session")
+def pdf() -> bytes:
+    return render_pdf(sample.report())
+
+
+@pytest.fixture(scope="session")
+def pages(pdf: bytes) -> list[str]:
+    return [page.extract_text() for page in PdfReader(BytesIO(pdf)).pages]
