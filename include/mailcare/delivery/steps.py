@@ -136,7 +136,9 @@ def _send(delivery: int, letter: Letter, relay: Relay) -> None:
         _move(delivery, SENDING, UNCERTAIN, "上次投递在正文发送途中中断")
     if row.state in (SENDING, UNCERTAIN):
         raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=row.recipient)
-    if row.state is not PENDING:
+    if row.state is REFUSED:
+        raise Refused(row.last_reply or "", subject=row.recipient)
+    if row.state is SENT:
         return
     message = to_message(letter, date=row.created_at)
     try:

@@ -176,6 +176,8 @@ def _told(item: Item, titles: Mapping[str, str] | None = None) -> dict[str, Json
         "state": item.state,
         "says": item.says,
         "cause": (titles or {}).get(item.cause, item.cause) if item.cause else None,
+        "advice": "",
+        "evidence": [],
     }
     if isinstance(result, Finding) and item.is_bad:
         told |= {"advice": result.advice, "evidence": _evidence(result.evidence)}

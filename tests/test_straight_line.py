@@ -1,0 +1,271 @@
+"""The steps of `inspect_system` in their order, on both databases, on a recorded bundle."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from mailcare.delivery import steps as delivery
+from mailcare.delivery.smtp_relay import Refused, Uncertain
+from mailcare.errors import InputError, MailcareError, Unavailable
+from mailcare.inspection import steps as inspection
+from mailcare.inspection.outcome import count_results
+from mailcare.papers import steps as papers
+from mailcare.records.changes import revoke
+from mailcare.records.customers import Authorisation
+from mailcare.records.deliveries import Delivery, DeliveryEvent, DeliveryState
+from mailcare.records.inspections import Finding, Inspection, Judgement, Reply, Service
+from mailcare.records.papers import Paper, PaperFile
+from mailcare.records.session import reading, transaction
+from mailcare.systems import steps as systems
+from tests.delivery.smtp_server import CLOSE, smtp_server
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "lab" / "site.yaml"
+RECORDED = ROOT / "lab" / "recorded.jsonl"
+
+
+@pytest.fixture
+def database(database_url, monkeypatch):
+    monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    monkeypatch.setenv("MAILCARE_SENDER", "service@vendor.example")
+    monkeypatch.delenv("MAILCARE_RELAY_URL", raising=False)
+
+
+@pytest.fixture
+def site(database):
+    systems.import_site(SITE, recorded_by="test")
+    return "shili-bank-lab"
+
+
+@pytest.fixture
+def opened(site):
+    return inspection.open_inspection("run-1", site=site, bundle=str(RECORDED))
+
+
+@pytest.fixture
+def paper(opened):
+    for host in inspection.hosts_to_ask(opened):
+        inspection.collect(opened, host, tries_left=0)
+    inspection.record(inspection.judge(opened))
+    return papers.render_inspection(opened)
+
+
+def count(model):
+    with reading() as session:
+        return session.scalar(select(func.count()).select_from(model))
+
+
+def states():
+    with reading() as session:
+        return [row.state for row in session.scalars(select(Delivery).order_by(Delivery.id))]
+
+
+def test_a_run_opened_twice_is_one_inspection(site):
+    first = inspection.open_inspection("run-1", site=site, bundle=str(RECORDED))
+    assert inspection.open_inspection("run-1", site=site, bundle=str(RECORDED)) == first
+    assert inspection.open_inspection("run-2", site=site, bundle=str(RECORDED)) != first
+    assert count(Service) == 2
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({}, "必须且只能填写一个"),
+        ({"site": "shili-bank-lab", "service": 1}, "必须且只能填写一个"),
+        ({"site": "nobody"}, "没有登记这个站点"),
+        ({"service": 77}, "没有这个编号的巡检服务"),
+        ({"site": "shili-bank-lab", "scope": ["os.nothing"]}, "没有这些检查项：os.nothing"),
+        ({"site": "shili-bank-lab", "color": "red"}, "color：不认识的键"),
+        ({"site": "shili-bank-lab", "bundle": "/nowhere"}, "文件无法读取"),
+        ({"site": "shili-bank-lab", "bundle": __file__}, "不是回复记录"),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused_and_nothing_is_written(site, conf, said):
+    with pytest.raises(InputError, match=said):
+        inspection.open_inspection("run-1", **conf)
+    assert count(Inspection) == 0
+    assert count(Service) == 0
+
+
+def test_the_whole_line_gives_a_report_with_what_was_recorded(paper, opened):
+    results = inspection.recorded(opened).results
+    counts = count_results(results)
+    assert counts["ok"] > 40
+    assert counts["critical"] == counts["warning"] == counts["unmeasured"] == 0
+    with reading() as session:
+        row = session.get_one(Paper, paper)
+        kinds = {file.kind: file.size_bytes for file in row.files}
+    assert row.number == papers.inspection_number(opened)
+    assert row.version == 1
+    assert set(kinds) == {"pdf", "html", "xlsx"}
+    assert min(kinds.values()) > 1000
+
+
+def test_every_step_run_twice_changes_nothing(paper, opened):
+    before = [count(model) for model in (Reply, Judgement, Finding, Paper, PaperFile)]
+    for host in inspection.hosts_to_ask(opened):
+        inspection.collect(opened, host, tries_left=0)
+    assert inspection.record(inspection.judge(opened)) == opened
+    assert papers.render_inspection(opened) == paper
+    assert [count(model) for model in (Reply, Judgement, Finding, Paper, PaperFile)] == before
+    assert before[0] > 40
+
+
+def test_a_later_judgement_makes_a_new_version_of_the_paper(paper, opened):
+    with transaction() as session:
+        row = session.scalars(select(Reply).where(Reply.words.isnot(None))).first()
+        assert row
+        reply = {
+            column.name: getattr(row, column.name)
+            for column in Reply.__table__.columns
+            if column.name not in ("id", "created_at")
+        }
+        session.add(Reply(**reply | {"attempt": 2, "text": "", "exit_code": 1}))
+    inspection.record(inspection.judge(opened))
+    later = papers.render_inspection(opened)
+    assert later != paper
+    with reading() as session:
+        assert session.get_one(Paper, later).version == 2
+
+
+def test_a_bundle_that_covers_one_host_leaves_the_rest_unmeasured(site, tmp_path):
+    part = tmp_path / "part.jsonl"
+    lines = RECORDED.read_text("utf-8").splitlines()
+    part.write_text("\n".join(line for line in lines if json.loads(line)["ask"]["node"] == "bak1"))
+    opened = inspection.open_inspection("run-1", site=site, bundle=str(part))
+    for host in inspection.hosts_to_ask(opened):
+        inspection.collect(opened, host, tries_left=0)
+    inspection.record(inspection.judge(opened))
+    counts = count_results(inspection.recorded(opened).results)
+    assert counts["ok"] > 3
+    assert counts["unmeasured"] > 20
+
+
+def test_with_a_valid_authorisation_every_host_is_covered(site):
+    opened = inspection.open_inspection("run-1", site=site)
+    assert inspection.hosts_without_authorisation(opened) == []
+    assert inspection.hosts_to_ask(opened) == ["", "bak1", "mx1"]
+
+
+def test_without_one_the_hosts_are_named_and_nothing_connects(site):
+    opened = inspection.open_inspection("run-1", site=site)
+    with transaction() as session:
+        row = session.scalars(select(Authorisation)).one()
+        assert revoke(session, row.id, by="test", at=datetime.now(UTC))
+    assert inspection.hosts_without_authorisation(opened) == ["mx1", "bak1"]
+    with pytest.raises(MailcareError, match="没有客户的有效授权"):
+        inspection.collect(opened, "mx1", tries_left=0)
+    with reading() as session:
+        replies = session.scalars(select(Reply)).all()
+        assert replies
+        assert all(reply.text is None and "有效授权" in (reply.reason or "") for reply in replies)
+
+
+def test_another_customers_authorisation_covers_nothing(site, tmp_path):
+    text = SITE.read_text("utf-8")
+    head, _, _ = text.partition("authorisations:")
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        head.replace("site: shili-bank-lab", "site: other").replace("name: 示例银行", "name: 另一家")
+    )
+    systems.import_site(other, recorded_by="test")
+    opened = inspection.open_inspection("run-1", site="other")
+    assert inspection.hosts_without_authorisation(opened) == ["mx1", "bak1"]
+
+
+def test_an_import_repeated_adds_no_authorisation(site):
+    assert "新登记授权 0 份" in systems.import_site(SITE, recorded_by="test")
+    assert count(Authorisation) == 1
+
+
+def test_a_site_does_not_move_to_another_customer(site, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(SITE.read_text("utf-8").replace("name: 示例银行", "name: 另一家"))
+    with pytest.raises(InputError, match="另一个客户名下"):
+        systems.import_site(other, recorded_by="test")
+
+
+def test_a_paper_is_written_by_number_and_kind(paper, opened, tmp_path):
+    number = papers.inspection_number(opened)
+    pdf = papers.write_paper(number, tmp_path / "a.pdf")
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert "巡检报告" in papers.write_paper(number, tmp_path / "a.html").read_text("utf-8")
+    assert papers.write_paper(number, tmp_path / "a.xlsx").read_bytes().startswith(b"PK")
+    with pytest.raises(InputError, match="没有这个编号"):
+        papers.write_paper("XJ-2026-99999", tmp_path / "b.pdf")
+    with pytest.raises(InputError, match="只能写成"):
+        papers.write_paper(number, tmp_path / "b.doc")
+
+
+def test_a_paper_is_mailed_once_however_often_it_is_delivered(paper, monkeypatch):
+    with smtp_server() as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        delivery.deliver_paper(paper)
+        delivery.deliver_paper(paper)
+    assert len(server.taken) == 1
+    assert b"application/pdf" in server.taken[0]
+    assert states() == [DeliveryState.SENT]
+    with reading() as session:
+        events = [row.state for row in session.scalars(select(DeliveryEvent))]
+    assert events == [DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT]
+
+
+def test_without_a_relay_the_letter_is_kept_and_the_run_says_so(paper):
+    with pytest.raises(InputError, match="没有设置邮件中继"):
+        delivery.deliver_paper(paper)
+    assert states() == [DeliveryState.PENDING]
+
+
+def test_a_relay_that_says_later_is_tried_again(paper, monkeypatch):
+    with smtp_server(RCPT=["451 4.7.1 greylisted", "250 2.1.5 Ok"]) as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        with pytest.raises(Unavailable, match="greylisted"):
+            delivery.deliver_paper(paper)
+        assert states() == [DeliveryState.PENDING]
+        delivery.deliver_paper(paper)
+    assert len(server.taken) == 1
+    assert states() == [DeliveryState.SENT]
+
+
+def test_a_relay_that_refuses_is_not_asked_again(paper, monkeypatch):
+    with smtp_server(RCPT=["550 5.1.1 no such user"]) as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        for _ in range(2):
+            with pytest.raises(Refused, match="no such user"):
+                delivery.deliver_paper(paper)
+    assert server.verbs.count("RCPT") == 1
+    assert states() == [DeliveryState.REFUSED]
+
+
+def test_a_letter_whose_fate_is_open_is_never_sent_again_by_itself(paper, monkeypatch):
+    with smtp_server(TEXT=[CLOSE]) as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        for _ in range(2):
+            with pytest.raises(Uncertain):
+                delivery.deliver_paper(paper)
+    assert server.verbs.count("DATA") == 1
+    assert states() == [DeliveryState.UNCERTAIN]
+
+
+def test_a_letter_found_half_sent_after_a_crash_is_uncertain(paper, monkeypatch):
+    with smtp_server() as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        with pytest.raises(InputError):  # the letter is written down, then the relay is unusable
+            monkeypatch.setenv("MAILCARE_RELAY_URL", "")
+            delivery.deliver_paper(paper)
+        with transaction() as session:
+            session.scalars(select(Delivery)).one().state = DeliveryState.SENDING
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        with pytest.raises(Uncertain):
+            delivery.deliver_paper(paper)
+    assert server.taken == []
+    assert states() == [DeliveryState.UNCERTAIN]
+
+
+def test_the_system_under_test_never_carries_its_own_report(paper, monkeypatch):
+    monkeypatch.setenv("MAILCARE_RELAY_URL", "smtp://10.66.0.11:25")
+    with pytest.raises(InputError, match="不得经由被检系统"):
+        delivery.deliver_paper(paper)
