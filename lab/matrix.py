@@ -17,9 +17,61 @@ from mailcare.progress import Lines
 Raised = Finding | Unmeasured
 SITE = Path(__file__).parent / "site.yaml"
 
-# What must lead the report for each fault: the check and its severity, or None where the honest
-# answer is that it could not be measured.
-EXPECTED: dict[str, tuple[str, Severity | None]] = {}
+OK, NOTICE, WARNING, CRITICAL = Severity
+UNMEASURED = None
+
+# What must lead the report while each fault lasts: these checks, so bad, and nothing else.
+# Where the honest answer is that it could not be measured, the severity is UNMEASURED.
+EXPECTED: dict[str, dict[str, Severity | None]] = {
+    "postfix-down": {"service.processes": CRITICAL},
+    "dovecot-down": {"service.processes": CRITICAL},
+    "webmail-down": {"service.processes": CRITICAL},
+    "webmail-error": {"web.login_page": CRITICAL},
+    "opendkim-down": {"loop.dkim": WARNING},
+    "dns-down": {"dns.resolver": CRITICAL},
+    "disk-full": {"storage.space": CRITICAL},
+    "spool-full": {"storage.space": CRITICAL},
+    "inodes-full": {"storage.inodes": CRITICAL},
+    "cert-expired": {"tls.certificate": CRITICAL},
+    "cert-expiring": {"tls.certificate": CRITICAL},
+    "cert-name": {"tls.certificate": CRITICAL},
+    "cert-untrusted": {"tls.certificate": WARNING},
+    "mx-wrong": {"dns.mx": CRITICAL},
+    "mx-missing": {"dns.mx": CRITICAL},
+    "spf-missing": {"dns.spf": WARNING},
+    "spf-wrong": {"dns.spf": CRITICAL},
+    "ptr-missing": {"dns.ptr": WARNING},
+    "ptr-wrong": {"dns.ptr": WARNING},
+    "dkim-missing": {"dns.dkim": WARNING},
+    "dkim-wrong": {"loop.dkim": WARNING},
+    "dmarc-missing": {"dns.dmarc": WARNING},
+    "dnsbl-listed": {"dns.blocklist": CRITICAL},
+    "dnsbl-dead": {"dns.blocklist": UNMEASURED},
+    "open-relay": {"security.open_relay": CRITICAL},
+    # Nobody can know why the server sends us away; that mail from outside stays out is a fact.
+    "smtp-421": {"smtp.greeting": UNMEASURED, "loop.inbound": CRITICAL},
+    "smtp-banner-wrong": {"smtp.greeting": WARNING},
+    "starttls-off": {"smtp.greeting": WARNING},
+    "mail-blackhole": {"loop.internal": CRITICAL, "loop.inbound": CRITICAL},
+    "loop-slow": {"loop.outbound": WARNING},
+    "queue-stuck": {"queue.depth": WARNING, "queue.age": WARNING},
+    "imap-login-refused": {
+        "imap.login": CRITICAL,
+        "pop3.login": CRITICAL,
+        "submission.login": CRITICAL,
+    },
+    "ssh-down": {"ssh.login": WARNING},
+    "ssh-hang": {"ssh.login": WARNING},
+    "hostkey-changed": {"ssh.login": CRITICAL},
+    "ssh-auth-refused": {"ssh.login": WARNING},
+    "port-exposed": {"security.listeners": WARNING},
+    "command-hang": {"storage.space": UNMEASURED, "storage.inodes": UNMEASURED},
+    "clock-skew": {"os.clock": CRITICAL},
+    "link-down": {"network.reach": CRITICAL},
+    "load-high": {"hardware.load": CRITICAL},
+    "memory-low": {"hardware.memory": CRITICAL},
+    "cpu-busy": {"hardware.cpu": WARNING},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +89,8 @@ class Row:
 
     def is_right(self) -> bool:
         """Tell whether the expected result leads alone, and nothing is left."""
-        check, severity = EXPECTED[self.fault]
-        right = {(check, severity)}
-        return not self.left and {(one.check, _severity(one)) for one in self.leading} == right
+        found = {(one.check, _severity(one)) for one in self.leading}
+        return not self.left and found == set(EXPECTED[self.fault].items())
 
 
 def _severity(result: Raised) -> Severity | None:

@@ -16,6 +16,7 @@ from mailcare.systems.profile import ProfileGap
 from mailcare.systems.system import System
 
 Failure = Finding | Unmeasured
+Behind = Mapping[tuple[str, int], frozenset[str]]  # the services behind each host's port
 
 
 def link_causes(
@@ -63,7 +64,7 @@ def _weight(cause: Failure) -> int:
     return cause.severity if isinstance(cause, Finding) else Severity.OK
 
 
-def _explains(cause: Failure, effect: Failure, services: Mapping[tuple[str, int], str]) -> bool:
+def _explains(cause: Failure, effect: Failure, services: Behind) -> bool:
     if isinstance(cause, Finding) and cause.severity < Severity.WARNING:
         return False
     if isinstance(cause, Unmeasured) and isinstance(effect, Finding):
@@ -71,7 +72,7 @@ def _explains(cause: Failure, effect: Failure, services: Mapping[tuple[str, int]
     return _covers(cause.target, effect.target, services)
 
 
-def _covers(cause: Target, effect: Target, services: Mapping[tuple[str, int], str]) -> bool:
+def _covers(cause: Target, effect: Target, services: Behind) -> bool:
     """Tell whether something wrong with `cause` can show at `effect`.
 
     What concerns the whole system, or shows there, is related to everything; otherwise the host
@@ -83,14 +84,17 @@ def _covers(cause: Target, effect: Target, services: Mapping[tuple[str, int], st
         return False
     if cause.port:
         return cause.port == effect.port or not effect.port
-    service = services.get((effect.node, effect.port))
-    is_service = cause.part in services.values()
-    return not is_service or not effect.port or service == cause.part
+    is_service = any(cause.part in names for names in services.values())
+    behind = services.get((effect.node, effect.port), frozenset())
+    return not is_service or not effect.port or cause.part in behind
 
 
-def _services(system: System) -> dict[tuple[str, int], str]:
+def _services(system: System) -> Behind:
     try:
         endpoints = list(system.endpoints())
     except ProfileGap:
         return {}
-    return {(one.node.name, one.listener.port): one.listener.service for one in endpoints}
+    return {
+        (one.node.name, one.listener.port): frozenset({one.listener.service, *one.listener.needs})
+        for one in endpoints
+    }

@@ -33,6 +33,8 @@ _OUR_LIMITS = (
     "HANDSHAKE_FAILURE",
 )
 
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
+
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
@@ -102,7 +104,7 @@ def read_certificate(reply: Reply) -> Certificate:
     leaf = _load(transcript)
     try:
         return _describe(leaf, transcript, read_attempt(reply).port)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except _UNREADABLE as error:
         raise ReplyError(f"证书内容无法解析（{error}）") from None
 
 
@@ -112,8 +114,8 @@ def _load(transcript: Transcript) -> x509.Certificate:
         start = lines.index("-----BEGIN CERTIFICATE-----")
         end = lines.index("-----END CERTIFICATE-----", start)
         return x509.load_pem_x509_certificate("\n".join(lines[start : end + 1]).encode())
-    except ValueError:
-        raise ReplyError(silence(transcript) or "没有取得证书") from None
+    except _UNREADABLE as error:
+        raise ReplyError(silence(transcript) or f"没有取得可读的证书（{error}）") from None
 
 
 def _describe(leaf: x509.Certificate, transcript: Transcript, port: int) -> Certificate:

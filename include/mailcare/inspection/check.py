@@ -166,8 +166,9 @@ class Check(Generic[FactT, LimitsT]):
     """One check, from the question to the verdict.
 
     `ask` yields no question where the check does not apply, and raises `ProfileGap` where the
-    profile lacks what it needs. `parse` raises `ReplyError` where the replies do not hold the fact.
-    `judge` yields at least one verdict; an exception in it is our own error. `limits` is the only
+    profile lacks what it needs. `parse` raises `ReplyError` where the replies do not hold the fact,
+    and so does `judge` where only the system can tell that. `judge` yields at least one verdict;
+    any other exception in it is our own error. `limits` is the only
     home of its numbers and `source` where they come from. `after` names the checks whose failure
     explains a failure of this one.
     """

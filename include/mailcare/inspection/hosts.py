@@ -61,6 +61,11 @@ def whole_output_of(reply: Reply, command: str) -> str:
     return text
 
 
+def lines_of(text: str, *, width: int = 4096) -> list[str]:
+    """Return the lines, each cut at `width`: no pattern is tried on a line of megabytes."""
+    return [line[:width] for line in text.splitlines()]
+
+
 def first_line(text: str) -> str:
     """Return the first line that says something, at most 120 characters of it."""
     return next((line.strip()[:120] for line in text.splitlines() if line.strip()), "")

@@ -9,12 +9,12 @@ from mailcare.inspection.hosts import whole_output_of
 MOUNTS = ("cat", "/proc/mounts")
 
 # Kinds that take no room of their own or can never have any left: not a full disk.
-_NOT_STORAGE = frozenset(
-    "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl "
-    "hugetlbfs iso9660 mqueue nsfs proc pstore ramfs rootfs rpc_pipefs securityfs selinuxfs "
-    "squashfs swap sysfs tmpfs tracefs udf fuse.lxcfs fuse.gvfsd-fuse fuse.portal".split()
+_NOT_STORAGE = re.compile(
+    r"autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|"
+    r"iso9660|mqueue|nsfs|proc|pstore|ramfs|rootfs|rpc_pipefs|securityfs|selinuxfs|squashfs|swap|"
+    r"sysfs|tmpfs|tracefs|udf|fuse\.(?:lxcfs|gvfsd-fuse|portal)"
 )
-_NETWORK = frozenset("nfs nfs3 nfs4 cifs smb3 smbfs fuse.sshfs glusterfs fuse.glusterfs".split())
+_NETWORK = re.compile(r"nfs\d?|cifs|smb3|smbfs|(?:fuse\.)?glusterfs|fuse\.sshfs")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -32,12 +32,12 @@ class Mount:
         """Tell whether it is storage; of overlays only the root is: the rest are containers'."""
         if self.kind == "overlay":
             return self.point == "/"
-        return self.kind not in _NOT_STORAGE
+        return not _NOT_STORAGE.fullmatch(self.kind)
 
     @property
     def is_network(self) -> bool:
         """Tell whether its data lie on another machine."""
-        return self.kind in _NETWORK
+        return _NETWORK.fullmatch(self.kind) is not None
 
 
 def read_mounts(reply: Reply) -> tuple[Mount, ...]:

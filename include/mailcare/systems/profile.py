@@ -69,13 +69,18 @@ class Service(Strict):
 
 
 class Listener(Strict):
-    """A TCP port that must answer; `service` names the program behind it."""
+    """A TCP port that must answer.
+
+    `service` names the program behind it, `needs` the others without which it fails: they explain
+    a failure of this port.
+    """
 
     name: str
     port: int = Field(ge=1, le=65535)
     protocol: Protocol
     tls: TlsMode = TlsMode.NONE
     service: str
+    needs: tuple[str, ...] = ()
 
 
 class VersionQuery(Strict):

@@ -55,6 +55,8 @@ _odd_lines = st.lists(
                 "# elapsed_ms ²",
                 "# connecting 1 2",
                 "# connecting x y",
+                "# senders 10.66.0.x",
+                "# domain .",
                 "# found",
                 "< rcode NXDOMAIN",
                 "< ;ANSWER",

@@ -103,6 +103,7 @@ JUDGED = [
     ("loop.outbound", "bad-bounced", CRITICAL, "已被退信（Diagnostic-Code: smtp; 550 no）"),
     ("loop.dkim", "ok", OK, "签名有效"),
     ("loop.dkim", "bad-other-key", WARNING, "签名与公布的公钥不符"),
+    ("loop.dkim", "bad-padding", WARNING, "Incorrect padding"),
     ("loop.dkim", "bad-no-key", WARNING, "验证失败"),
     ("loop.dkim", "bad-unsigned", WARNING, "没有 DKIM 签名"),
 ]
@@ -120,6 +121,7 @@ UNMEASURED = [
     ("web.login_page", "unmeasured", "TLS 握手失败"),
     ("tls.handshake", "unmeasured", "UNSUPPORTED_PROTOCOL"),
     ("tls.certificate", "unmeasured", "连接被拒绝"),
+    ("tls.certificate", "unmeasured-odd-version", "not a valid X509 version"),
     ("security.open_relay", "unmeasured", "450 4.2.0 Greylisted"),
     ("security.open_relay", "unmeasured-blocked", "zen.example"),
     ("security.open_relay", "unmeasured-at-mail", "550 5.7.1 sender refused"),

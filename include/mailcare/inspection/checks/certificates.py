@@ -28,6 +28,7 @@ from mailcare.inspection.check import (
 )
 from mailcare.inspection.levels import Floor
 from mailcare.inspection.probes import ask_each, endpoint_at, tls_ask
+from mailcare.inspection.transcript import read_transcript
 from mailcare.systems.profile import Protocol
 from mailcare.systems.site import Role
 from mailcare.systems.system import System
@@ -104,13 +105,19 @@ def _ask_certificates(system: System) -> Iterator[Question]:
 
 
 def _parse_certificates(replies: tuple[Reply, ...]) -> tuple[Certificate, ...]:
-    """Read the certificates of the ports that showed one; `tls.handshake` tells of the others."""
+    """Read the certificates of the ports that showed one.
+
+    A port without TLS is left out: `tls.handshake` tells of it. A certificate that was shown and
+    cannot be read is told of nowhere else, so nothing is claimed then.
+    """
     certificates: list[Certificate] = []
     reasons: list[str] = []
     for reply in replies:
         try:
             certificates.append(read_certificate(reply))
         except ReplyError as error:
+            if read_transcript(reply).event("tls") is not None:
+                raise
             reasons.append(str(error))
     if not certificates:
         raise ReplyError("；".join(dict.fromkeys(reasons)) or "没有取得证书")

@@ -33,7 +33,7 @@ class Uptime:
 
 @dataclass(frozen=True, slots=True)
 class UptimeLimits:
-    """Days: fewer than `recent_days` is a restart to explain, more than `long_days` no new kernel."""
+    """Days: up for less, a restart is to be explained; for more, no new kernel was started."""
 
     recent_days: float
     long_days: float
@@ -69,9 +69,8 @@ def _judge_uptime(uptime: Uptime, limits: UptimeLimits, _subject: Subject) -> It
         advice = "期间发布的内核安全更新均未生效，请安排维护时段更新内核并重启。"
         yield Verdict(Severity.NOTICE, text, advice, metrics=metrics)
     else:
-        text = (
-            f"主机已连续运行 {up_days:.0f} 天（{limits.recent_days:g} 至 {limits.long_days:g} 天）"
-        )
+        span = f"{limits.recent_days:g} 至 {limits.long_days:g} 天"
+        text = f"主机已连续运行 {up_days:.0f} 天（应在 {span}之间）"
         yield Verdict(Severity.OK, text, metrics=metrics)
 
 
@@ -97,12 +96,14 @@ def _judge_clock(offset: Offset, limits: Ceiling, _subject: Subject) -> Iterator
     off_s = abs(offset.ahead_s)
     severity = limits.severity(off_s)
     direction = "快" if offset.ahead_s > 0 else "慢"
-    text = f"主机时钟比巡检机{direction} {off_s:.1f} 秒（警告 ≥ {limits.warning:g} 秒，"
+    text = (
+        f"主机时钟比巡检机{direction} {off_s:.1f} 秒" if off_s >= 0.05 else "主机时钟与巡检机一致"
+    )
     yield Verdict(
         severity,
-        f"{text}严重 ≥ {limits.critical:g} 秒）",
+        f"{text}（警告 ≥ {limits.warning:g} 秒，严重 ≥ {limits.critical:g} 秒）",
         _CLOCK_ADVICE if severity else "",
-        metrics={"offset_s": round(offset.ahead_s, 1)},
+        metrics={"offset_s": round(offset.ahead_s, 1) + 0.0},
     )
 
 

@@ -27,7 +27,6 @@ from mailcare.systems.system import System
 
 _STAT = ("cat", "/proc/stat")
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_LEAST_FIELDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class CpuShare:
     used_pct: float
     iowait_pct: float
     steal_pct: float
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Load:
 
     load15: float
     cpus: int
+    line: str = ""
 
 
 def _ask_cpu(system: System) -> Iterator[Question]:
@@ -63,7 +64,8 @@ def _ask_cpu(system: System) -> Iterator[Question]:
 
 
 def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
-    before, after = (_ticks(whole_output_of(reply, "cat /proc/stat")) for reply in replies)
+    lines = tuple(_total_line(whole_output_of(reply, "cat /proc/stat")) for reply in replies)
+    before, after = map(_ticks, lines)
     # The kernel's manual page warns that iowait may run backwards.
     passed = {name: max(0, after[name] - before[name]) for name in _FIELDS}
     total = sum(passed.values())
@@ -73,14 +75,19 @@ def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
         used_pct=100 * (total - passed["idle"]) / total,
         iowait_pct=100 * passed["iowait"] / total,
         steal_pct=100 * passed["steal"] / total,
+        lines=lines,
     )
 
 
-def _ticks(text: str) -> dict[str, int]:
-    found = re.search(r"^cpu +(\d[\d ]*)$", text, re.MULTILINE)
-    numbers = [int(word) for word in found[1].split()] if found else []
-    if len(numbers) < _LEAST_FIELDS:
+def _total_line(text: str) -> str:
+    found = re.search(r"^cpu +[0-9]{1,20}(?: [0-9]{1,20}){3,}", text, re.MULTILINE)
+    if not found:
         raise ReplyError("/proc/stat 的内容无法识别")
+    return found[0]
+
+
+def _ticks(line: str) -> dict[str, int]:
+    numbers = [int(word) for word in line.split()[1:]]
     padded = [*numbers, *[0] * len(_FIELDS)]
     return dict(zip(_FIELDS, padded, strict=False))
 
@@ -93,6 +100,7 @@ def _judge_cpu(share: CpuShare, limits: CpuLimits, _subject: Subject) -> Iterato
         f"其中等待磁盘 {share.iowait_pct:.0f}%（≥ {limits.iowait_warning_pct:g}% 警告），"
         f"被宿主机占用 {share.steal_pct:.0f}%（≥ {limits.steal_warning_pct:g}% 警告）",
         advice,
+        evidence=share.lines,
         metrics={
             "cpu_used_pct": round(share.used_pct, 1),
             "iowait_pct": round(share.iowait_pct, 1),
@@ -116,14 +124,13 @@ def _ask_load(system: System) -> Iterator[Question]:
 
 
 def _parse_load(replies: tuple[Reply, ...]) -> Load:
-    averages = re.match(
-        r"^\d+\.\d+ \d+\.\d+ (\d{1,9}\.\d{1,9}) ", whole_output_of(replies[0], "cat /proc/loadavg")
-    )
+    line = whole_output_of(replies[0], "cat /proc/loadavg").strip()
+    averages = re.match(r"^[0-9.]+ [0-9.]+ ([0-9]{1,9}\.[0-9]{1,9}) ", line)
     text = whole_output_of(replies[1], "cat /proc/stat")
     cpus = len(re.findall(r"^cpu\d+ ", text, re.MULTILINE))
     if not averages or not cpus:
         raise ReplyError("/proc/loadavg 或 /proc/stat 的内容无法识别")
-    return Load(float(averages[1]), cpus)
+    return Load(float(averages[1]), cpus, line)
 
 
 def _judge_load(load: Load, limits: Ceiling, _subject: Subject) -> Iterator[Verdict]:
@@ -134,6 +141,7 @@ def _judge_load(load: Load, limits: Ceiling, _subject: Subject) -> Iterator[Verd
         f"15 分钟平均负载 {load.load15:.2f}，{load.cpus} 个 CPU，每核 {per_cpu:.2f}"
         f"（警告 ≥ {limits.warning:g}，严重 ≥ {limits.critical:g}）",
         _LOAD_ADVICE if severity else "",
+        evidence=(load.line,),
         metrics={"load15": load.load15, "load_per_cpu": round(per_cpu, 2)},
     )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -31,7 +32,7 @@ from mailcare.inspection.sender_policy import (
     read_report_policy,
     read_sender_policy,
 )
-from mailcare.inspection.transcript import read_transcript
+from mailcare.inspection.transcript import Transcript, read_transcript
 from mailcare.systems.site import Role
 from mailcare.systems.system import System
 
@@ -53,14 +54,24 @@ def _parse_spf(replies: tuple[Reply, ...]) -> SenderPolicy:
     lookups = read_lookups(*replies)
     lookups.need_answers()
     transcript = read_transcript(replies[0])
-    domain, addresses = transcript.event("domain"), transcript.event("senders")
-    if not domain:
-        raise ReplyError("回复中没有域名")
-    policy = read_sender_policy(domain, tuple((addresses or "").split()), (Replay(lookups),))
+    policy = read_sender_policy(_domain(transcript), _senders(transcript), (Replay(lookups),))
     unknown = [one for one, result in policy.results if result is PolicyResult.UNKNOWN]
     if unknown:
         raise ReplyError(f"SPF 含 exists、ptr 或宏，无法静态判断 {'、'.join(unknown)}")
     return policy
+
+
+def _domain(transcript: Transcript) -> str:
+    if domain := transcript.event("domain"):
+        return domain
+    raise ReplyError("回复中没有域名")
+
+
+def _senders(transcript: Transcript) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_address(one)) for one in (transcript.event("senders") or "").split())
+    except ValueError:
+        raise ReplyError("回复中的发信地址无法读取") from None
 
 
 def _judge_spf(policy: SenderPolicy, _limits: NoLimits, subject: Subject) -> Iterator[Verdict]:
@@ -183,9 +194,7 @@ def _key_meaning(key: SigningKey, limits: KeyLimits) -> tuple[Severity, str, str
 def _parse_dmarc(replies: tuple[Reply, ...]) -> ReportPolicy:
     lookups = read_lookups(*replies)
     lookups.need_answers()
-    domain = read_transcript(replies[0]).event("domain")
-    if not domain:
-        raise ReplyError("回复中没有域名")
+    domain = _domain(read_transcript(replies[0]))
     return read_report_policy(domain, (Replay(lookups),))
 
 

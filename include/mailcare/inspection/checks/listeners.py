@@ -15,7 +15,7 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
-from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask
+from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask, lines_of
 from mailcare.systems.system import System
 
 # State 0A is LISTEN; a busy host has tens of thousands of other rows, which stay where they are.
@@ -55,7 +55,7 @@ def _parse(replies: tuple[Reply, ...]) -> tuple[Socket, ...]:
     reply = replies[0]
     if reply.exit_code in (NOT_FOUND, CUT):
         raise ReplyError("主机上没有 grep，或其输出被截断")
-    rows = [(found, line) for line in reply.text.splitlines() if (found := _ROW.match(line))]
+    rows = [(found, line) for line in lines_of(reply.text) if (found := _ROW.match(line))]
     if not rows and (reply.text.strip() or reply.exit_code not in _FOUND_OR_NOT):
         raise ReplyError(f"无法读取 /proc/net/tcp：{first_line(reply.text)}")
     return tuple(Socket(found[1], int(found[2], 16), line.strip()) for found, line in rows)
@@ -84,7 +84,7 @@ def _judge(
         yield Verdict(
             Severity.WARNING,
             f"{name}只监听本机回环地址，其他主机无法连接",
-            f"请检查 {listener.service} 的监听地址设置；如由前置代理转发，请在站点文件中改登记代理。",
+            f"请检查 {listener.service} 的监听地址设置；如由前置代理转发，请改为登记该代理。",
             evidence=tuple(socket.row for socket in own),
         )
     else:

@@ -14,7 +14,7 @@ from mailcare.inspection.check import (
     Subject,
     Verdict,
 )
-from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, output_of
+from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, lines_of, output_of
 from mailcare.systems.profile import ProfileGap, Service
 from mailcare.systems.system import System
 
@@ -26,6 +26,7 @@ _PS = (
 )
 _COMMAND_COLUMNS = frozenset({"COMMAND", "CMD", "ARGS"})
 _EVIDENCE_LINES = 4
+_COMMAND_WIDTH = 32_768  # a Java program names all its libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _compiled(service: Service) -> re.Pattern[str]:
 
 def _parse(replies: tuple[Reply, ...]) -> tuple[Process, ...]:
     text = output_of(replies[0], "ps")
-    head, *lines = text.splitlines()
+    head, *lines = lines_of(text, width=_COMMAND_WIDTH)
     columns = head.split()
     place = next((at for at, name in enumerate(columns) if name in _COMMAND_COLUMNS), None)
     if place is None:
@@ -81,7 +82,7 @@ def _judge(
             yield Verdict(
                 Severity.OK,
                 f"{service.title}（{service.name}）正在运行，{len(lines)} 个进程",
-                evidence=tuple(lines[:_EVIDENCE_LINES]),
+                evidence=tuple(line.strip()[:300] for line in lines[:_EVIDENCE_LINES]),
                 metrics={"processes_count": float(len(lines))},
                 part=service.name,
             )

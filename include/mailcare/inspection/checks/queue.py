@@ -15,13 +15,12 @@ from mailcare.inspection.check import (
     Question,
     Reply,
     ReplyError,
-    Severity,
     Subject,
     Target,
     Verdict,
 )
 from mailcare.inspection.checks.clock import DATE, read_date
-from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask
+from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask, lines_of
 from mailcare.inspection.levels import Ceiling
 from mailcare.systems.profile import ProfileGap, QueueKind, QueueQuery
 from mailcare.systems.site import Node, Role
@@ -91,7 +90,7 @@ def _parse(replies: tuple[Reply, ...]) -> Queue:
 
 def _from_files(listing: Reply, looked_at: datetime) -> Queue:
     counted = _COUNTED.search(listing.text)
-    others = [line for line in listing.text.splitlines() if not _COUNTED.match(line)]
+    others = [line for line in lines_of(listing.text) if not _COUNTED.match(line)]
     if not counted or any(line.strip() for line in others):
         raise ReplyError(f"队列目录无法完整读取：{first_line(chr(10).join(others))}")
     count = int(counted[1])
@@ -103,7 +102,7 @@ def _from_postqueue(listing: Reply, looked_at: datetime) -> Queue:
     is_partial = listing.exit_code == CUT
     if listing.exit_code != 0 and not is_partial:
         raise ReplyError(f"postqueue 未能列出队列：{first_line(listing.text)}")
-    lines = [line for line in listing.text.splitlines() if line.startswith("{")]
+    lines = [line for line in listing.text.split("\n") if line.startswith("{")]
     mails = [mail for line in lines if (mail := _mail(line)) is not None]
     unread = len(lines) - len(mails) - is_partial
     if unread > 0 or (listing.text.strip() and not lines):

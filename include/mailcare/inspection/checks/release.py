@@ -20,7 +20,7 @@ from mailcare.inspection.check import (
     Subject,
     Verdict,
 )
-from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, output_of
+from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, lines_of, output_of
 from mailcare.systems.system import System
 
 # Several files in one command: head prints each name before its text, and goes on at a missing one.
@@ -84,7 +84,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _from_os_release(sections: Mapping[str, str]) -> Release | None:
-    text = sections.get("/etc/os-release", "")
+    text = "\n".join(lines_of(sections.get("/etc/os-release", ""), width=500))
     values = {key: value for key, _, value in _ASSIGNMENT.findall(text)}
     name = values.get("NAME", "").strip()
     if not values.get("ID") or not name:
@@ -104,7 +104,7 @@ def _title(values: Mapping[str, str], sections: Mapping[str, str]) -> str:
     if " release " in exact:
         return exact
     if values["ID"] == "debian" and re.fullmatch(r"\d+\.\d+", point):
-        return f"{title} {point}"
+        return title.replace(values.get("VERSION_ID", point), point, 1)
     return title
 
 

@@ -14,7 +14,7 @@ from mailcare.inspection.check import (
     Subject,
     Verdict,
 )
-from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, output_of
+from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, lines_of, output_of
 from mailcare.inspection.levels import Ceiling
 from mailcare.inspection.mounts import MOUNTS, Mount, read_mounts
 from mailcare.systems.system import System
@@ -29,8 +29,8 @@ _SPACE = (
     "127) df -P -k;; esac",
 )
 _INODES = ("sh", "-c", "df -P -i -l 2>/dev/null || df -P -i")
-_ROW = re.compile(r"^(\S.*?)\s+(\d+)\s+(\d+)\s+(-?\d+)\s+(\d+)%\s+(/.*)$")
-_UNLIMITED = re.compile(r"^\S.*?\s0\s+0\s+0\s+-\s+/.*$", re.MULTILINE)
+_ROW = re.compile(r"^(\S.*?)\s+(\d{1,20})\s+(\d{1,20})\s+(-?\d{1,20})\s+(\d{1,4})%\s+(/.*)$")
+_UNLIMITED = re.compile(r"^\S.*?\s0\s+0\s+0\s+-\s+/.*$")
 _COMPLAINT = re.compile(
     r"^df: (.*?): (Stale (?:NFS )?file handle|Input/output error|"
     r"Transport endpoint is not connected|Structure needs cleaning)$"
@@ -82,7 +82,7 @@ def _ask_inodes(system: System) -> Iterator[Question]:
 def _parse_space(replies: tuple[Reply, ...]) -> Usages:
     text = output_of(replies[1], "df")
     usages = _of_storage(replies[0], text)
-    broken = tuple(_broken(text.splitlines()))
+    broken = tuple(_broken(lines_of(text)))
     if not usages and not broken:
         raise ReplyError(f"df 的输出中没有数据文件系统：{first_line(text)}")
     return Usages(usages, broken, _SILENT_SERVER in text)
@@ -91,14 +91,14 @@ def _parse_space(replies: tuple[Reply, ...]) -> Usages:
 def _parse_inodes(replies: tuple[Reply, ...]) -> Usages:
     text = output_of(replies[1], "df")
     usages = _of_storage(replies[0], text)
-    if not usages and not _UNLIMITED.search(text):
+    if not usages and not any(map(_UNLIMITED.match, lines_of(text))):
         raise ReplyError(f"df -i 的输出中没有数据文件系统：{first_line(text)}")
     return Usages(usages)
 
 
 def _of_storage(mounts: Reply, text: str) -> tuple[Usage, ...]:
     skipped = {mount.point for mount in read_mounts(mounts) if not mount.holds_data}
-    rows = {usage.point: usage for usage in _usages(text.splitlines())}
+    rows = {usage.point: usage for usage in _usages(lines_of(text))}
     return tuple(usage for point, usage in rows.items() if point not in skipped)
 
 
@@ -139,7 +139,7 @@ def _judge_space(usages: Usages, limits: Ceiling, _subject: Subject) -> Iterator
 def _judge_inodes(usages: Usages, limits: Ceiling, _subject: Subject) -> Iterator[Verdict]:
     for usage in usages.usages:
         room = f"剩余 {usage.free:,} 个"
-        yield _filled(usage, limits, what="inode", room=room, advice=_INODES_ADVICE)
+        yield _filled(usage, limits, what=" inode ", room=room, advice=_INODES_ADVICE)
     if not usages.usages:
         yield Verdict(Severity.OK, "数据文件系统按需分配 inode，没有用尽之虞")
 
@@ -148,7 +148,7 @@ def _filled(usage: Usage, limits: Ceiling, *, what: str, room: str, advice: str)
     severity = limits.severity(usage.used_pct)
     return Verdict(
         severity,
-        f"{usage.point} {what}已用 {usage.used_pct}%，{room}"
+        f"{usage.point} 的{what}已用 {usage.used_pct}%，{room}"
         f"（警告 ≥ {limits.warning:g}%，严重 ≥ {limits.critical:g}%）",
         advice if severity else "",
         evidence=(usage.line,),
@@ -180,7 +180,7 @@ def _ask_mounts(system: System) -> Iterator[Question]:
 
 def _parse_mounts(replies: tuple[Reply, ...]) -> Writing:
     mounts = tuple(mount for mount in read_mounts(replies[0]) if mount.holds_data)
-    rows = (line.split() for line in replies[1].text.splitlines() if not line.startswith("#"))
+    rows = (line.split() for line in lines_of(replies[1].text) if not line.startswith("#"))
     meant = {row[1] for row in rows if len(row) >= 4 and "ro" in row[3].split(",")}
     if not mounts:
         raise ReplyError("/proc/mounts 中没有数据文件系统")
@@ -210,9 +210,7 @@ def _read_only(mount: Mount) -> Verdict:
         advice = "请确认该网络存储只读是否有意为之。"
     else:
         severity = Severity.CRITICAL
-        advice = (
-            "多为磁盘或文件系统出错后内核所为：请查看 dmesg，确认备份后检查磁盘并修复文件系统。"
-        )
+        advice = "多为磁盘出错后内核所为：请查看 dmesg，确认备份完好后检查磁盘并修复文件系统。"
     summary = f"{mount.point} 以只读方式挂载，而 /etc/fstab 没有这样设定"
     return Verdict(severity, summary, advice, evidence=(line,), part=mount.point)
 

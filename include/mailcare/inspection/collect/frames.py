@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply
 from mailcare.inspection.collect.script import ask_key
@@ -205,7 +206,7 @@ def hosts_in(data: bytes) -> dict[str, bytes]:
     """
     whole = restore(data)
     starts = [found.start() for found in _BEGIN.finditer(whole)]
-    parts = (whole[one:two] for one, two in zip(starts, [*starts[1:], None], strict=True))
+    parts = (whole[one:two] for one, two in pairwise([*starts, len(whole)]))
     outputs: dict[str, bytes] = {}
     for part in parts:
         stream = FrameStream()
