@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailcare.cli_time import calendar_app, deadline_app, fault_app
 from mailcare.errors import InputError, MailcareError
 
 UNUSABLE_INPUT = 2
@@ -23,6 +24,9 @@ db_app = typer.Typer(help="数据库。", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 app.add_typer(paper_app, name="paper")
 app.add_typer(db_app, name="db")
+app.add_typer(deadline_app, name="deadline")
+app.add_typer(calendar_app, name="calendar")
+app.add_typer(fault_app, name="fault")
 
 SiteFile = Annotated[Path, typer.Argument(metavar="SITE.yaml", help="站点文件")]
 

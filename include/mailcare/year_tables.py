@@ -89,7 +89,7 @@ def parse_year_table(text: str, *, name: str) -> YearTable:
     """Read and check a year table; raise `InputError` with every complaint and its line."""
     data, lines = _read(text, name)
     try:
-        file = YearFile.model_validate(data)
+        file = YearFile.model_validate(_with_off(data, lines))
     except ValidationError as error:
         raise InputError(_listed(complaints_of(error), lines), subject=name) from None
     if astray := list(_astray(file)):
@@ -126,6 +126,13 @@ def _read(text: str, name: str) -> tuple[object, LineMap]:
         if impossible := list(_impossible_days(text)):
             raise InputError("\n".join(["年度表有误：", *impossible]), subject=name) from None
         raise
+
+
+def _with_off(data: object, lines: LineMap) -> object:
+    # YAML 1.1 reads the key `off` as false.
+    if not isinstance(data, dict) or ("off",) not in lines.lines:
+        return data
+    return {"off" if key is False else key: value for key, value in data.items()}
 
 
 def _impossible_days(text: str) -> Iterator[str]:

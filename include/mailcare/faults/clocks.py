@@ -4,7 +4,7 @@ Response and report run without a break; the resolution clocks are stopped by he
 and the time between handled and reopened. A breach, once found, stays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -64,9 +64,9 @@ class State(StrEnum):
 class Clock:
     """One epoch of a clock as it stands at a moment.
 
-    `due_at` is None while held time keeps it open; `earliest_due_at`, from which warnings run, lies
-    before it where it is provisional; `unit` decides the boundary. `stopped_at` also holds a supersession or a
-    cancellation. `net_s` leaves held time out of `gross_s`.
+    `due_at` is None while held time keeps it open, and `unit` decides its boundary; where it is
+    provisional, `earliest_due_at`, from which warnings run, may lie before it. `stopped_at` also
+    holds a supersession or a cancellation. `net_s` leaves held time out of `gross_s`.
     """
 
     clock: Kind
@@ -107,8 +107,10 @@ def clocks(
 ) -> tuple[Clock, ...]:
     """Derive every clock of a fault at `now`, in order of start; events after `now` do not count.
 
-    Raises `Refused` for events that cannot have happened so.
+    Raises `Refused` for events that cannot have happened so, `ValueError` for a `now` without zone.
     """
+    if now.utcoffset() is None:
+        raise ValueError("now must name its zone")
     at = now.astimezone(UTC)
     fault = _Fault(terms, calendar)
     for event in in_order(events, terms, now=at):
@@ -137,38 +139,42 @@ class _Due(NamedTuple):
         return has_passed(self.at, self.unit, at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Bound:
-    """An allowance of net time from a start; in days, its end is rounded up to a midnight."""
+    """An allowance of net time from a start; in days, its end is rounded up to a midnight.
+
+    A fault's holds only ever grow at their end. Those that are reckoned in are not looked at again:
+    `reached` is the end of the allowance with the first `reckoned` of them.
+    """
 
     started_at: datetime
-    allowance: timedelta
+    reached: datetime
     unit: Unit
     zone: ZoneInfo
+    reckoned: int = 0
 
-    def due(self, holds: Iterable[_Hold]) -> _Due | None:
+    def due(self, holds: Sequence[_Hold]) -> _Due | None:
         """Return when the net time reaches the allowance, None while an open hold keeps it off.
 
         A hold that begins at that very instant comes too late.
         """
-        reached = self.started_at + self.allowance
-        for hold in holds:
-            if hold.starts_at >= reached:
-                break
+        while self.reckoned < len(holds) and holds[self.reckoned].starts_at < self.reached:
+            hold = holds[self.reckoned]
             if hold.ends_at is None:
                 return None
-            reached += _overlap(hold, self.started_at, hold.ends_at)
-        if self.unit is Unit.DAYS:
-            reached = midnight_from(reached, self.zone)
-        return _Due(reached, self.unit)
+            self.reached += _overlap(hold, self.started_at, hold.ends_at)
+            self.reckoned += 1
+        if self.unit is Unit.HOURS:
+            return _Due(self.reached, self.unit)
+        return _Due(midnight_from(self.reached, self.zone), self.unit)
 
 
 @dataclass(slots=True)
 class _Run:
     """One epoch while it is being derived.
 
-    The earliest of `bounds` binds: its own, first, and the caps. `holds` is the fault's own list
-    while the epoch is current, so that it grows with it.
+    The earliest of `bounds` binds: its own, first, and the caps. `holds` is the fault's own list,
+    so that it grows with it. `last_due` is what an ended epoch's due moment was.
     """
 
     clock: Kind
@@ -182,10 +188,13 @@ class _Run:
     earliest_due_at: datetime | None = None
     stopped_at: datetime | None = None
     ended: State | None = None
+    last_due: _Due | None = None
     breached_at: datetime | None = None
 
     def due(self) -> _Due | None:
         """Return the due moment that binds; of two at one instant the day's rule decides."""
+        if self.ended:
+            return self.last_due
         dues = [due for bound in self.bounds if (due := bound.due(self.holds))]
         return min(dues, key=lambda due: (due.at, due.unit is Unit.HOURS), default=None)
 
@@ -195,13 +204,18 @@ class _Run:
         return due.at if due and due.has_passed(self.stopped_at or at) else None
 
     def end(self, state: State, at: datetime) -> None:
-        """End an open epoch; held time after this is none of its own."""
+        """End an open epoch; held time after this does not move its due moment any more."""
         if self.stopped_at is None:
-            self.stopped_at, self.ended, self.holds = at, state, tuple(self.holds)
+            self.last_due = self.due()
+            self.stopped_at, self.ended = at, state
 
     def stop(self, at: datetime) -> None:
         """Keep the promise, in time or late; what has stopped stays so."""
         self.stopped_at = self.stopped_at or at
+
+    def is_settled(self) -> bool:
+        """Tell whether it has stopped for good; a resolution may be reopened or reckoned anew."""
+        return self.stopped_at is not None and self.clock is not Kind.RESOLUTION
 
     def row(self, now: datetime) -> Clock:
         """Return the epoch as it stands at `now`."""
@@ -238,18 +252,20 @@ class _Run:
 
 @dataclass(slots=True)
 class _Fault:
-    """What the events so far have made of a fault."""
+    """What the events so far have made of a fault; `watched` are the epochs that may yet break."""
 
     terms: Terms
     calendar: Calendar
     runs: list[_Run] = field(default_factory=list)
+    watched: list[_Run] = field(default_factory=list)
     holds: list[_Hold] = field(default_factory=list)
 
     def look_for_breaches(self, at: datetime) -> None:
         """Record what has passed unmet by `at`; the first breach of an epoch stays for ever."""
-        for run in self.runs:
-            if not run.ended and run.breached_at is None:
-                run.breached_at = run.passed_unmet(at)
+        self.watched = [run for run in self.watched if not run.ended]
+        for run in self.watched:
+            run.breached_at = run.passed_unmet(at)
+        self.watched = [run for run in self.watched if not (run.breached_at or run.is_settled())]
 
     def of(self, kind: Kind) -> list[_Run]:
         """Return the epochs of one clock, in their order."""
@@ -259,21 +275,26 @@ class _Fault:
         """Return the resolution epoch that holds now."""
         return self.of(Kind.RESOLUTION)[-1]
 
+    def start(self, run: _Run) -> None:
+        """Add an epoch."""
+        self.runs.append(run)
+        self.watched.append(run)
+
     def start_response(self, at: datetime, level: Level) -> None:
         """Begin the one response clock."""
-        allowance = timedelta(minutes=self.terms.response_minutes)
-        bound = _Bound(at, allowance, Unit.HOURS, self.terms.zone)
-        self.runs.append(_Run(Kind.RESPONSE, 1, level, at, bounds=(bound,)))
+        due_at = at + timedelta(minutes=self.terms.response_minutes)
+        bound = _Bound(at, due_at, Unit.HOURS, self.terms.zone)
+        self.start(_Run(Kind.RESPONSE, 1, level, at, bounds=(bound,)))
 
     def start_resolution(self, at: datetime, level: Level, caps: tuple[_Bound, ...] = ()) -> None:
         """Begin an epoch whose due moment is at the latest that of `caps`."""
-        self.runs.append(
+        self.start(
             _Run(
                 Kind.RESOLUTION,
                 len(self.of(Kind.RESOLUTION)) + 1,
                 level,
                 at,
-                bounds=_without_doubles(self.bound(at, level), *caps),
+                bounds=(self.bound(at, level), *caps),
                 holds=self.holds,
                 is_soft=self.terms.promise(level).is_soft,
             )
@@ -282,13 +303,13 @@ class _Fault:
     def start_report(self, at: datetime) -> None:
         """Begin the epoch of the report that is owed since `at`."""
         deadline = report_deadline(at, self.calendar, terms=self.terms)
-        self.runs.append(
+        self.start(
             _Run(
                 Kind.REPORT,
                 len(self.of(Kind.REPORT)) + 1,
                 self.current().level,
                 at,
-                bounds=(_Bound(at, deadline.due_at - at, deadline.unit, self.terms.zone),),
+                bounds=(_Bound(at, deadline.due_at, deadline.unit, self.terms.zone),),
                 is_provisional=deadline.is_provisional,
                 earliest_due_at=deadline.earliest_due_at,
             )
@@ -297,8 +318,8 @@ class _Fault:
     def bound(self, started_at: datetime, level: Level) -> _Bound:
         """Return what is promised for a level from a start."""
         promise = self.terms.promise(level)
-        allowance = promise.allowance(started_at, self.terms.zone)
-        return _Bound(started_at, allowance, promise.unit, self.terms.zone)
+        reached = started_at + promise.allowance(started_at, self.terms.zone)
+        return _Bound(started_at, reached, promise.unit, self.terms.zone)
 
     def caps_on(self, change: LevelChanged) -> tuple[_Bound, ...]:
         """Return what of the current epoch's bounds goes on to bind after a change of level.
@@ -350,7 +371,7 @@ def _(event: LevelChanged, fault: _Fault) -> None:
         run.end(State.SUPERSEDED, event.at)
         fault.start_resolution(event.at, event.level, caps)
         return
-    run.bounds = _without_doubles(fault.bound(run.started_at, event.level), *caps)
+    run.bounds = (fault.bound(run.started_at, event.level), *caps)
     run.level, run.is_soft = event.level, fault.terms.promise(event.level).is_soft
 
 
@@ -388,10 +409,6 @@ def _(event: Cancelled | Merged, fault: _Fault) -> None:
 def _overlap(hold: _Hold, start: datetime, end: datetime) -> timedelta:
     held_until = end if hold.ends_at is None else min(hold.ends_at, end)
     return max(held_until - max(hold.starts_at, start), timedelta())
-
-
-def _without_doubles(*bounds: _Bound) -> tuple[_Bound, ...]:
-    return tuple(dict.fromkeys(bounds))
 
 
 def _iso(at: datetime | None, zone: ZoneInfo) -> str | None:
