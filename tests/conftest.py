@@ -26,7 +26,9 @@ def lab() -> Iterator[None]:
     """Bring the lab up; take it down at the end unless it stood before."""
     if os.geteuid() != 0:
         without("root, which the lab's namespaces need")
-    if missing := [tool for tool in ("ip", "named", "postfix", "dovecot") if not shutil.which(tool)]:
+    if missing := [
+        tool for tool in ("ip", "named", "postfix", "dovecot") if not shutil.which(tool)
+    ]:
         without(f"the lab's programs: {', '.join(missing)}")
     stood = _lab("status").returncode == 0
     up = _lab("up")

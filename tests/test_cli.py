@@ -40,14 +40,18 @@ def test_inspecting_a_bundle_writes_the_five_files_and_a_table(run, tmp_path):
     assert "严重 0" in out
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "report.pdf", "report.html", "findings.json", "statistics.xlsx", "replies.jsonl"
+        "report.pdf",
+        "report.html",
+        "findings.json",
+        "statistics.xlsx",
+        "replies.jsonl",
     }
     findings = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))
     assert findings["schema"] == 1
     assert findings["site"] == "shili-bank-lab"
-    assert findings["counts"]["ok"] == sum(
-        row["severity"] == "ok" for row in findings["results"]
-    ) > 40
+    assert (
+        findings["counts"]["ok"] == sum(row["severity"] == "ok" for row in findings["results"]) > 40
+    )
     assert sum(findings["counts"].values()) == len(findings["results"])
 
 
@@ -126,11 +130,11 @@ def test_the_collector_runs_and_its_output_is_judged(run, tmp_path):
     done = subprocess.run(["sh", tmp_path / "collect.sh"], capture_output=True, check=True)
     (tmp_path / "reply.txt").write_bytes(done.stdout)
     site = tmp_path / "site.yaml"
-    text = SITE.read_text("utf-8").replace("mx1.shili-bank.example\n", f"{os.uname().nodename}\n", 1)
-    site.write_text(text, "utf-8")
-    code, out, _ = run(
-        "inspect", site, "--bundle", tmp_path / "reply.txt", "--out", tmp_path / "out"
+    text = SITE.read_text("utf-8").replace(
+        "mx1.shili-bank.example\n", f"{os.uname().nodename}\n", 1
     )
+    site.write_text(text, "utf-8")
+    code, _, _ = run("inspect", site, "--bundle", tmp_path / "reply.txt", "--out", tmp_path / "out")
     assert code == 0
     findings = json.loads((tmp_path / "out" / "findings.json").read_text("utf-8"))["results"]
     states = {(row["check"], row["target"]): row["state"] for row in findings}

@@ -1,5 +1,6 @@
 import ast
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_the_inspection_is_one_straight_line(dags):
     dag = dags["inspect_system"]
     line = ["plan", "authorise", "collect", "judge", "record", "render", "deliver"]
     assert sorted(dag.task_ids) == sorted(line)
-    for before, after in zip(line, line[1:], strict=False):
+    for before, after in pairwise(line):
         assert after in dag.get_task(before).downstream_task_ids
 
 

@@ -35,6 +35,9 @@ def reply(text: str, exit_code: int = 0, source: str = "ssh://mx1") -> Reply:
     return Reply(text, exit_code, AT, source)
 
 
+MX1 = Target("mx1")
+
+
 @dataclass(frozen=True, slots=True)
 class Number:
     value: float
@@ -56,7 +59,7 @@ def judge_number(fact: Number, limits: Ceiling, _subject: Subject) -> Iterable[V
 
 
 def number_check(
-    name: str, *, after: tuple[str, ...] = (), target: Target = Target("mx1")
+    name: str, *, after: tuple[str, ...] = (), target: Target = MX1
 ) -> Check[Number, Ceiling]:
     return Check(
         name=name,

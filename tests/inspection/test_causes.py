@@ -12,8 +12,7 @@ def bad(check, target=MX1, severity=Severity.CRITICAL):
 def linked(results, after):
     checks = {name: number_check(name, after=before) for name, before in after.items()}
     return [
-        getattr(result, "caused_by", None)
-        for result in link_causes(results, checks, lab_system())
+        getattr(result, "caused_by", None) for result in link_causes(results, checks, lab_system())
     ]
 
 
@@ -47,7 +46,11 @@ def test_a_failure_on_another_host_explains_nothing():
 
 
 def test_a_dead_port_explains_only_its_own_port():
-    results = [bad("a", Target("mx1", 995)), bad("b", Target("mx1", 995)), bad("b", Target("mx1", 993))]
+    results = [
+        bad("a", Target("mx1", 995)),
+        bad("b", Target("mx1", 995)),
+        bad("b", Target("mx1", 993)),
+    ]
     assert linked(results, {"a": (), "b": ("a",)}) == [None, "a", None]
 
 

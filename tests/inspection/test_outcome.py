@@ -29,7 +29,15 @@ MX1 = Target("mx1")
 RESULTS = (
     Finding("os.a", MX1, Severity.OK, "好"),
     Unmeasured("os.b", MX1, "断了", caused_by="os.c"),
-    Finding("os.c", Target("mx1", 0, "/var"), Severity.CRITICAL, "满", "清理", ("e",), {"used_pct": 99.0}),
+    Finding(
+        "os.c",
+        Target("mx1", 0, "/var"),
+        Severity.CRITICAL,
+        "满",
+        "清理",
+        ("e",),
+        {"used_pct": 99.0},
+    ),
     Finding("os.d", MX1, Severity.CRITICAL, "慢", caused_by="os.c"),
     NotApplicable("os.e", Target(), "不涉及"),
     Manual("os.f", Target(), "请看"),
@@ -39,8 +47,13 @@ RESULTS = (
 def test_every_result_is_counted_once():
     counts = count_results(RESULTS)
     assert counts == {
-        "ok": 1, "notice": 0, "warning": 0, "critical": 2, "unmeasured": 1,
-        "not_applicable": 1, "manual": 1,
+        "ok": 1,
+        "notice": 0,
+        "warning": 0,
+        "critical": 2,
+        "unmeasured": 1,
+        "not_applicable": 1,
+        "manual": 1,
     }
 
 
@@ -68,8 +81,12 @@ def test_the_findings_document_keeps_unmeasured_apart():
 
 def test_replies_are_read_back_as_they_were_written():
     answers = {
-        Ask(Channel.SSH, ("cat", "/x"), 5.0, "mx1", 2): Reply("a\x00\r\n\x85é\u2028", 1, AT, "ssh://x"),
-        Ask(Channel.DNS, ("lookup", "MX", "a.example")): NoReply("超时", AT, "dns://x", permanent=True),
+        Ask(Channel.SSH, ("cat", "/x"), 5.0, "mx1", 2): Reply(
+            "a\x00\r\n\x85é\u2028", 1, AT, "ssh://x"
+        ),
+        Ask(Channel.DNS, ("lookup", "MX", "a.example")): NoReply(
+            "超时", AT, "dns://x", permanent=True
+        ),
     }
     assert read_replies(write_replies(answers)) == answers
 

@@ -113,9 +113,7 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(tmp_path, old, new):
 
 
 def test_two_places_for_one_secret_are_refused(tmp_path):
-    text = complaint(
-        changed(tmp_path, "key_file: /run", "password_env: SECRET, key_file: /run")
-    )
+    text = complaint(changed(tmp_path, "key_file: /run", "password_env: SECRET, key_file: /run"))
     assert "只能填写一个" in text
 
 

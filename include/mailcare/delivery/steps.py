@@ -1,5 +1,8 @@
 """Delivery: hand a paper to the customer's contacts by mail, each letter once."""
 
+from collections.abc import Mapping
+from email.message import EmailMessage
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -23,6 +26,7 @@ from mailcare.systems.site import Site
 
 PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT
 REFUSED, UNCERTAIN = DeliveryState.REFUSED, DeliveryState.UNCERTAIN
+ENDS: Mapping[type[MailcareError], DeliveryState] = {Refused: REFUSED, Uncertain: UNCERTAIN}
 BODY = """{name}：
 
 您好！{customer}「{system}」的巡检报告（编号 {number}，第 {version} 版）已完成，
@@ -138,29 +142,25 @@ def _send(delivery: int, letter: Letter, relay: Relay) -> None:
         raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=row.recipient)
     if row.state is REFUSED:
         raise Refused(row.last_reply or "", subject=row.recipient)
-    if row.state is SENT:
-        return
-    message = to_message(letter, date=row.created_at)
+    if row.state is PENDING:
+        _hand_in(delivery, to_message(letter, date=row.created_at), relay)
+
+
+def _hand_in(delivery: int, message: EmailMessage, relay: Relay) -> None:
     try:
-        reply = send(relay, message, before_data=lambda: _claim(delivery, row.recipient))
+        reply = send(relay, message, before_data=lambda: _claim(delivery))
     except BeingSent:
-        raise
-    except Refused as error:
-        _settle(delivery, REFUSED, error.reply)
-        raise
-    except Uncertain as error:
-        _settle(delivery, UNCERTAIN, str(error))
-        raise
+        raise  # the other one says how it ended
     except MailcareError as error:
-        _settle(delivery, PENDING, str(error))
+        _settle(delivery, ENDS.get(type(error), PENDING), getattr(error, "reply", str(error)))
         raise
     _settle(delivery, SENT, reply)
 
 
-def _claim(delivery: int, recipient: str) -> None:
+def _claim(delivery: int) -> None:
     """Say that the text goes now; whoever finds it said already must not send a second one."""
     if not _move(delivery, PENDING, SENDING, "开始发送正文"):
-        raise BeingSent("另一个任务正在投递这封信", subject=recipient)
+        raise BeingSent("另一个任务正在投递这封信")
 
 
 def _settle(delivery: int, state: DeliveryState, detail: str) -> None:

@@ -33,7 +33,7 @@ from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.order import Order, read_order
 from mailcare.inspection.outcome import by_urgency, state_of
 from mailcare.inspection.planning import Plan, by_node
-from mailcare.inspection.run import Inspection, areas, planned, open_bundle
+from mailcare.inspection.run import Inspection, areas, open_bundle, planned
 from mailcare.inspection.table import findings_table
 from mailcare.inspection.transcript import sent_away
 from mailcare.records import customers, inspections

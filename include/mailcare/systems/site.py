@@ -84,7 +84,11 @@ class Role(StrEnum):
 
 
 class Node(Strict):
-    """One host; `web_name` is the name under which users open its webmail."""
+    """One host.
+
+    `web_name` is the name under which users open its webmail; `expected_ports` may be listened on
+    besides those of the product's profile and SSH.
+    """
 
     name: Name
     hostname: HostName
@@ -92,6 +96,7 @@ class Node(Strict):
     roles: tuple[Role, ...] = (Role.MAIL,)
     web_name: HostName | None = None
     ssh: Ssh | None = None
+    expected_ports: tuple[Port, ...] = ()
 
 
 class Domain(Strict):

@@ -41,9 +41,9 @@ class CpuShare:
 
 @dataclass(frozen=True, slots=True)
 class CpuLimits:
-    """Per cent; a window of seconds proves little, so full processors alone are a notice."""
+    """Per cent of the window."""
 
-    used_notice_pct: float
+    used_warning_pct: float
     iowait_warning_pct: float
     steal_warning_pct: float
 
@@ -96,7 +96,7 @@ def _judge_cpu(share: CpuShare, limits: CpuLimits, _subject: Subject) -> Iterato
     severity, advice = _cpu_meaning(share, limits)
     yield Verdict(
         severity,
-        f"采样数秒内 CPU 使用率 {share.used_pct:.0f}%（≥ {limits.used_notice_pct:g}% 提示），"
+        f"采样数秒内 CPU 使用率 {share.used_pct:.0f}%（≥ {limits.used_warning_pct:g}% 警告），"
         f"其中等待磁盘 {share.iowait_pct:.0f}%（≥ {limits.iowait_warning_pct:g}% 警告），"
         f"被宿主机占用 {share.steal_pct:.0f}%（≥ {limits.steal_warning_pct:g}% 警告）",
         advice,
@@ -114,8 +114,10 @@ def _cpu_meaning(share: CpuShare, limits: CpuLimits) -> tuple[Severity, str]:
         return Severity.WARNING, "请用 iostat -x 找出繁忙的磁盘，检查阵列状态、备份时段和存储链路。"
     if share.steal_pct >= limits.steal_warning_pct:
         return Severity.WARNING, "宿主机资源不足，请虚拟化管理员迁移该虚拟机或保证其 CPU 配额。"
-    if share.used_pct >= limits.used_notice_pct:
-        return Severity.NOTICE, "请用 top 找出占用最多的进程，并结合 15 分钟负载判断是否持续。"
+    if share.used_pct >= limits.used_warning_pct:
+        return Severity.WARNING, (
+            "采样只有数秒：请结合 15 分钟负载判断是否持续，用 top 找出占用最多的进程。"
+        )
     return Severity.OK, ""
 
 
@@ -159,8 +161,8 @@ CHECKS = (
         ask=_ask_cpu,
         parse=_parse_cpu,
         judge=_judge_cpu,
-        limits=CpuLimits(used_notice_pct=95, iowait_warning_pct=30, steal_warning_pct=30),
-        source="proc(5) /proc/stat 两次采样之差；界限为经验值（采样窗口仅数秒，占满只作提示）",
+        limits=CpuLimits(used_warning_pct=95, iowait_warning_pct=30, steal_warning_pct=30),
+        source="proc(5) /proc/stat 两次采样之差；界限为经验值（采样窗口仅数秒）",
         after=LOGIN_FIRST,
     ),
     Check(

@@ -1,4 +1,4 @@
-"""Whether each declared port is really listened on, seen from inside the host."""
+"""Which ports are listened on, seen from inside the host: the declared ones, and no others."""
 
 import re
 from collections.abc import Iterator
@@ -15,13 +15,22 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
-from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask, lines_of
+from mailcare.inspection.hosts import (
+    CUT,
+    LOGIN_FIRST,
+    NOT_FOUND,
+    asked_hosts,
+    first_line,
+    host_ask,
+    lines_of,
+)
 from mailcare.systems.system import System
 
 # State 0A is LISTEN; a busy host has tens of thousands of other rows, which stay where they are.
 _LISTENING = ("grep", "-h", " 0A ", "/proc/net/tcp", "/proc/net/tcp6")
 _ROW = re.compile(r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F:]+ 0A ")
 _FOUND_OR_NOT = (0, 1)
+SSH_PORT = 22
 # The kernel writes words in the host's byte order; the first octet of 127.0.0.1 comes last.
 _LOOPBACK = re.compile(r"^(?:.{6}7F|0{24}(?:01000000|00000001)|0{16}FFFF0000.{6}7F)$")
 
@@ -91,6 +100,36 @@ def _judge(
         yield Verdict(Severity.OK, f"{name}正在监听", evidence=tuple(socket.row for socket in own))
 
 
+def _ask_host(system: System) -> Iterator[Question]:
+    list(system.endpoints())  # a profile without listeners is a gap: nothing to compare with
+    for node in asked_hosts(system):
+        yield Question(Target(node.name), (host_ask(node, *_LISTENING),))
+
+
+def _judge_host(
+    sockets: tuple[Socket, ...], _limits: ListenerLimits, subject: Subject
+) -> Iterator[Verdict]:
+    declared = _declared_ports(subject)
+    foreign = [one for one in sockets if not one.is_loopback and one.port not in declared]
+    ports = "、".join(str(port) for port in sorted({one.port for one in foreign}))
+    if not ports:
+        yield Verdict(Severity.OK, f"没有未登记的对外端口（登记 {len(declared)} 个）")
+        return
+    yield Verdict(
+        Severity.WARNING,
+        f"有未登记的端口对外监听：{ports}（应只有登记的 {len(declared)} 个）",
+        "请用 ss -lntp 查明是哪个程序在监听；不需要的请停用或由防火墙拦住，"
+        "需要的请登记到站点文件的 expected_ports。",
+        evidence=tuple(one.row for one in foreign),
+    )
+
+
+def _declared_ports(subject: Subject) -> set[int]:
+    node = subject.system.node(subject.target.node)
+    own = {one.listener.port for one in subject.system.endpoints() if one.node == node}
+    return own | set(node.expected_ports) | {node.ssh.port if node.ssh else SSH_PORT}
+
+
 CHECKS = (
     Check(
         name="service.listeners",
@@ -102,5 +141,16 @@ CHECKS = (
         limits=ListenerLimits(),
         source="产品档案 listeners；proc(5) /proc/net/tcp：状态 0A 为 LISTEN",
         after=("service.processes", *LOGIN_FIRST),
+    ),
+    Check(
+        name="security.listeners",
+        area=Area.SECURITY,
+        title="未登记的对外端口",
+        ask=_ask_host,
+        parse=_parse,
+        judge=_judge_host,
+        limits=ListenerLimits(),
+        source="CIS Debian Linux Benchmark：只开放需要的网络服务；登记见产品档案与站点文件",
+        after=LOGIN_FIRST,
     ),
 )

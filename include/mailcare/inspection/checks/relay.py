@@ -101,6 +101,14 @@ CHECKS = (
         judge=_judge,
         limits=RelayLimits(),
         source="RFC 2505 §2.1、RFC 5321 §7.1：服务器不得为无关双方转发",
-        after=("network.reach", "service.ports", "smtp.greeting", "tls.handshake"),
+        after=(
+            "network.reach",
+            "service.ports",
+            "service.processes",
+            "smtp.greeting",
+            "tls.handshake",
+            "storage.space",
+            "storage.inodes",
+        ),
     ),
 )
