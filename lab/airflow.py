@@ -107,13 +107,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_until_healthy(process: subprocess.Popen[bytes], url: str, *, log: Path) -> Iterator[str]:
-    """Yield what is up so far, every few seconds, until every part of Airflow is healthy."""
+    """Yield what is up and what is not, every few seconds, until all of Airflow is healthy."""
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise LabError(f"Airflow ended by itself; see {log}")
         healthy = _healthy_parts(url)
-        yield f"{START_WITHIN_S - (deadline - time.monotonic()):3.0f} s: {', '.join(healthy)}"
+        waiting = [part for part in PARTS if part not in healthy]
+        passed_s = START_WITHIN_S - (deadline - time.monotonic())
+        yield f"{passed_s:3.0f} s: waiting for {', '.join(waiting) or 'nothing: all is healthy'}"
         if len(healthy) == len(PARTS):
             return
         time.sleep(TELL_EVERY_S)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the report")
     options = parser.parse_args()
+    _become_root()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _demonstrate(stay=not options.once)
@@ -50,6 +52,14 @@ def main() -> int:
     except (LabError, MailcareError) as error:
         sys.stderr.write(f"demo: {error}\n")
         return REFUSED
+
+
+def _become_root() -> None:
+    """Start again under sudo where that needs no password; else go on as who we are."""
+    if os.geteuid() == 0 or not shutil.which("sudo"):
+        return
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+        os.execvp("sudo", ["sudo", "-n", sys.executable, "-m", "lab.demo", *sys.argv[1:]])
 
 
 def _demonstrate(*, stay: bool) -> int:
@@ -75,14 +85,16 @@ def _lab_can_run() -> bool:
 
 @contextmanager
 def _lab() -> Iterator[None]:
+    stood = lifecycle.status().is_up
     _say("bringing the lab up: a real mail system in network namespaces …")
     lifecycle.up()
     try:
         with forward(airflow.PORT, CORE_ADDRESS):
             yield
     finally:
-        _say("taking the lab down …")
-        lifecycle.down()
+        if not stood:  # whoever brought it up before takes it down
+            _say("taking the lab down …")
+            lifecycle.down()
 
 
 @contextmanager

@@ -89,11 +89,12 @@ class Row:
 
     def is_right(self) -> bool:
         """Tell whether the expected result leads alone, and nothing is left."""
-        found = {(one.check, _severity(one)) for one in self.leading}
+        found = {(one.check, severity_of(one)) for one in self.leading}
         return not self.left and found == set(EXPECTED[self.fault].items())
 
 
-def _severity(result: Raised) -> Severity | None:
+def severity_of(result: Raised) -> Severity | None:
+    """Return how bad a result is; None where it could not be measured."""
     return result.severity if isinstance(result, Finding) else None
 
 
@@ -141,7 +142,7 @@ def _line(row: Row) -> str:
 
 
 def _label(result: Raised) -> str:
-    severity = _severity(result)
+    severity = severity_of(result)
     return severity.name.lower() if severity is not None else "unmeasured"
 
 

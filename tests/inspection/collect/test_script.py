@@ -160,6 +160,17 @@ def test_second_samples_come_last_and_apart(shell):
     assert times[1] - times[0] >= SAMPLE_WINDOW_S - 0.02
 
 
+def test_a_password_on_a_command_line_stays_on_the_host(shell):
+    words = ["sh", "-c", "read line; :", "java", "-Ddb.Password=hunter2", "--token", "t0ps3cret"]
+    listing = plan_inspection(lab_system(), [check_named("service.processes")]).asks()[0]
+    with subprocess.Popen(words, stdin=subprocess.PIPE):
+        code, text = told(run(shell, [listing])[listing])
+    assert code == 0
+    assert "-Ddb.Password=*** --token ***" in text
+    assert "hunter2" not in text
+    assert "t0ps3cret" not in text
+
+
 def test_what_is_asked_once_runs_between_the_samples():
     asks = [ask("true"), ask("cat", "/proc/stat"), ask("cat", "/proc/stat", sample=2)]
     lines = [line for line in collector_script(asks).splitlines() if line.startswith("ask ")]

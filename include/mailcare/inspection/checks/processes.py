@@ -18,11 +18,14 @@ from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, l
 from mailcare.systems.profile import ProfileGap, Service
 from mailcare.systems.system import System
 
-# procps, then System V style, then busybox; each names its columns in the first line.
+# procps, then System V style, then busybox; each names its columns in the first line. A password
+# on somebody's command line stays on the host.
 _PS = (
     "sh",
     "-c",
-    "ps -ww -eo pid,etime,args 2>/dev/null || ps -ww -ef 2>/dev/null || ps w 2>/dev/null || ps",
+    "command -v ps >/dev/null || exit 127; "
+    "{ ps -ww -eo pid,etime,args 2>/dev/null || ps -ww -ef 2>/dev/null || ps w 2>/dev/null || ps; }"
+    " | sed -E 's/((pass(word|wd|phrase)?|pwd|secret|token)[=: ]+)[^ ]+/\\1***/Ig'",
 )
 _COMMAND_COLUMNS = frozenset({"COMMAND", "CMD", "ARGS"})
 _EVIDENCE_LINES = 4
