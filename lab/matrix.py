@@ -68,7 +68,7 @@ EXPECTED: dict[str, dict[str, Severity | None]] = {
     "command-hang": {"storage.space": UNMEASURED, "storage.inodes": UNMEASURED},
     "clock-skew": {"os.clock": CRITICAL},
     "link-down": {"network.reach": CRITICAL},
-    "load-high": {"hardware.load": CRITICAL},
+    "load-high": {"hardware.load": WARNING},
     "memory-low": {"hardware.memory": CRITICAL},
     "cpu-busy": {"hardware.cpu": WARNING},
 }

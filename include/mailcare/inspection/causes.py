@@ -1,6 +1,6 @@
 """Explain failures by the failures they hang on, so that one fault raises one alarm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +20,23 @@ Behind = Mapping[tuple[str, int], frozenset[str]]  # the services behind each ho
 
 
 def link_causes(
-    results: Sequence[Result], checks: Mapping[str, Check[Any, Any]], system: System
+    results: Sequence[Result],
+    checks: Mapping[str, Check[Any, Any]],
+    system: System,
+    *,
+    heard: Set[tuple[str, Target]],
 ) -> tuple[Result, ...]:
     """Return the results with `caused_by` set to the root cause among their prerequisites.
 
     A failure is explained by a failed prerequisite (`Check.after`) that covers its target; the
-    chain is followed to its end.
+    chain is followed to its end. An unmeasured prerequisite explains only what is unmeasured too,
+    and only where something was heard of it (`heard`: check and target): what was never asked
+    explains nothing.
     """
     failures = [one for one in results if isinstance(one, Finding | Unmeasured) and _failed(one)]
+    possible = [
+        one for one in failures if isinstance(one, Finding) or (one.check, one.target) in heard
+    ]
     services = _services(system)
 
     def root(failure: Failure, seen: frozenset[str]) -> str | None:
@@ -35,7 +44,7 @@ def link_causes(
             cause
             for name in _prerequisites(failure, checks)
             if name not in seen
-            for cause in failures
+            for cause in possible
             if cause.check == name and _explains(cause, failure, services)
         ]
         if not causes:

@@ -27,6 +27,7 @@ from mailcare.systems.system import System
 TIMED_OUT = 124  # what timeout(1) exits with
 EVIDENCE_LINES = 12
 EVIDENCE_WIDTH = 300
+COMMAND_WIDTH = 80
 
 
 def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ...]:
@@ -39,7 +40,12 @@ def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ..
     for check, question in plan.questions:
         results.extend(_results(check, question, answers, plan.system))
     checks = {check.name: check for check, _ in plan.questions}
-    return link_causes(results, checks, plan.system)
+    heard = {
+        (check.name, question.target)
+        for check, question in plan.questions
+        if any(isinstance(answers.get(ask), Reply) for ask in question.asks)
+    }
+    return link_causes(results, checks, plan.system, heard=heard)
 
 
 def _results(
@@ -68,7 +74,8 @@ def _reply(ask: Ask, answers: Mapping[Ask, Answer]) -> Reply:
     if isinstance(answer, NoReply):
         raise ReplyError(answer.reason)
     if ask.channel is Channel.SSH and answer.exit_code == TIMED_OUT:
-        raise ReplyError(f"命令 {ask.words[0]} 在 {ask.timeout_s:g} 秒内没有完成")
+        command = " ".join(" ".join(ask.words).split())
+        raise ReplyError(f"命令在 {ask.timeout_s:g} 秒内没有完成：{command[:COMMAND_WIDTH]}")
     return answer
 
 
