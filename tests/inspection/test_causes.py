@@ -9,11 +9,12 @@ def bad(check, target=MX1, severity=Severity.CRITICAL):
     return Finding(check, target, severity, "坏")
 
 
-def linked(results, after):
+def linked(results, after, heard=None):
     checks = {name: number_check(name, after=before) for name, before in after.items()}
-    return [
-        getattr(result, "caused_by", None) for result in link_causes(results, checks, lab_system())
-    ]
+    if heard is None:
+        heard = {(one.check, one.target) for one in results}
+    causes = link_causes(results, checks, lab_system(), heard=heard)
+    return [getattr(result, "caused_by", None) for result in causes]
 
 
 def test_a_failed_prerequisite_on_the_same_host_explains_a_failure():
@@ -81,6 +82,16 @@ def test_what_could_not_be_measured_hangs_on_what_failed():
 def test_what_could_not_be_measured_explains_no_finding():
     results = [Unmeasured("a", MX1, "没有回复"), bad("b")]
     assert linked(results, {"a": (), "b": ("a",)}) == [None, None]
+
+
+def test_what_was_answered_but_not_understood_explains_what_hangs_on_it():
+    results = [Unmeasured("a", MX1, "请稍后"), Unmeasured("b", MX1, "没有回复")]
+    assert linked(results, {"a": (), "b": ("a",)}) == [None, "a"]
+
+
+def test_what_was_never_asked_explains_nothing():
+    results = [Unmeasured("a", MX1, "没有探测"), Unmeasured("b", MX1, "没有探测")]
+    assert linked(results, {"a": (), "b": ("a",)}, heard=set()) == [None, None]
 
 
 def test_the_worst_of_several_causes_is_named():
