@@ -144,19 +144,22 @@ def collect(inspection: int, host: str, *, tries_left: int) -> None:
         row = session.get_one(inspections.Inspection, inspection)
         plan, stored = _plan(row), _answers(session, inspection)
     asks = by_node(plan.asks()).get(host, ())
-    open_asks = tuple(ask for ask in asks if _is_open(stored.get(ask)))
+    open_asks = tuple(ask for ask in asks if _is_open(ask, stored.get(ask)))
     if not open_asks:
         return
     answers = _bundled(row.bundle, plan, open_asks) if row.bundle else _online(row, plan, open_asks)
     with transaction() as session:
         _store(session, inspection, answers)
-    _complain(host, answers, tries_left)
+    if not row.bundle:
+        _complain(host, answers, tries_left)
 
 
-def _is_open(answer: Answer | None) -> bool:
-    if isinstance(answer, Reply):
-        return sent_away(answer)
-    return answer is None or not answer.permanent
+def _is_open(ask: Ask, answer: Answer | None) -> bool:
+    """Tell whether asking again may bring more; a failed login is tried anew with its commands."""
+    if not isinstance(answer, Reply):
+        return True
+    is_failed_login = ask.channel is Channel.SSH and not ask.words and answer.exit_code != 0
+    return is_failed_login or sent_away(answer)
 
 
 def _bundled(bundle: str, plan: Plan, asks: Sequence[Ask]) -> dict[Ask, Answer]:
@@ -192,9 +195,11 @@ def _complain(host: str, answers: Mapping[Ask, Answer], tries_left: int) -> None
     lost = [answer for answer in answers.values() if isinstance(answer, NoReply)]
     if refused := [answer for answer in lost if answer.permanent and host]:
         raise MailcareError(refused[0].reason, subject=host)
-    if tries_left > 0 and any(_is_open(answer) for answer in answers.values()):
-        reason = lost[0].reason if lost else "对方要求稍后再试"
-        raise Unavailable(reason, subject=host or "外部探测")
+    passing = [answer.reason for answer in lost if not answer.permanent]
+    if any(isinstance(answer, Reply) and sent_away(answer) for answer in answers.values()):
+        passing.append("对方要求稍后再试")
+    if passing and tries_left > 0:
+        raise Unavailable(passing[0], subject=host or "外部探测")
 
 
 def judge(inspection: int) -> int:

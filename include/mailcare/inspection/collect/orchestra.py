@@ -9,6 +9,7 @@ from mailcare.inspection.check import Answer, Ask, Channel, NoReply
 from mailcare.inspection.collect import dns, https, imap, loop, pop3, smtp, ssh, tcp, tls
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.planning import by_node
+from mailcare.systems.profile import Protocol
 
 PROBES_AT_ONCE = 16
 HOSTS_AT_ONCE = 64
@@ -76,9 +77,16 @@ async def _ask_network(asks: tuple[Ask, ...], scene: Scene, take: OnAnswer) -> N
     async with asyncio.TaskGroup() as tasks:
         for ask in asks:
             work = _ask_probe(ask, scene, take)
-            if ask.channel is Channel.SMTP:
+            if _speaks_smtp(ask):
                 work = _one_by_one(servers[ask.node], work)
             tasks.create_task(_within(limit, work))
+
+
+def _speaks_smtp(ask: Ask) -> bool:
+    return ask.channel is Channel.SMTP or (
+        ask.channel is Channel.TLS
+        and not {Protocol.SMTP, Protocol.SUBMISSION}.isdisjoint(ask.words)
+    )
 
 
 async def _one_by_one(server: asyncio.Lock, work: Awaitable[None]) -> None:
