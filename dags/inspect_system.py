@@ -22,11 +22,10 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     params={
-        "site": Param(None, type=["null", "string"], title="站点", examples=["shili-bank-lab"]),
-        "service": Param(None, type=["null", "integer"], title="计划服务（编号）"),
-        "scope": Param(
-            [], type="array", items={"type": "string"}, title="只做这些检查（空为全部）"
-        ),
+        "site": Param(None, type=["null", "string"], title="站点（站点文件中的 site）"),
+        "service": Param(None, type=["null", "integer"], title="或：计划服务的编号"),
+        "scope": Param(None, type=["null", "array"], title="只做这些检查（空为全部）"),
+        "bundle": Param(None, type=["null", "string"], title="只判读客户交回的文件（路径）"),
     },
     dagrun_timeout=timedelta(days=30),  # the customer's authorisation may take its time
     default_args=TASK_DEFAULTS,

@@ -1,9 +1,11 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from mailcare.inspection.check import Finding, Severity, Target, Unmeasured
+from mailcare.inspection.checks import all_checks
 from mailcare.papers.inspection import limits_text, overall, urgent
 from mailcare.papers.render import render_html, render_pdf
 from tests.papers import sample
@@ -241,3 +243,12 @@ def test_five_hundred_findings_print():
     )
     assert len(warnings) == 510
     assert render_pdf(sample.report(warnings)).startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.name)
+def test_limits_are_written_in_words_that_a_customer_reads(check):
+    assert not re.search(r"[a-z]+_[a-z]+|[a-z]{4,}", limits_text(check.limits))
+
+
+def test_the_checks_that_the_limits_belong_to_are_there():
+    assert len(all_checks()) > 30

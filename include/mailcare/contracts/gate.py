@@ -29,7 +29,7 @@ class AuthorisationGate(HITLOperator):
 
     def __init__(self, *, inspection: object, **kwargs: Any) -> None:
         super().__init__(
-            subject="等待客户授权远程登录",
+            subject="等待客户授权远程登录：{{ params.site or params.service }}",
             body=HOW_TO,
             options=[LOOK_AGAIN, CANCEL],
             defaults=[LOOK_AGAIN],

@@ -33,7 +33,8 @@ class Order(Strict):
 def read_order(conf: Mapping[str, Any]) -> Order:
     """Check a run's parameters; raise `InputError` that lists every complaint."""
     try:
-        return Order.model_validate(conf)
+        # The trigger form hands in null for a field that was left empty.
+        return Order.model_validate({key: one for key, one in conf.items() if one is not None})
     except ValidationError as error:
         complaints = "；".join(str(one) for one in complaints_of(error))
         raise InputError(f"运行参数有误：{complaints}") from None

@@ -14,7 +14,7 @@ from mailcare.papers.formats import quantity
 from mailcare.papers.inspection_form import fill_form
 from mailcare.papers.items import Item, in_state, read_items
 from mailcare.papers.statistics import counts_by_area, measures
-from mailcare.papers.wording import AREAS, CONFIDENCES, PROFILE_FIELDS, measure_of
+from mailcare.papers.wording import AREAS, CONFIDENCES, LIMIT_WORDS, PROFILE_FIELDS, measure_of
 from mailcare.systems.profile import (
     Known,
     Listener,
@@ -239,7 +239,9 @@ def limits_text(limits: object, unit: str = "") -> str:
     if isinstance(limits, int | float):
         return quantity(limits, unit)
     several = isinstance(limits, tuple | list | set | frozenset)
-    return "、".join(sorted(map(str, limits))) if several else str(limits)
+    if several:
+        return "、".join(sorted(map(str, limits)))
+    return LIMIT_WORDS.get(str(limits), str(limits))
 
 
 def _limit(name: str, value: object) -> str:

@@ -113,9 +113,20 @@ MEASURES: Mapping[str, str] = {
     "accepted": "接受外域转发",
     "wanted": "应有结果",
     "outdated": "已淘汰的协议",
+    "recent": "启动不足（提示）",
+    "long": "连续运行超过（提示）",
+    "used_warning": "CPU 使用率警告",
+    "iowait_warning": "等待磁盘警告",
+    "steal_warning": "被宿主机占用警告",
+    "swap_used_notice": "交换区使用率提示",
+    "least": "进程至少",
+    "notice": "到期前提示",
     "greeting_code": "问候应答码",
     "ehlo_code": "EHLO 应答码",
 }
+
+# A limit that is a word and not a number.
+LIMIT_WORDS: Mapping[str, str] = {"accepted": "登录成功"}
 
 # The unit at the end of a metric's name, and how it is written.
 UNITS: Mapping[str, str] = {
