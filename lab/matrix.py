@@ -1,6 +1,6 @@
 """Inject every fault of the lab, inspect, and hold what is found against what must be found.
 
-`python -m lab.matrix [FAULT …]` prints the table that `docs/detection.md` shows, and ends with 1
+`python -m lab.matrix [FAULT …]` prints the table that `make lab-matrix` shows, and ends with 1
 when a fault is missed, misnamed, or leaves something behind after it is healed.
 """
 

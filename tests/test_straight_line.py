@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncssh
 import pytest
 from sqlalchemy import func, select
 
@@ -16,7 +17,7 @@ from mailcare.papers import steps as papers
 from mailcare.records.changes import revoke
 from mailcare.records.customers import Authorisation
 from mailcare.records.deliveries import Delivery, DeliveryEvent, DeliveryState
-from mailcare.records.inspections import Finding, Inspection, Judgement, Reply, Service
+from mailcare.records.inspections import Connection, Finding, Inspection, Judgement, Reply, Service
 from mailcare.records.papers import Paper, PaperFile
 from mailcare.records.session import reading, transaction
 from mailcare.systems import steps as systems
@@ -150,18 +151,76 @@ def test_with_a_valid_authorisation_every_host_is_covered(site):
     assert inspection.hosts_to_ask(opened) == ["", "bak1", "mx1"]
 
 
-def test_without_one_the_hosts_are_named_and_nothing_connects(site):
-    opened = inspection.open_inspection("run-1", site=site)
+def test_without_one_the_hosts_are_named_and_nothing_connects(database, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    usable = tmp_path / "site.yaml"
+    text = SITE.read_text("utf-8").replace("/run/mailcare-lab/inspector_key", str(key))
+    usable.write_text(text, "utf-8")
+    systems.import_site(usable, recorded_by="test")
+    opened = inspection.open_inspection("run-1", site="shili-bank-lab")
     with transaction() as session:
         row = session.scalars(select(Authorisation)).one()
         assert revoke(session, row.id, by="test", at=datetime.now(UTC))
     assert inspection.hosts_without_authorisation(opened) == ["mx1", "bak1"]
     with pytest.raises(MailcareError, match="没有客户的有效授权"):
         inspection.collect(opened, "mx1", tries_left=0)
+    assert count(Connection) == 0
     with reading() as session:
         replies = session.scalars(select(Reply)).all()
         assert replies
         assert all(reply.text is None and "有效授权" in (reply.reason or "") for reply in replies)
+
+
+def test_a_run_that_was_called_off_is_not_judged(site):
+    opened = inspection.open_inspection("run-1", site=site)
+    with pytest.raises(MailcareError, match="没有采集到任何回复"):
+        inspection.judge(opened)
+    assert count(Judgement) == 0
+
+
+@pytest.mark.parametrize("scope", [["loop.internal"], ["dns.mx"]])
+def test_what_is_asked_of_no_single_host_needs_an_authorisation_too(site, scope):
+    opened = inspection.open_inspection("run-1", site=site, scope=scope)
+    assert inspection.hosts_without_authorisation(opened) == []
+    with transaction() as session:
+        row = session.scalars(select(Authorisation)).one()
+        assert revoke(session, row.id, by="test", at=datetime.now(UTC))
+    assert inspection.hosts_without_authorisation(opened) == ["mx1"]
+    inspection.collect(opened, "", tries_left=0)
+    with reading() as session:
+        replies = session.scalars(select(Reply)).all()
+        assert replies
+        assert all(reply.text is None for reply in replies)
+
+
+def test_a_run_does_not_go_on_with_other_parameters(site):
+    inspection.open_inspection("run-1", site=site, scope=["dns.mx"])
+    with pytest.raises(InputError, match="另一组参数"):
+        inspection.open_inspection("run-1", site=site)
+
+
+def test_an_authorisation_is_withdrawn_by_the_site_file(site, tmp_path):
+    opened = inspection.open_inspection("run-1", site=site)
+    withdrawn = tmp_path / "site.yaml"
+    withdrawn.write_text(
+        SITE.read_text("utf-8") + "    revoked_at: 2026-11-01T00:00:00+08:00\n", "utf-8"
+    )
+    assert "新登记授权 0 份" in systems.import_site(withdrawn, recorded_by="test")
+    assert inspection.hosts_without_authorisation(opened) == ["mx1", "bak1"]
+
+
+def test_an_authorisation_that_left_the_file_stays_and_is_said(site, tmp_path):
+    without = tmp_path / "site.yaml"
+    without.write_text(SITE.read_text("utf-8").partition("authorisations:")[0], "utf-8")
+    said = systems.import_site(without, recorded_by="test")
+    assert "1 份仍有效的授权不在文件里" in said
+
+
+def test_a_bundle_was_measured_when_its_replies_were_taken(paper, opened):
+    recorded = inspection.recorded(opened)
+    moments = [answer.taken_at for answer in recorded.answers.values()]
+    assert (recorded.started_at, recorded.finished_at) == (min(moments), max(moments))
 
 
 def test_another_customers_authorisation_covers_nothing(site, tmp_path):
@@ -232,14 +291,37 @@ def test_a_relay_that_says_later_is_tried_again(paper, monkeypatch):
     assert states() == [DeliveryState.SENT]
 
 
-def test_a_relay_that_refuses_is_not_asked_again(paper, monkeypatch):
-    with smtp_server(RCPT=["550 5.1.1 no such user"]) as server:
+def test_a_letter_that_was_refused_waits_until_somebody_tries_again(paper, monkeypatch):
+    with smtp_server(RCPT=["550 5.1.1 no such user", "250 2.1.5 Ok"]) as server:
         monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
-        for _ in range(2):
-            with pytest.raises(Refused, match="no such user"):
-                delivery.deliver_paper(paper)
-    assert server.verbs.count("RCPT") == 1
-    assert states() == [DeliveryState.REFUSED]
+        with pytest.raises(Refused, match="no such user"):
+            delivery.deliver_paper(paper)
+        assert states() == [DeliveryState.REFUSED]
+        delivery.deliver_paper(paper)
+    assert len(server.taken) == 1
+    assert states() == [DeliveryState.SENT]
+
+
+def test_a_relay_that_turns_us_away_leaves_the_letter_waiting(paper, monkeypatch):
+    with smtp_server(CONNECT=["554 5.7.1 go away"]) as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        with pytest.raises(InputError, match="go away"):
+            delivery.deliver_paper(paper)
+    assert states() == [DeliveryState.PENDING]
+
+
+def test_who_has_left_the_site_file_gets_no_papers(paper, monkeypatch, tmp_path):
+    text = SITE.read_text("utf-8").replace("email: admin@", "email: neu@")
+    changed = tmp_path / "site.yaml"
+    changed.write_text(
+        text.replace("name: 王示例\n      role", "name: 新示例\n      role"), "utf-8"
+    )
+    systems.import_site(changed, recorded_by="test")
+    with smtp_server() as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        delivery.deliver_paper(paper)
+    [recipient] = [line for line in server.lines if line.upper().startswith("RCPT")]
+    assert recipient.endswith("<neu@shili-bank.example>")
 
 
 def test_a_letter_whose_fate_is_open_is_never_sent_again_by_itself(paper, monkeypatch):

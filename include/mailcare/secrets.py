@@ -52,11 +52,17 @@ def _environment(name: str) -> str:
 def _connection(login: str, conn_id: str) -> Secret:
     # Only tasks ask for a connection; the command line stays free of Airflow's start-up time.
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.exceptions import (
+        AirflowNotFoundException,
+        AirflowRuntimeError,
+        AirflowSecretsBackendAccessDenied,
+    )
 
     try:
         connection = Connection.get(conn_id)
-    except AirflowRuntimeError as error:
+    except (AirflowNotFoundException, AirflowRuntimeError) as error:
         raise InputError("没有这个 Airflow 连接", subject=conn_id) from error
+    except AirflowSecretsBackendAccessDenied as error:
+        raise InputError("没有读取这个 Airflow 连接的权限", subject=conn_id) from error
     key = connection.extra_dejson.get("private_key")
     return Secret(connection.login or login, connection.password, key)

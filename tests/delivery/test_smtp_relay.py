@@ -104,11 +104,19 @@ def test_nothing_goes_when_the_caller_cannot_note_that_it_goes() -> None:
     [
         ("CONNECT", "554 5.7.1 No SMTP service here"),
         ("MAIL", "553 5.7.1 Sender address rejected"),
-        ("RCPT", "550 5.1.1 <wang@shili-bank.example>: 用户不存在"),
     ],
 )
-def test_a_no_for_good_before_the_text_is_refused_verbatim(command: str, reply: str) -> None:
-    with smtp_server(**{command: [reply]}) as server, pytest.raises(Refused) as caught:
+def test_a_relay_that_turns_us_away_refuses_no_letter(command: str, reply: str) -> None:
+    with smtp_server(**{command: [reply]}) as server, pytest.raises(InputError) as caught:
+        send(_relay(server), MAIL, before_data=_never)
+
+    assert reply in str(caught.value)
+    assert server.taken == []
+
+
+def test_a_recipient_that_is_refused_for_good_is_refused_verbatim() -> None:
+    reply = "550 5.1.1 <wang@shili-bank.example>: 用户不存在"
+    with smtp_server(RCPT=[reply]) as server, pytest.raises(Refused) as caught:
         send(_relay(server), MAIL, before_data=_never)
 
     assert caught.value.permanent
@@ -278,7 +286,7 @@ def test_the_login_goes_after_starttls_only(
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        ("535 5.7.8 Error: authentication failed", Refused),
+        ("535 5.7.8 Error: authentication failed", InputError),
         ("454 4.7.0 Temporary authentication failure", Unavailable),
     ],
 )

@@ -1,5 +1,6 @@
 from mailcare.inspection.causes import link_causes
 from mailcare.inspection.check import Finding, Severity, Target, Unmeasured
+from mailcare.systems.system import System
 from tests.inspection.samples import lab_system, number_check
 
 MX1 = Target("mx1")
@@ -95,5 +96,33 @@ def test_what_was_never_asked_explains_nothing():
 
 
 def test_the_worst_of_several_causes_is_named():
-    results = [bad("a", severity=Severity.WARNING), bad("b"), bad("c")]
+    results = [
+        bad("a", severity=Severity.WARNING),
+        bad("b"),
+        bad("c", severity=Severity.WARNING),
+    ]
     assert linked(results, {"a": (), "b": (), "c": ("a", "b")}) == [None, None, "b"]
+
+
+def test_a_lesser_finding_explains_no_worse_one():
+    results = [bad("a", severity=Severity.WARNING), bad("b")]
+    assert linked(results, {"a": (), "b": ("a",)}) == [None, None]
+
+
+def test_a_backup_host_explains_nothing_about_the_mail_flow():
+    results = [bad("a", Target("bak1", 0, "/data")), bad("b", Target("", 0, "外部→内部"))]
+    assert linked(results, {"a": (), "b": ("a",)}) == [None, None]
+
+
+def test_one_domain_explains_nothing_about_another():
+    site = lab_system().site
+    other = site.domains[0].model_copy(update={"name": "other.example"})
+    system = System(site.model_copy(update={"domains": (*site.domains, other)}), site.profile())
+    results = [
+        bad("a", Target("", 0, "mail._domainkey.other.example")),
+        bad("b", Target("", 0, "shili-bank.example 外发签名")),
+        bad("b", Target("", 0, "other.example 外发签名")),
+    ]
+    checks = {"a": number_check("a"), "b": number_check("b", after=("a",))}
+    causes = link_causes(results, checks, system, heard=set())
+    assert [getattr(one, "caused_by", None) for one in causes] == [None, None, "a"]

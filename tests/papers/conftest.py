@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
-from mailcare.papers.render import render_html, render_pdf
+from mailcare.papers.render import print_pdf, render_html
 from tests.papers import sample
 
 
@@ -16,7 +16,7 @@ def html() -> str:
 
 @pytest.fixture(scope="session")
 def pdf() -> bytes:
-    return render_pdf(sample.report())
+    return print_pdf(render_html(sample.report()))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from mailcare.inspection.check import Finding, Severity, Target, Unmeasured
 from mailcare.inspection.checks import all_checks
 from mailcare.papers.inspection import limits_text, overall, urgent
-from mailcare.papers.render import render_html, render_pdf
+from mailcare.papers.render import print_pdf, render_html
 from tests.papers import sample
 
 # The seed's annex 2, in its order and wording.
@@ -231,7 +231,7 @@ def test_another_result_is_another_fingerprint():
 
 
 def test_an_inspection_without_results_still_prints():
-    assert render_pdf(sample.report(())).startswith(b"%PDF")
+    assert print_pdf(render_html(sample.report(()))).startswith(b"%PDF")
 
 
 def test_five_hundred_findings_print():
@@ -242,7 +242,7 @@ def test_five_hundred_findings_print():
         if isinstance(result, Finding) and result.check in {"dns.mx", "queue.length", "dns.spf"}
     )
     assert len(warnings) == 510
-    assert render_pdf(sample.report(warnings)).startswith(b"%PDF")
+    assert print_pdf(render_html(sample.report(warnings))).startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.name)

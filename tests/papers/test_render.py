@@ -8,7 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 from pypdf import PdfReader
 
-from mailcare.papers.render import PaperError, print_pdf, render_html, render_pdf
+from mailcare.papers.render import PaperError, print_pdf, render_html
 from tests.papers import sample
 
 GOOD = sample.report(sample.ALL_GOOD)
@@ -68,7 +68,7 @@ def test_a_warning_is_heard_at_any_log_level():
 
 
 def test_the_same_document_gives_the_same_bytes(pdf):
-    assert render_pdf(sample.report()) == pdf
+    assert print_pdf(render_html(sample.report())) == pdf
 
 
 def test_only_the_papers_own_fonts_are_embedded_and_as_subsets(pdf):
@@ -91,7 +91,7 @@ def test_a_missing_font_is_an_error_that_names_the_package(tmp_path, monkeypatch
     )
     monkeypatch.setenv("FONTCONFIG_FILE", str(config))
     with pytest.raises(PaperError, match="apt-get install fonts-noto-cjk") as caught:
-        render_pdf(GOOD)
+        print_pdf(render_html(GOOD))
     assert "Noto Serif CJK SC" in str(caught.value)
 
 

@@ -111,6 +111,23 @@ def test_a_sentence_that_quotes_a_broken_text_is_kept_readable(engine: Engine) -
         assert session.scalars(select(Reply.reason)).one() == "收到�与�；🙂"
 
 
+def test_a_stranger_s_nul_is_kept_readable_wherever_a_finding_quotes_it(engine: Engine) -> None:
+    with transaction(engine) as session:
+        inspection = add_inspection(session)
+        session.add(reply(inspection, words=["a\0\udcff"], source="bundle:a\0"))
+        judgement = _judgement(inspection)
+        _finding(judgement, 0, FindingState.MEASURED, FindingSeverity.OK, None)
+        [finding] = judgement.findings
+        finding.part, finding.evidence = "/var\0", ["b\0\udcff"]
+        session.add(judgement)
+
+    with reading(engine) as session:
+        stored = session.scalars(select(Reply)).one()
+        assert (stored.words, stored.source) == (["a\0\udcff"], "bundle:a�")
+        told = session.scalars(select(Finding)).one()
+        assert (told.part, told.evidence) == ("/var�", ["b\0\udcff"])
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -77,6 +77,36 @@ def test_a_host_without_address_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("b: 1\na: &a [*a]", "第 2 行不是合法的 YAML：不支持 YAML 别名（*）"),
+        ("a: &a {x: 1}\nb:\n  <<: *a", "第 3 行不是合法的 YAML：不支持 YAML 别名（*）"),
+        ("a: &a [1]\n*a : 1", "第 2 行不是合法的 YAML：不支持 YAML 别名（*）"),
+        ("a:\n  " + "[" * 100_000, "第 2 行不是合法的 YAML：嵌套超过 50 层"),
+        ("\n".join(" " * level + "a:" for level in range(1000)), "嵌套超过 50 层"),
+        ("- " * 1000, "嵌套超过 50 层"),
+        ("a: " + "x" * 1024 * 1024, "内容超过 256 KiB"),
+    ],
+    ids=["circle", "merge", "key", "flow", "block", "list", "size"],
+)
+def test_a_yaml_that_would_blow_up_is_refused_with_its_line(tmp_path, text, said):
+    assert said in complaint(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("dnsbl_zones: [dnsbl.example]", "dnsbl_zones: [a.example, A.example.]", "a.example"),
+        ("domains:\n", "domains:\n  - name: Shili-bank.example\n", "shili-bank.example"),
+    ],
+)
+def test_what_is_listed_twice_is_named(tmp_path, old, new, said):
+    text = complaint(changed(tmp_path, old, new))
+    assert "重复" in text
+    assert said in text
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("port: 587", "port: often", "应为整数"),
@@ -128,3 +158,22 @@ def test_the_schema_accepts_what_the_model_accepts():
 def test_a_stored_definition_reads_back_as_the_same_site():
     site = load_site(LAB_SITE)
     assert Site.model_validate(site.model_dump(mode="json", by_alias=True)) == site
+
+
+def test_a_host_behind_nat_is_seen_under_its_public_address(tmp_path):
+    path = changed(tmp_path, "public_address: 10.66.0.11", "public_address: 198.51.100.7")
+    [mx1, bak1] = load_site(path).nodes
+    assert (mx1.seen_address, mx1.is_seen) == ("198.51.100.7", True)
+    assert (bak1.seen_address, bak1.is_seen) == ("10.66.0.31", False)
+
+
+def test_a_public_host_needs_no_public_address():
+    [mx1, _] = load_site(LAB_SITE).nodes
+    assert mx1.model_copy(update={"address": "8.8.8.8", "public_address": None}).is_seen
+
+
+def test_a_port_that_is_listed_twice_is_refused(tmp_path):
+    one = "{name: a, port: 25, protocol: smtp, service: x}"
+    override = f"  overrides:\n    listeners: {{value: [{one}, {one}]}}\n"
+    text = complaint(changed(tmp_path, "  overrides:\n", override))
+    assert "重复的端口：25" in text

@@ -52,7 +52,7 @@ def send(relay: Relay, message: EmailMessage, *, before_data: Callable[[], None]
     with _conversation(relay) as smtp:
         with _explained(relay):
             _prepare(smtp, relay)
-            _address_envelope(smtp, message)
+            _address_envelope(smtp, relay, message)
         before_data()
         return _hand_over(smtp, relay, message.as_bytes())
 
@@ -94,9 +94,11 @@ def _prepare(smtp: smtplib.SMTP, relay: Relay) -> None:
         smtp.login(relay.login, relay.password or "")
 
 
-def _address_envelope(smtp: smtplib.SMTP, message: EmailMessage) -> None:
+def _address_envelope(smtp: smtplib.SMTP, relay: Relay, message: EmailMessage) -> None:
     _accept(*smtp.mail(message["From"].addresses[0].addr_spec))
-    _accept(*smtp.rcpt(message["To"].addresses[0].addr_spec))
+    code, reply = smtp.rcpt(message["To"].addresses[0].addr_spec)
+    if code // 100 != ACCEPTED:
+        raise _refusal(relay, code, reply)
 
 
 def _hand_over(smtp: smtplib.SMTP, relay: Relay, text: bytes) -> str:
@@ -124,7 +126,7 @@ def _explained(relay: Relay) -> Iterator[None]:
     try:
         yield
     except smtplib.SMTPResponseException as error:
-        raise _refusal(relay, error.smtp_code, error.smtp_error) from error
+        raise _rejection(relay, error) from error
     except ssl.SSLCertVerificationError as error:
         raise InputError(
             f"证书无法验证（{error.verify_message}），请更换证书或用 ca 指定签发机构",
@@ -137,6 +139,14 @@ def _explained(relay: Relay) -> Iterator[None]:
         raise InputError(f"不支持所设的加密或登录方式（{error}）", subject=str(relay)) from error
     except OSError as error:
         raise _no_answer(relay, error) from error
+
+
+def _rejection(relay: Relay, error: smtplib.SMTPResponseException) -> MailcareError:
+    """Say that the relay turns us away before any recipient was named: the letter can wait."""
+    if error.smtp_code < PERMANENT_FROM:
+        return _refusal(relay, error.smtp_code, error.smtp_error)
+    said = _text(error.smtp_code, error.smtp_error)
+    return InputError(f"中继不接受我们（{said}），请检查中继与发件人的设置", subject=str(relay))
 
 
 def _refusal(relay: Relay, code: int, reply: bytes | str) -> MailcareError:

@@ -12,7 +12,7 @@ from mailcare.delivery.relays import Relay, parse_relay, refuse_system_under_tes
 from mailcare.delivery.smtp_relay import Refused, Uncertain, addresses_of, send
 from mailcare.errors import InputError, MailcareError, Unavailable
 from mailcare.records.changes import add_once, move
-from mailcare.records.customers import Contact, Customer, System
+from mailcare.records.customers import System
 from mailcare.records.deliveries import (
     Delivery,
     DeliveryChannel,
@@ -22,7 +22,7 @@ from mailcare.records.deliveries import (
 from mailcare.records.papers import FileKind, Paper
 from mailcare.records.session import reading, transaction
 from mailcare.settings import Settings, read_settings
-from mailcare.systems.site import Site
+from mailcare.systems.site import Contact, Site
 
 PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT
 REFUSED, UNCERTAIN = DeliveryState.REFUSED, DeliveryState.UNCERTAIN
@@ -43,8 +43,10 @@ class BeingSent(Unavailable):
 
 
 def deliver_paper(paper: int) -> None:
-    """Send a paper to every contact who gets papers, once each however often this is called.
+    """Send a paper to every contact of its system who gets papers, once each.
 
+    However often this is called, a letter that was taken is not sent again; one that was refused is
+    tried anew, for somebody has called again.
     A letter is written down before it goes. Raise the first trouble after all letters were tried:
     `Unavailable` where another try may help, a permanent error where a person must act.
     """
@@ -66,25 +68,18 @@ def _write_letters(paper: int, settings: Settings) -> dict[int, Letter]:
     with transaction() as session:
         row = session.get_one(Paper, paper)
         system = session.get_one(System, row.system_id)
-        contacts = session.scalars(
-            select(Contact).where(
-                Contact.customer_id == system.customer_id,
-                Contact.gets_papers,
-                Contact.email.is_not(None),
-            )
-        ).all()
+        customer = Site.model_validate(system.definition).customer
+        contacts = [one for one in customer.contacts if one.gets_papers and one.email]
         if not contacts:
             raise InputError("没有接收报告的联系人（gets_papers）或其邮箱", subject=system.site)
         return {
             _write_down(session, row, letter): letter
-            for letter in (_letter(session, row, system, one, settings) for one in contacts)
+            for letter in (_letter(row, system, one, settings) for one in contacts)
         }
 
 
-def _letter(
-    session: Session, paper: Paper, system: System, contact: Contact, settings: Settings
-) -> Letter:
-    customer = session.get_one(Customer, system.customer_id)
+def _letter(paper: Paper, system: System, contact: Contact, settings: Settings) -> Letter:
+    customer = Site.model_validate(system.definition).customer
     pdf = next(file.body for file in paper.files if file.kind is FileKind.PDF)
     name = f"{paper.number}-v{paper.version}"
     return Letter(
@@ -141,8 +136,8 @@ def _send(delivery: int, letter: Letter, relay: Relay) -> None:
     if row.state in (SENDING, UNCERTAIN):
         raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=row.recipient)
     if row.state is REFUSED:
-        raise Refused(row.last_reply or "", subject=row.recipient)
-    if row.state is PENDING:
+        _move(delivery, REFUSED, PENDING, "重新投递")
+    if row.state in (PENDING, REFUSED):
         _hand_in(delivery, to_message(letter, date=row.created_at), relay)
 
 

@@ -13,6 +13,7 @@ from mailcare.inspection.check import (
     Unmeasured,
 )
 from mailcare.systems.profile import ProfileGap
+from mailcare.systems.site import Role
 from mailcare.systems.system import System
 
 Failure = Finding | Unmeasured
@@ -45,7 +46,7 @@ def link_causes(
             for name in _prerequisites(failure, checks)
             if name not in seen
             for cause in possible
-            if cause.check == name and _explains(cause, failure, services)
+            if cause.check == name and _explains(cause, failure, system, services)
         ]
         if not causes:
             return None
@@ -58,6 +59,37 @@ def link_causes(
         return replace(result, caused_by=root(result, frozenset({result.check})))
 
     return tuple(explained(result) for result in results)
+
+
+def _is_near(cause: Target, effect: Target, system: System, services: Behind) -> bool:
+    """Tell whether something wrong with `cause` can show at `effect`.
+
+    What shows in the whole system may come from any mail host, what is wrong with the whole system
+    may show anywhere; two domains have nothing to do with each other. Otherwise the host must be
+    the same, and a port or a service explains only what hangs on that very one.
+    """
+    if not cause.node:
+        return _same_domain(cause, effect, system)
+    if not effect.node:
+        return Role.MAIL in system.node(cause.node).roles
+    if cause.node != effect.node:
+        return False
+    if cause.port:
+        return cause.port == effect.port or not effect.port
+    is_service = any(cause.part in names for names in services.values())
+    behind = services.get((effect.node, effect.port), frozenset())
+    return not is_service or not effect.port or cause.part in behind
+
+
+def _same_domain(cause: Target, effect: Target, system: System) -> bool:
+    named, shown = _domains(cause, system), _domains(effect, system)
+    return not named or not shown or not named.isdisjoint(shown)
+
+
+def _domains(target: Target, system: System) -> set[str]:
+    names = {one.name.lower() for one in system.site.domains}
+    words = target.part.lower().split()
+    return {name for name in names for word in words if f".{word}".endswith(f".{name}")}
 
 
 def _prerequisites(failure: Failure, checks: Mapping[str, Check[Any, Any]]) -> tuple[str, ...]:
@@ -73,29 +105,12 @@ def _weight(cause: Failure) -> int:
     return cause.severity if isinstance(cause, Finding) else Severity.OK
 
 
-def _explains(cause: Failure, effect: Failure, services: Behind) -> bool:
+def _explains(cause: Failure, effect: Failure, system: System, services: Behind) -> bool:
     if isinstance(cause, Finding) and cause.severity < Severity.WARNING:
         return False
-    if isinstance(cause, Unmeasured) and isinstance(effect, Finding):
+    if isinstance(effect, Finding) and _weight(cause) < effect.severity:
         return False
-    return _covers(cause.target, effect.target, services)
-
-
-def _covers(cause: Target, effect: Target, services: Behind) -> bool:
-    """Tell whether something wrong with `cause` can show at `effect`.
-
-    What concerns the whole system, or shows there, is related to everything; otherwise the host
-    must be the same, and a port or a service explains only what hangs on that very one.
-    """
-    if not cause.node or not effect.node:
-        return True
-    if cause.node != effect.node:
-        return False
-    if cause.port:
-        return cause.port == effect.port or not effect.port
-    is_service = any(cause.part in names for names in services.values())
-    behind = services.get((effect.node, effect.port), frozenset())
-    return not is_service or not effect.port or cause.part in behind
+    return _is_near(cause.target, effect.target, system, services)
 
 
 def _services(system: System) -> Behind:

@@ -7,7 +7,7 @@ fact, `judge` holds the fact against the limits. "Could not find out" is a type 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Generic, TypeVar
 
@@ -88,7 +88,7 @@ class Ask:
 
     channel: Channel
     words: tuple[str, ...]
-    timeout_s: float = 10.0
+    timeout_s: float = field(default=10.0, compare=False)
     node: str = ""
     sample: int = 1
 
@@ -118,6 +118,7 @@ class NoReply:
 
 
 Answer = Reply | NoReply
+NEVER_AT = datetime.fromtimestamp(0, UTC)  # the moment of an answer that nobody ever took
 
 
 class ReplyError(Exception):

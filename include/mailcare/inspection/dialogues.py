@@ -70,6 +70,12 @@ def silence(transcript: Transcript) -> str | None:
     return None
 
 
+def distrust(transcript: Transcript) -> str | None:
+    """Say why a login was not tried: nobody vouches for the server; None where that is not so."""
+    detail = transcript.event("verify-failed")
+    return None if detail is None else f"证书未通过验证，未发送口令：{detail.partition(' ')[2]}"
+
+
 def smtp_code(line: str) -> int | None:
     """Return the code of an SMTP reply line, None where it has none."""
     match = _CODE.match(line)

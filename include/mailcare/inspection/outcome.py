@@ -4,15 +4,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter, ValidationError
 
 from mailcare.errors import InputError
 from mailcare.inspection.check import (
+    NEVER_AT,
     Answer,
     Area,
     Ask,
+    Channel,
     Finding,
     Manual,
     NoReply,
@@ -21,6 +23,7 @@ from mailcare.inspection.check import (
     Severity,
     Unmeasured,
 )
+from mailcare.systems.profile import Strict
 
 COUNTED = ("ok", "notice", "warning", "critical", "unmeasured", "not_applicable", "manual")
 
@@ -44,14 +47,23 @@ def count_results(results: Iterable[Result]) -> dict[str, int]:
 
 
 def by_urgency(results: Iterable[Result]) -> list[Result]:
-    """Sort: causes before what they explain, the worst first, the measured before the rest."""
+    """Sort: what was measured as bad, then the unmeasured, the manual, the good, the inapplicable.
+
+    Of the bad the worst comes first; of equals, what no other check explains.
+    """
     return sorted(results, key=_urgency)
 
 
-def _urgency(result: Result) -> tuple[int, bool, str, str]:
+def _urgency(result: Result) -> tuple[int, int, bool, str, str]:
     severity = result.severity if isinstance(result, Finding) else Severity.OK
     caused = isinstance(result, Finding | Unmeasured) and result.caused_by is not None
-    return (-severity, caused, result.check, str(result.target))
+    return (_group(result), -severity, caused, result.check, str(result.target))
+
+
+def _group(result: Result) -> int:
+    if isinstance(result, Finding):
+        return 0 if result.severity > Severity.OK else 3
+    return {"unmeasured": 1, "manual": 2, "not_applicable": 4}[state_of(result)]
 
 
 def findings_document(
@@ -120,15 +132,62 @@ def write_replies(answers: Mapping[Ask, Answer]) -> bytes:
     )
 
 
+def _credible(moment: datetime) -> datetime:
+    if not 2000 <= moment.year <= 2100:
+        raise ValueError("the year is out of range")
+    return moment
+
+
+def _credible_or_never(moment: datetime) -> datetime:
+    return moment if moment == NEVER_AT else _credible(moment)
+
+
+class _AskLine(Strict):
+    channel: Channel
+    words: tuple[str, ...]
+    timeout_s: Annotated[float, Field(gt=0, le=86400)]
+    node: str
+    sample: Annotated[int, Field(ge=1, le=2)]
+
+
+class _ReplyLine(Strict):
+    text: str
+    exit_code: Annotated[int, Field(ge=0, le=255)]
+    taken_at: Annotated[AwareDatetime, AfterValidator(_credible)]
+    source: str
+
+    def answer(self) -> Answer:
+        return Reply(**dict(self))
+
+
+class _NoReplyLine(Strict):
+    reason: str
+    taken_at: Annotated[AwareDatetime, AfterValidator(_credible_or_never)]
+    source: str
+    permanent: bool
+
+    def answer(self) -> Answer:
+        return NoReply(**dict(self))
+
+
+class _Line(Strict):
+    """One line of a file of replies, which a stranger may have written."""
+
+    ask: _AskLine
+    answer: _ReplyLine | _NoReplyLine
+
+
 def read_replies(data: bytes) -> dict[Ask, Answer]:
     """Read JSON lines back; raise `InputError` with the line that is no reply."""
+    if not data:
+        raise InputError("文件是空的")
     answers: dict[Ask, Answer] = {}
-    for number, line in enumerate(data.splitlines(), start=1):
+    for number, text in enumerate(data.splitlines(), start=1):
         try:
-            recorded = RECORDED.validate_json(line)
+            line = _Line.model_validate_json(text)
         except ValidationError as error:
             raise InputError(
                 f"第 {number} 行不是回复记录（{error.error_count()} 处不符）"
             ) from None
-        answers[recorded.ask] = recorded.answer
+        answers[Ask(**dict(line.ask))] = line.answer.answer()
     return answers

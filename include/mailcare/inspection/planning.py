@@ -15,6 +15,7 @@ from mailcare.inspection.check import (
     Unmeasured,
 )
 from mailcare.systems.profile import ProfileGap
+from mailcare.systems.site import Role
 from mailcare.systems.system import System
 
 AnyCheck = Check[Any, Any]
@@ -48,6 +49,17 @@ def plan_inspection(system: System, checks: Sequence[AnyCheck]) -> Plan:
         if not asked:
             settled.append(NotApplicable(check.name, Target(), "本系统不涉及此项"))
     return Plan(system, tuple(questions), tuple(settled))
+
+
+def hosts_touched(ask: Ask, system: System) -> tuple[str, ...]:
+    """Return the hosts, by name, whose customer's permission an ask needs.
+
+    What is asked of no single host (a loop, a lookup) concerns the mail system as a whole.
+    """
+    if ask.node:
+        return (ask.node,)
+    nodes = system.nodes_of(Role.MAIL) or system.site.nodes
+    return tuple(node.name for node in nodes)
 
 
 def by_node(asks: Iterable[Ask]) -> dict[str, tuple[Ask, ...]]:

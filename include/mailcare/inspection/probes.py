@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mailcare.inspection.check import Ask, Channel, Question, Target
 from mailcare.systems.profile import ProfileGap, Protocol
-from mailcare.systems.site import Domain, Mailbox
+from mailcare.systems.site import Domain, Mailbox, Node, Role
 from mailcare.systems.system import Endpoint, System
 
 CONNECT_S = 5.0
@@ -79,6 +79,20 @@ def dns_questions(verb: str, system: System) -> Iterator[Question]:
     """Yield one lookup for each mail domain of the customer."""
     for domain in system.site.domains:
         yield Question(Target(part=domain.name), (dns_ask(verb, domain.name),))
+
+
+def mail_hosts(system: System) -> tuple[Node, ...]:
+    """Return the mail hosts; raise `ProfileGap` where the site file has none."""
+    nodes = system.nodes_of(Role.MAIL)
+    if not nodes:
+        raise ProfileGap("站点文件没有 mail 角色的主机")
+    return nodes
+
+
+def unseen(*nodes: Node) -> str:
+    """Say which hosts' outside address is not known, empty where all are."""
+    private = "、".join(f"{node.name}（{node.address}）" for node in nodes if not node.is_seen)
+    return f"{private} 登记的是内网地址，请在站点文件填写 public_address" if private else ""
 
 
 def dkim_key_names(domain: Domain) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from mailcare.clock import utc_now
 from mailcare.contracts.authorisation import Authorisation, permission
 from mailcare.errors import InputError, NotAuthorised
-from mailcare.inspection.check import Answer, Area, Ask, Channel, Finding, NoReply, Result
+from mailcare.inspection.check import Answer, Area, Ask, Channel, Finding, NoReply, Reply, Result
 from mailcare.inspection.checks import all_checks
-from mailcare.inspection.collect.frames import looks_framed, read_bundle
+from mailcare.inspection.collect.frames import looks_framed, read_bundle, unpacked
 from mailcare.inspection.collect.orchestra import OnAnswer, collect_answers
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.collect.script import general_script, system_script
@@ -53,7 +53,7 @@ def choose_checks(names: Sequence[str]) -> tuple[AnyCheck, ...]:
     known = {check.name: check for check in all_checks()}
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"没有这些检查项：{'、'.join(unknown)}；可用：{'、'.join(known)}")
-    return tuple(known[name] for name in names) or tuple(known.values())
+    return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
 
 
 def given_by_file(site: Site) -> tuple[Authorisation, ...]:
@@ -65,6 +65,7 @@ def given_by_file(site: Site) -> tuple[Authorisation, ...]:
             frozenset(one.nodes),
             one.valid_from,
             one.valid_to,
+            one.revoked_at,
         )
         for number, one in enumerate(site.authorisations, start=1)
     )
@@ -106,6 +107,7 @@ def open_bundle(path: Path, plan: Plan) -> dict[Ask, Answer]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"文件无法读取（{error.strerror}）", subject=str(path)) from None
+    data = unpacked(data)
     if not looks_framed(data):
         return read_replies(data)
     on_hosts = [ask for ask in plan.asks() if ask.channel is Channel.SSH]
@@ -114,10 +116,20 @@ def open_bundle(path: Path, plan: Plan) -> dict[Ask, Answer]:
     return collected | _unanswered(probes, "本次只判读交回的采集结果，没有做网络探测")
 
 
-def judged(plan: Plan, answers: Mapping[Ask, Answer], started_at: datetime) -> Inspection:
-    """Judge the answers and close the run."""
-    results = judge_answers(plan, answers)
-    return Inspection(plan.system, answers, results, started_at, utc_now())
+def measured_span(answers: Mapping[Ask, Answer]) -> tuple[datetime, datetime] | None:
+    """Return the moments of the first and the last reply; None where there is none.
+
+    A bundle was measured when its replies were taken, not when somebody reads it.
+    """
+    moments = [answer.taken_at for answer in answers.values() if isinstance(answer, Reply)]
+    return (min(moments), max(moments)) if moments else None
+
+
+def judged(
+    plan: Plan, answers: Mapping[Ask, Answer], span: tuple[datetime, datetime]
+) -> Inspection:
+    """Judge the answers that were taken in that span of time."""
+    return Inspection(plan.system, answers, judge_answers(plan, answers), *span)
 
 
 def planned(site: Site, names: Sequence[str]) -> Plan:
@@ -137,13 +149,15 @@ def inspect_site(
     plan = planned(site, names)
     started_at = utc_now()
     if bundle:
-        return judged(plan, open_bundle(bundle, plan), started_at)
+        answers = open_bundle(bundle, plan)
+        return judged(plan, answers, measured_span(answers) or (started_at, started_at))
     progress.stage("采集", len(plan.asks()))
 
     def note(ask: Ask, _answer: Answer) -> None:
         progress.step(f"{ask.channel} {ask.node}")
 
-    return judged(plan, inspect_online(site, plan, on_answer=note), started_at)
+    answers = inspect_online(site, plan, on_answer=note)
+    return judged(plan, answers, (started_at, utc_now()))
 
 
 def collector(path: Path | None) -> str:

@@ -31,6 +31,7 @@ from mailcare.inspection.lookups import resolver_over
 # recording would miss what another inspection has just asked. An entry now ages at once.
 checkdmarc.utils.DNS_CACHE = ExpiringDict(max_len=1, max_age_seconds=0)
 
+_PERCENTAGE = re.compile(r";\s*pct\s*=\s*(\d{1,3})\b", re.IGNORECASE)
 _MX_PREFIX = re.compile(r"(^|\s)[-+?~]?mx\S*/", re.IGNORECASE)
 
 
@@ -56,10 +57,15 @@ class SenderPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ReportPolicy:
-    """A domain's DMARC record and the policy in it."""
+    """The DMARC record that holds for a domain and the policy in it.
+
+    `is_testing` where receivers are asked not to apply it, or not to all mails (RFC 9989 t=y,
+    RFC 7489 pct).
+    """
 
     record: str | None
     policy: str = ""
+    is_testing: bool = False
     error: str = ""
 
 
@@ -95,7 +101,14 @@ def read_report_policy(domain: str, servers: Sequence[dns.nameserver.Nameserver]
         return ReportPolicy(None)
     except DMARCError as error:
         return ReportPolicy(record or "", error=str(error))
-    return ReportPolicy(record, policy=str(parsed["tags"]["p"]["value"]))
+    tags, is_own = parsed["tags"], query["location"].lower() == domain.rstrip(".").lower()
+    policy = str(tags["p" if is_own else "sp"]["value"])
+    return ReportPolicy(record, policy, is_testing=_is_testing(tags, record))
+
+
+def _is_testing(tags: Any, record: str) -> bool:  # noqa: ANN401 - checkdmarc's tree
+    percentage = _PERCENTAGE.search(record)
+    return tags["t"]["value"] == "y" or (percentage is not None and int(percentage[1]) < 100)
 
 
 def _evaluate(
@@ -112,7 +125,9 @@ def _evaluate(
         if matches:
             return PolicyResult(mechanism["action"])
     redirect = parsed["redirect"]
-    if redirect and redirect["parsed"]:
+    if redirect and not redirect["parsed"]:
+        return PolicyResult.UNKNOWN
+    if redirect:
         return _evaluate(redirect["parsed"], redirect["record"], address, resolver)
     return PolicyResult(parsed["all"])
 
@@ -127,6 +142,8 @@ def _matches(
     match mechanism["mechanism"]:
         case "ip4" | "ip6":
             return _covers((mechanism["value"],), address)
+        case "a" | "mx" if "%" in mechanism["value"]:
+            return None
         case "a":
             return _covers(mechanism.get("addresses", ()), address)
         case "mx":

@@ -32,8 +32,8 @@ from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.order import Order, read_order
 from mailcare.inspection.outcome import by_urgency, state_of
-from mailcare.inspection.planning import Plan, by_node
-from mailcare.inspection.run import Inspection, areas, open_bundle, planned
+from mailcare.inspection.planning import Plan, by_node, hosts_touched
+from mailcare.inspection.run import Inspection, areas, measured_span, open_bundle, planned
 from mailcare.inspection.table import findings_table
 from mailcare.inspection.transcript import sent_away
 from mailcare.records import customers, inspections
@@ -58,7 +58,20 @@ def open_inspection(run: str, **conf: Any) -> int:
         known = session.scalar(
             select(inspections.Inspection).where(inspections.Inspection.service_id == service.id)
         )
+        if known:
+            _refuse_another_order(known, order)
         return (known or _begin(session, service, order)).id
+
+
+def _refuse_another_order(known: inspections.Inspection, order: Order) -> None:
+    if (tuple(known.scope), known.bundle) != (order.scope, _text(order.bundle)):
+        raise InputError(
+            "这次服务已按另一组参数开始，请改用原来的参数", subject=str(known.service_id)
+        )
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path else None
 
 
 def _ordered_service(session: Session, run: str, order: Order) -> inspections.Service:
@@ -99,7 +112,7 @@ def _begin(session: Session, service: inspections.Service, order: Order) -> insp
         started_at=utc_now(),
         definition=definition,
         scope=list(order.scope),
-        bundle=str(order.bundle) if order.bundle else None,
+        bundle=_text(order.bundle),
     )
     session.add(row)
     session.flush()
@@ -123,8 +136,8 @@ def hosts_without_authorisation(inspection: int) -> list[str]:
         given = _authorisations(session, row)
         plan = _plan(row)
     now = utc_now()
-    nodes = dict.fromkeys(ask.node for ask in plan.asks() if ask.node)
-    return [node for node in nodes if not any(one.covers(node, now) for one in given)]
+    hosts = dict.fromkeys(host for ask in plan.asks() for host in hosts_touched(ask, plan.system))
+    return [host for host in hosts if not any(one.covers(host, now) for one in given)]
 
 
 def hosts_to_ask(inspection: int) -> list[str]:
@@ -144,7 +157,7 @@ def collect(inspection: int, host: str, *, tries_left: int) -> None:
         row = session.get_one(inspections.Inspection, inspection)
         plan, stored = _plan(row), _answers(session, inspection)
     asks = by_node(plan.asks()).get(host, ())
-    open_asks = tuple(ask for ask in asks if _is_open(ask, stored.get(ask)))
+    open_asks = _open_asks(asks, stored)
     if not open_asks:
         return
     answers = _bundled(row.bundle, plan, open_asks) if row.bundle else _online(row, plan, open_asks)
@@ -152,6 +165,14 @@ def collect(inspection: int, host: str, *, tries_left: int) -> None:
         _store(session, inspection, answers)
     if not row.bundle:
         _complain(host, answers, tries_left)
+
+
+def _open_asks(asks: Sequence[Ask], stored: Mapping[Ask, Answer]) -> tuple[Ask, ...]:
+    """Return what is still to be asked; the samples of a rate are taken together or not at all."""
+    still_open = [ask for ask in asks if _is_open(ask, stored.get(ask))]
+    sampled = {ask.words for ask in asks if ask.sample > 1}
+    again = {ask.words for ask in still_open} & sampled
+    return tuple(ask for ask in asks if ask in still_open or ask.words in again)
 
 
 def _is_open(ask: Ask, answer: Answer | None) -> bool:
@@ -203,10 +224,15 @@ def _complain(host: str, answers: Mapping[Ask, Answer], tries_left: int) -> None
 
 
 def judge(inspection: int) -> int:
-    """Judge the stored replies and return the judgement's id; equal results are stored once."""
+    """Judge the stored replies and return the judgement's id; equal results are stored once.
+
+    Raise `MailcareError` where nothing was collected: a run that was called off has no report.
+    """
     with reading() as session:
         plan = _plan(session.get_one(inspections.Inspection, inspection))
         answers = _answers(session, inspection)
+    if not answers:
+        raise MailcareError("没有采集到任何回复，不作判断", subject=str(inspection))
     rows = [_row(result) for result in by_urgency(judge_answers(plan, answers))]
     fingerprint = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
     with transaction() as session:
@@ -263,7 +289,9 @@ def recorded(inspection: int) -> Inspection:
         results = tuple(_result(finding) for finding in judgement.findings)
         answers = _answers(session, inspection)
         finished_at = row.finished_at or judgement.judged_at
-    return Inspection(_plan(row).system, answers, results, row.started_at, finished_at)
+    span = measured_span(answers) if row.bundle else None
+    started_at, finished_at = span or (row.started_at, finished_at)
+    return Inspection(_plan(row).system, answers, results, started_at, finished_at)
 
 
 def system_of(inspection: int) -> int:

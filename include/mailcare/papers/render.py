@@ -68,14 +68,6 @@ def render_html(document: Document) -> str:
     )
 
 
-def render_pdf(document: Document) -> bytes:
-    """Return the paper as PDF: the same bytes for the same document, fonts and WeasyPrint.
-
-    Raise `PaperError` for a missing font and for whatever WeasyPrint complains about.
-    """
-    return print_pdf(render_html(document))
-
-
 def print_pdf(html: str) -> bytes:
     """Print HTML as `render_html` returns it.
 

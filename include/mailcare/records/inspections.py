@@ -29,7 +29,6 @@ class ServiceState(StrEnum):
     PLANNED = "planned"
     RUNNING = "running"
     DONE = "done"
-    FAILED = "failed"
 
 
 class FindingState(StrEnum):
@@ -127,7 +126,7 @@ class Reply(AppendOnly, Base):
     reason: Mapped[SentenceText | None]
     permanent: Mapped[bool | None]
     taken_at: Mapped[datetime]
-    source: Mapped[str]
+    source: Mapped[SentenceText]
 
 
 class Judgement(AppendOnly, Base):
@@ -162,7 +161,7 @@ class Finding(AppendOnly, Base):
     area: Mapped[str]
     node: Mapped[str]
     port: Mapped[int]
-    part: Mapped[str]
+    part: Mapped[SentenceText]
     state: Mapped[FindingState]
     severity: Mapped[FindingSeverity | None]
     summary: Mapped[SentenceText]

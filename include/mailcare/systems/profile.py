@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Generic, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mailcare.errors import InputError
 
@@ -126,6 +126,14 @@ class Profile(Strict):
     mail_log: Known[str] = Known[str]()
     web_page: Known[WebPage] = Known[WebPage]()
     secondary_development: Known[tuple[str, ...]] = Known[tuple[str, ...]]()
+
+    @field_validator("listeners")
+    @classmethod
+    def _ports_differ(cls, known: Known[tuple[Listener, ...]]) -> Known[tuple[Listener, ...]]:
+        ports = [listener.port for listener in known.value or ()]
+        if twice := sorted({port for port in ports if ports.count(port) > 1}):
+            raise ValueError(f"listeners 中有重复的端口：{'、'.join(map(str, twice))}")
+        return known
 
     def need(self, field: str) -> Any:  # noqa: ANN401 - the caller knows the field's type
         """Return the value of `field`; raise `ProfileGap` where it is not filled in."""

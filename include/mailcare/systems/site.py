@@ -4,6 +4,8 @@ It is what the command line inspects and the form in which a system is imported 
 Secrets never stand in it: it names Airflow connections, environment variables or files.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -87,16 +89,28 @@ class Node(Strict):
     """One host.
 
     `web_name` is the name under which users open its webmail; `expected_ports` may be listened on
-    besides those of the product's profile and SSH.
+    besides those of the product's profile and SSH. `public_address` is the address under which the
+    outside sees this host; where it is behind NAT.
     """
 
     name: Name
     hostname: HostName
     address: Address
+    public_address: Address | None = None
     roles: tuple[Role, ...] = (Role.MAIL,)
     web_name: HostName | None = None
     ssh: Ssh | None = None
     expected_ports: tuple[Port, ...] = ()
+
+    @property
+    def seen_address(self) -> str:
+        """Return the address under which the outside sees this host, as far as it is known."""
+        return self.public_address or self.address
+
+    @property
+    def is_seen(self) -> bool:
+        """Tell whether `seen_address` is that of the outside: declared, or itself global."""
+        return self.public_address is not None or ip_address(self.address).is_global
 
 
 class Domain(Strict):
@@ -174,7 +188,10 @@ class Consent(StrEnum):
 
 
 class AuthorisationEntry(Strict):
-    """The customer's consent to remote login: who, when, what for, which hosts, how long."""
+    """The customer's consent to remote login: who, when, what for, which hosts, how long.
+
+    `revoked_at` is when the customer withdrew it; the entry itself stays, for the record.
+    """
 
     given_by: Text
     given_at: AwareDatetime
@@ -184,6 +201,7 @@ class AuthorisationEntry(Strict):
     valid_from: AwareDatetime
     valid_to: AwareDatetime
     evidence: Text
+    revoked_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> Self:
@@ -223,6 +241,10 @@ class Site(Strict):
         names = [node.name for node in self.nodes]
         if len(set(names)) != len(names):
             raise ValueError("nodes 中有重名的主机")
+        if twice := _repeated(domain.name for domain in self.domains):
+            raise ValueError(f"domains 中有重复的邮件域：{'、'.join(twice)}")
+        if twice := _repeated(self.dnsbl_zones):
+            raise ValueError(f"dnsbl_zones 中有重复的黑名单域：{'、'.join(twice)}")
         for entry in self.authorisations:
             if unknown := set(entry.nodes) - set(names):
                 raise ValueError(f"authorisations 提到未登记的主机：{'、'.join(sorted(unknown))}")
@@ -232,6 +254,11 @@ class Site(Strict):
         """Return the product's profile with this site's overrides in it."""
         base = load_profile(self.system.profile).model_dump(mode="json")
         return Profile.model_validate(base | self.system.overrides)
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    counted = Counter(name.lower().rstrip(".") for name in names)
+    return [name for name, count in counted.items() if count > 1]
 
 
 def load_site(path: Path) -> Site:

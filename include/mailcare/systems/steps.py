@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
 from mailcare.errors import InputError
-from mailcare.records.changes import add_once
+from mailcare.records.changes import add_once, revoke
 from mailcare.records.customers import Authorisation, Contact, Customer, System
 from mailcare.records.session import transaction
 from mailcare.systems.site import AuthorisationEntry, Site, load_site
@@ -37,16 +37,21 @@ def site_schema() -> str:
 def import_site(path: Path, *, recorded_by: str) -> str:
     """Write a site file into the database and say what is new; importing twice changes nothing.
 
-    Customers are known by name, systems by their site name. Authorisations are only ever added.
+    Customers are known by name, systems by their site name. Authorisations are only ever added,
+    and withdrawn where the file says so (`revoked_at`): one that has left the file stays in force
+    and is said.
     """
     site = load_site(path)
     with transaction() as session:
         customer = _customer(session, site)
         system = _system(session, site, customer)
-        added = sum(
-            _authorise(session, system, entry, recorded_by) for entry in site.authorisations
-        )
-    return f"已导入 {site.customer.name} 的 {site.site}：新登记授权 {added} 份"
+        told = [_authorise(session, system, one, recorded_by) for one in site.authorisations]
+        others = _in_force(session, system) - {fingerprint for fingerprint, _ in told}
+    added = sum(is_new for _, is_new in told)
+    said = f"已导入 {site.customer.name} 的 {site.site}：新登记授权 {added} 份"
+    if others:
+        said += f"；另有 {len(others)} 份仍有效的授权不在文件里，如需撤销请写回并填 revoked_at"
+    return said
 
 
 def _customer(session: Session, site: Site) -> int:
@@ -76,14 +81,31 @@ def _system(session: Session, site: Site, customer: int) -> int:
     return system.id
 
 
-def _authorise(session: Session, system: int, entry: AuthorisationEntry, recorded_by: str) -> bool:
-    consent = json.dumps([system, entry.model_dump(mode="json")], sort_keys=True)
-    values = {name: getattr(entry, name) for name in AuthorisationEntry.model_fields}
-    values |= {
+def _authorise(
+    session: Session, system: int, entry: AuthorisationEntry, recorded_by: str
+) -> tuple[str, bool]:
+    """Record one authorisation; return its fingerprint and whether it is new."""
+    content = entry.model_dump(exclude={"revoked_at"})
+    consent = json.dumps([system, content], sort_keys=True, default=str)
+    fingerprint = hashlib.sha256(consent.encode()).hexdigest()
+    values = content | {
         "system_id": system,
-        "fingerprint": hashlib.sha256(consent.encode()).hexdigest(),
+        "fingerprint": fingerprint,
         "nodes": list(entry.nodes),
         "recorded_by": recorded_by,
         "recorded_at": utc_now(),
     }
-    return add_once(session, Authorisation, values) is not None
+    added = add_once(session, Authorisation, values)
+    if entry.revoked_at:
+        known = select(Authorisation.id).where(Authorisation.fingerprint == fingerprint)
+        revoke(session, session.scalars(known).one(), by=recorded_by, at=entry.revoked_at)
+    return fingerprint, added is not None
+
+
+def _in_force(session: Session, system: int) -> set[str]:
+    rows = select(Authorisation.fingerprint).where(
+        Authorisation.system_id == system,
+        Authorisation.revoked_at.is_(None),
+        Authorisation.valid_to > utc_now(),
+    )
+    return set(session.scalars(rows))

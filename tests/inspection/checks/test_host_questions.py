@@ -102,6 +102,11 @@ def test_what_the_profile_lacks_is_unmeasured(check, field):
     assert field in settled.reason
 
 
+def test_a_profile_with_no_services_has_no_processes_to_look_for():
+    [settled] = plan("service.processes", system=with_profile(services=Known(value=()))).settled
+    assert isinstance(settled, NotApplicable)
+
+
 def test_a_queue_directory_without_a_path_is_unmeasured():
     query = Known(value=QueueQuery(kind=QueueKind.DIRECTORY), confidence=Confidence.ASSUMED)
     [settled] = plan("queue.depth", system=with_profile(queue=query)).settled

@@ -1,11 +1,13 @@
 """What the checks of a host say about recorded replies: state, number, limit, advice."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from mailcare.inspection.check import Area, ReplyError, Severity, Target
-from tests.inspection.checks.reply_files import REPLIES, check_named, verdicts
+from tests.inspection.checks.reply_files import REPLIES, check_named, replies_in, verdicts
 
 CHECKS = {
     "app.version": Area.APP,
@@ -121,6 +123,7 @@ UNMEASURED = [
     ("app.version", "odd", "mail_version unknown"),
     ("hardware.cpu", "unmeasured", "Permission denied"),
     ("hardware.cpu", "standing-still", "没有变化"),
+    ("hardware.cpu", "counters-start-anew", "计数变小"),
     ("hardware.load", "unmeasured", "无法识别"),
     ("hardware.load", "no-cpus", "无法识别"),
     ("hardware.memory", "unmeasured", "无法识别"),
@@ -254,3 +257,10 @@ def test_a_queue_tells_the_most_frequent_reasons_first():
     [verdict] = verdicts("queue.depth", "bad")
     assert verdict.metrics == {"messages": 130.0}
     assert [line.split(" ")[0] for line in verdict.evidence[1:]] == ["86", "44"]
+
+
+def test_samples_of_two_inspections_are_not_held_against_each_other():
+    before, after = replies_in("hardware.cpu", "ok")
+    late = replace(after, taken_at=after.taken_at + timedelta(seconds=61))
+    with pytest.raises(ReplyError, match="相隔 61 秒"):
+        check_named("hardware.cpu").parse((before, late))

@@ -15,9 +15,9 @@ from mailcare.inspection.check import (
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import Plan, plan_inspection
 from mailcare.systems.profile import Known
-from mailcare.systems.site import Domain, Mailboxes
+from mailcare.systems.site import Domain, Mailboxes, Role
 from mailcare.systems.system import System
-from tests.inspection.checks.reply_files import RECORDED_AT, check_named
+from tests.inspection.checks.reply_files import RECORDED_AT, check_named, replies_in
 from tests.inspection.samples import lab_system
 
 
@@ -117,3 +117,60 @@ def test_a_host_that_is_down_is_one_alarm_that_explains_the_others():
     rest = [one for one in results if one.check != "network.reach"]
     assert rest
     assert {getattr(one, "caused_by", None) for one in rest} == {"network.reach"}
+
+
+ADDRESSED = ("dns.mx", "dns.addresses", "dns.ptr", "dns.spf", "dns.blocklist")
+
+
+def with_nodes(**changes: object) -> System:
+    nodes = tuple(node.model_copy(update=changes) for node in lab_system().site.nodes)
+    return system_with(nodes=nodes)
+
+
+@pytest.mark.parametrize("check", ADDRESSED)
+def test_without_a_mail_host_no_record_is_right_or_wrong(check):
+    [settled] = plan(check, system=with_nodes(roles=(Role.BACKUP,))).settled
+    assert isinstance(settled, Unmeasured)
+    assert settled.reason == "站点文件没有 mail 角色的主机"
+
+
+@pytest.mark.parametrize("check", ["dns.ptr", "dns.spf", "dns.blocklist"])
+def test_what_the_outside_sees_is_unmeasured_for_a_host_whose_outside_address_is_unknown(check):
+    asked = plan(check, system=with_nodes(public_address=None))
+    answers = {ask: replies_in(check, "ok")[0] for ask in asked.asks()}
+    [result] = judge_answers(asked, answers)
+    assert isinstance(result, Unmeasured)
+    assert "mx1（10.66.0.11）" in result.reason
+    assert "public_address" in result.reason
+
+
+@pytest.mark.parametrize("check", ["dns.ptr", "dns.spf", "dns.blocklist"])
+def test_a_host_behind_nat_is_asked_for_by_its_public_address(check):
+    [ask] = plan(check, system=with_nodes(address="192.168.1.5", public_address="8.8.8.8")).asks()
+    assert ask.words[-1] == "8.8.8.8"
+
+
+@pytest.mark.parametrize("own", ["address", "public_address"])
+def test_a_host_name_may_lead_to_either_address_of_its_host(own):
+    addresses = {"address": "192.168.1.5", "public_address": "8.8.8.8", own: "10.66.0.11"}
+    asked = plan("dns.addresses", system=with_nodes(web_name=None, **addresses))
+    [reply] = replies_in("dns.addresses", "ok")
+    [result] = judge_answers(asked, dict.fromkeys(asked.asks(), reply))
+    assert isinstance(result, Finding)
+    assert result.severity is Severity.OK
+
+
+def test_a_public_record_of_a_host_known_by_its_private_address_is_a_notice():
+    asked = plan("dns.addresses", system=with_nodes(web_name=None, public_address=None))
+    [reply] = replies_in("dns.addresses", "other-public")
+    [result] = judge_answers(asked, dict.fromkeys(asked.asks(), reply))
+    assert isinstance(result, Finding)
+    assert result.severity is Severity.NOTICE
+    assert "公网地址 8.8.8.8" in result.summary
+
+
+@pytest.mark.parametrize(
+    "check", ["submission.login", "imap.login", "pop3.login", "loop.internal", "loop.inbound"]
+)
+def test_a_certificate_that_fails_explains_a_login_that_was_not_tried(check):
+    assert "tls.certificate" in check_named(check).after

@@ -1,5 +1,6 @@
 """Tiny servers on loopback: each does one thing right or one thing wrong."""
 
+import atexit
 import re
 import socket
 import ssl
@@ -199,6 +200,16 @@ class Pair:
             path.write_bytes(self.certificate + self.key)
             context.load_cert_chain(path)
         return context
+
+
+@cache
+def authority() -> Path:
+    """Return the file of the one certificate that the servers here show."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "ca.pem"
+    path.write_bytes(self_signed().certificate)
+    return path
 
 
 @cache

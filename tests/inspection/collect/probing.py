@@ -5,7 +5,7 @@ from mailcare.inspection.collect.scene import Scene
 from mailcare.secrets import Secret
 from mailcare.systems.site import Mailbox, Mailboxes, Resolver, Site
 from mailcare.systems.system import System
-from tests.inspection.collect.loopback import HOSTNAME, NameServer, Server
+from tests.inspection.collect.loopback import HOSTNAME, NameServer, Server, authority
 from tests.inspection.samples import AT, lab_system
 
 PASSWORD = "correct horse"
@@ -15,6 +15,10 @@ OUTSIDE = "probe@outside.example"
 
 def site_with(**changes: object) -> Site:
     return lab_system().site.model_copy(update={"ca_file": None, **changes})
+
+
+def trusting_site(**changes: object) -> Site:
+    return site_with(ca_file=authority(), **changes)
 
 
 def scene(site: Site | None = None) -> Scene:
@@ -45,7 +49,7 @@ def site_asking(server: NameServer) -> Site:
 
 def mailboxes_at(submission: Server, imap: Server) -> Mailboxes:
     def moved(mailbox: Mailbox) -> Mailbox:
-        here = {"address": "127.0.0.1"}
+        here = {"address": "127.0.0.1", "server_name": HOSTNAME}
         return mailbox.model_copy(
             update={
                 "submission": mailbox.submission.model_copy(

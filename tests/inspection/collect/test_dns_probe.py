@@ -1,8 +1,9 @@
 import pytest
 
-from mailcare.inspection.check import Ask, Channel, Reply
+from mailcare.inspection.check import Ask, Channel, Reply, ReplyError
 from mailcare.inspection.collect import dns
 from mailcare.inspection.lookups import read_lookups
+from tests.inspection.checks.reply_files import check_named
 from tests.inspection.collect.loopback import NameServer, Zone
 from tests.inspection.collect.probing import scene, site_asking
 
@@ -88,7 +89,19 @@ def test_a_blocklist_is_asked_for_its_test_points_and_the_address():
 def test_an_ipv6_address_is_asked_nibble_by_nibble():
     _, server = look("dnsbl", "bl.example", "2001:db8::1")
     name = "1." + "0." * 23 + "8.b.d.0.1.0.0.2.bl.example"
-    assert ("A", name) in server.asked
+    points = ("2.0.0.0.0.0.f.7.f.f.f.f.", "1.0.0.0.0.0.f.7.f.f.f.f.")  # RFC 5782 §5
+    asked = [one for rdtype, one in server.asked if rdtype == "A"]
+    assert asked == [*(f"{point}{'0.' * 20}bl.example" for point in points), name]
+
+
+def test_an_ipv6_address_is_clean_only_where_the_list_knows_ipv6():
+    point = "2.0.0.0.0.0.f.7.f.f.f.f." + "0." * 20 + "bl6.example"
+    parse = check_named("dns.blocklist").parse
+    reply, _ = look("dnsbl", "bl6.example", "2001:db8::1", zone={("A", point): ("127.0.0.2",)})
+    assert parse((reply,)).codes == ()
+    reply, _ = look("dnsbl", "bl.example", "2001:db8::1")
+    with pytest.raises(ReplyError, match="没有列出"):
+        parse((reply,))
 
 
 @pytest.mark.parametrize(("rcode", "said"), [("SERVFAIL", "SERVFAIL"), ("REFUSED", "REFUSED")])

@@ -1,22 +1,30 @@
+import gzip
+import zipfile
 from datetime import UTC, datetime
+from io import BytesIO
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailcare.errors import InputError
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply
 from mailcare.inspection.collect.frames import (
     BROKEN_OFF,
     DAMAGED,
     NO_OUTPUT,
     NOT_ASKED,
+    UNPACKED_LIMIT_BYTES,
     FrameStream,
+    Output,
     decode,
     hosts_in,
     looks_framed,
     read_bundle,
     read_frames,
+    read_output,
+    unpacked,
 )
 from mailcare.inspection.collect.script import ask_key
 from mailcare.systems.system import System
@@ -38,12 +46,13 @@ def output(*frames: bytes, host: str = "mx1.shili-bank.example", end: bool = Tru
     return begin + b"".join(frames) + (b"==mailcare:1:end== - 0 -\n" if end else b"")
 
 
-def read(data: bytes, *asks: Ask) -> list[Answer]:
-    answers = read_frames(data, asks, source="test", taken_at=AT)
+def read(data: bytes | Output, *asks: Ask) -> list[Answer]:
+    output = data if isinstance(data, Output) else read_output(data)
+    answers = read_frames(output, asks, source="test", taken_at=AT)
     return [answers[ask] for ask in asks]
 
 
-def texts(data: bytes, *asks: Ask) -> list[str]:
+def texts(data: bytes | Output, *asks: Ask) -> list[str]:
     return [one.text if isinstance(one, Reply) else one.reason for one in read(data, *asks)]
 
 
@@ -113,6 +122,12 @@ def test_a_frame_whose_length_does_not_hold_is_damaged_and_the_next_is_not(size)
     assert texts(data, ONE, TWO) == [DAMAGED, "second"]
 
 
+@pytest.mark.parametrize("code", [b"x", b"-1", b"256", b"99999999999"])
+def test_an_exit_code_that_no_command_has_is_damage_and_never_success(code):
+    wrong = frame(ONE, b"first").replace(b" 0 5\n", b" %s 5\n" % code)
+    assert texts(output(wrong, frame(TWO, b"second")), ONE, TWO) == [DAMAGED, "second"]
+
+
 def test_several_hosts_in_one_file_are_told_apart():
     data = b"noise\n" + output(frame(ONE, b"a"), host="mx1") + output(frame(ONE, b"b"), host="bak1")
     outputs = hosts_in(data)
@@ -179,13 +194,79 @@ def test_one_output_fits_a_system_of_one_host_whatever_its_name():
     assert told == {("mx1", "bundle:x#localhost"): "a"}
 
 
+def zipped(*names: str, method: int = zipfile.ZIP_DEFLATED, body: bytes = WHOLE) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name in names:
+            archive.writestr(name, body)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        WHOLE,
+        gzip.compress(WHOLE),
+        zipped("reply.txt"),
+        zipped("采集/", "采集/reply.txt", "__MACOSX/采集/._reply.txt"),
+        zipped("reply.txt", method=zipfile.ZIP_STORED),
+    ],
+    ids=["plain", "gzip", "zip", "zip-macos", "zip-stored"],
+)
+def test_a_compressed_bundle_is_unpacked(data):
+    assert unpacked(data) == WHOLE
+
+
+HUGE = b"\0" * (UNPACKED_LIMIT_BYTES + 1)
+LOCKED = bytearray(zipped("a"))
+LOCKED[LOCKED.index(b"PK\x01\x02") + 8] |= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (gzip.compress(WHOLE)[:-12], "已损坏"),
+        (gzip.compress(WHOLE)[:-8] + b"\0" * 8, "已损坏"),
+        (b"\x1f\x8bnot gzip at all", "已损坏"),
+        (zipped("a")[:-30], "已损坏"),
+        (b"PK\x03\x04", "已损坏"),
+        (zipped(), "实有 0 个"),
+        (zipped("a", "b"), "实有 2 个"),
+        (zipped("a", method=zipfile.ZIP_LZMA), "不支持这种压缩方式"),
+        (bytes(LOCKED), "口令"),
+        (gzip.compress(HUGE), "超过 64 MiB"),
+        (zipped("a", body=HUGE), "超过 64 MiB"),
+    ],
+    ids=[
+        *("cut", "sum", "no-gzip", "zip-cut", "zip-head", "none", "two", "lzma", "locked"),
+        *("gzip-bomb", "zip-bomb"),
+    ],
+)
+def test_an_archive_that_cannot_be_used_is_refused(data, said):
+    with pytest.raises(InputError, match=said):
+        unpacked(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(at=st.integers(0, 10**4), byte=st.integers(0, 255))
+def test_no_flaw_of_an_archive_makes_the_reader_fail(at, byte):
+    for whole in (zipped("a"), gzip.compress(WHOLE)):
+        data = bytearray(whole)
+        data[at % len(data)] = byte
+        try:
+            unpacked(bytes(data))
+        except InputError:
+            continue
+
+
 def test_the_moment_of_a_bundle_s_reply_is_the_host_s_own():
     answers = read_bundle(WHOLE, [ONE], lab_system(), source="bundle:x")
     assert answers[ONE].taken_at == datetime.fromtimestamp(STARTED, UTC)
 
 
-def test_an_output_without_a_start_is_not_judged():
-    data = WHOLE.replace(str(STARTED).encode(), b"0")
+@pytest.mark.parametrize("moment", [b"0", b"9999999999", b"soon"])
+def test_an_output_without_a_credible_start_is_not_judged(moment):
+    data = WHOLE.replace(str(STARTED).encode(), moment)
     assert "开始时间" in bundle(data)["mx1", "bundle:x#mx1.shili-bank.example"]
 
 
@@ -218,7 +299,7 @@ PIECES = st.sampled_from(
 def test_no_bytes_make_the_reader_fail_and_every_ask_is_answered(pieces):
     data = b"".join(pieces)
     asks = (ONE, TWO, LOGIN)
-    assert set(read_frames(data, asks, source="x", taken_at=AT)) == set(asks)
+    assert set(read_frames(read_output(data), asks, source="x", taken_at=AT)) == set(asks)
     assert set(read_bundle(data, asks, SYSTEM, source="x")) == set(asks)
     looks_framed(data)
 
@@ -235,3 +316,11 @@ def test_a_long_noise_costs_neither_memory_nor_time():
     for _ in range(200):
         assert stream.feed(b"x" * 65536) == []
     assert stream.feed(b"\n" + WHOLE)[0].body == b"first\nanswer"
+
+
+def test_a_bundle_of_very_many_frames_is_read_to_its_last():
+    noise = [frame(Ask(Channel.SSH, (str(number),)), b"body") for number in range(50_000)]
+    data = output(*noise, frame(ONE, b"last"), host="mx1")
+    answer = read_bundle(data, [ONE], SYSTEM, source="x")[ONE]
+    assert isinstance(answer, Reply)
+    assert answer.text == "last"

@@ -12,13 +12,14 @@ from tests.inspection.collect.probing import (
     mailboxes_at,
     scene,
     site_with,
+    trusting_site,
 )
 
 
-def round_trip(host: MailHost, sender=INSIDE, recipient=OUTSIDE, *, wait_s="0.2") -> Reply:
+def round_trip(host: MailHost, *, site_of=trusting_site) -> Reply:
     with Server(host.submission()) as submission, Server(host.imap()) as imap:
-        site = site_with(mailboxes=mailboxes_at(submission, imap))
-        asked = Ask(Channel.LOOP, ("round-trip", sender, recipient, wait_s), 10.0)
+        site = site_of(mailboxes=mailboxes_at(submission, imap))
+        asked = Ask(Channel.LOOP, ("round-trip", INSIDE, OUTSIDE, "0.2"), 10.0)
         answer = loop.probe(asked, scene(site))
     assert isinstance(answer, Reply)
     return answer
@@ -74,13 +75,22 @@ def test_a_refused_mail_is_kept_verbatim(refusal):
 def test_a_mailbox_that_cannot_be_read_is_told_from_a_mail_that_did_not_come():
     host = MailHost()
     with Server(host.submission()) as submission, Server(hangs) as imap:
-        site = site_with(mailboxes=mailboxes_at(submission, imap))
+        site = trusting_site(mailboxes=mailboxes_at(submission, imap))
         asked = Ask(Channel.LOOP, ("round-trip", INSIDE, OUTSIDE, "0.2"), 1.0)
         reply = loop.probe(asked, scene(site))
     assert isinstance(reply, Reply)
     assert "# stage sent\n" in reply.text
     assert "# not-found" not in reply.text
     assert "# tls-failed timeout\n" in reply.text
+
+
+def test_a_server_that_nobody_vouches_for_gets_no_mail():
+    host = MailHost()
+    reply = round_trip(host, site_of=site_with)
+    assert reply.exit_code == 1
+    assert "# verify-failed 18 self-signed certificate\n" in reply.text
+    assert "AUTH" not in reply.text.partition("# verify-failed")[2]
+    assert host.folders["INBOX"] == {1: b"Subject: older\r\n\r\nhello"}
 
 
 def test_no_password_stands_in_the_transcript():

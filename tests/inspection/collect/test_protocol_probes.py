@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -6,6 +7,7 @@ from mailcare.errors import InputError
 from mailcare.inspection.check import Channel, Reply
 from mailcare.inspection.collect import imap, pop3, smtp
 from tests.inspection.collect.loopback import (
+    HOSTNAME,
     IMAP_ANSWERS,
     IMAP_GREETING,
     POP3_ANSWERS,
@@ -17,11 +19,20 @@ from tests.inspection.collect.loopback import (
     self_signed,
     sends,
 )
-from tests.inspection.collect.probing import INSIDE, OUTSIDE, PASSWORD, ask, scene
+from tests.inspection.collect.probing import (
+    INSIDE,
+    OUTSIDE,
+    PASSWORD,
+    ask,
+    scene,
+    site_with,
+    trusting_site,
+)
 
 
-def probe(probes, *words, server, tls="starttls") -> Reply:
-    answer = probes.probe(ask(Channel.SMTP, words[0], server, *words[1:], tls=tls), scene())
+def probe(probes, *words, server, tls="starttls", site=None) -> Reply:
+    asked = ask(Channel.SMTP, words[0], server, *words[1:], tls=tls)
+    answer = probes.probe(asked, scene(site or trusting_site()))
     assert isinstance(answer, Reply)
     return answer
 
@@ -65,7 +76,7 @@ def test_a_421_at_connect_is_kept_verbatim_and_answered_with_quit():
         (pop3, pop3_server, "+OK logged in"),
     ],
 )
-def test_a_login_succeeds_over_a_certificate_that_nobody_trusts(probes, serve, success, implicit):
+def test_a_login_succeeds_over_a_certificate_that_the_site_trusts(probes, serve, success, implicit):
     with serve(implicit=implicit) as server:
         tls = "implicit" if implicit else "starttls"
         reply = probe(probes, "login", INSIDE, server=server, tls=tls)
@@ -74,9 +85,65 @@ def test_a_login_succeeds_over_a_certificate_that_nobody_trusts(probes, serve, s
     assert "# tls TLSv1.3" in reply.text
 
 
-@pytest.mark.parametrize(
+each_probe = pytest.mark.parametrize(
     ("probes", "serve"), [(smtp, smtp_server), (imap, imap_server), (pop3, pop3_server)]
 )
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+@each_probe
+def test_no_password_is_sent_to_a_server_that_nobody_vouches_for(probes, serve, implicit):
+    with serve(implicit=implicit) as server:
+        tls = "implicit" if implicit else "starttls"
+        reply = probe(probes, "login", INSIDE, server=server, tls=tls, site=site_with())
+    assert reply.exit_code == 1
+    assert "# verify-failed 18 self-signed certificate\n" in reply.text
+    assert "***" not in reply.text
+
+
+@each_probe
+def test_a_trusted_certificate_for_another_name_gets_no_password(probes, serve):
+    with serve() as server:
+        asked = ask(Channel.SMTP, "login", server, INSIDE)
+        words = tuple("mx2.shili-bank.example" if one == HOSTNAME else one for one in asked.words)
+        reply = probes.probe(replace(asked, words=words), scene(trusting_site()))
+    assert "# verify-failed 62 " in reply.text
+    assert "***" not in reply.text
+
+
+def echo(text: str) -> bytes:
+    decoded = (
+        base64.b64decode(text.rsplit(maxsplit=1)[-1]) if text.startswith("AUTH PLAIN ") else b""
+    )
+    return b"500 unrecognized: %b (%b)\r\n" % (text.encode(), decoded)
+
+
+@pytest.mark.parametrize(
+    ("probes", "serve", "answers"),
+    [
+        (smtp, smtp_server, SMTP_ANSWERS | {"AUTH PLAIN": echo}),
+        (
+            imap,
+            imap_server,
+            IMAP_ANSWERS | {"LOGIN": lambda text: f"* {text}\r\nTAG BAD {text}\r\n".encode()},
+        ),
+        (
+            pop3,
+            pop3_server,
+            POP3_ANSWERS | {"PASS": lambda text: f"-ERR what? {text.upper()}\r\n".encode()},
+        ),
+    ],
+)
+def test_a_password_that_the_server_echoes_stands_in_no_transcript(probes, serve, answers):
+    with serve(answers) as server:
+        reply = probe(probes, "login", INSIDE, server=server)
+    token = base64.b64encode(f"\0{INSIDE}\0{PASSWORD}".encode()).decode()
+    assert token not in reply.text
+    assert not [word for word in PASSWORD.split() if word in reply.text.lower()]
+    assert reply.text.count("***") > 1
+
+
+@each_probe
 def test_no_password_stands_in_a_transcript(probes, serve):
     with serve() as server:
         reply = probe(probes, "login", INSIDE, server=server)

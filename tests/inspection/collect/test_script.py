@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply
-from mailcare.inspection.collect.frames import hosts_in, read_frames
+from mailcare.inspection.collect.frames import hosts_in, read_frames, read_output
 from mailcare.inspection.collect.script import (
     ANSWER_LIMIT_BYTES,
     SAMPLE_WINDOW_S,
@@ -46,7 +46,7 @@ def run(shell: list[str], asks: list[Ask], **environment: str) -> dict[Ask, Answ
         check=True,
     )
     assert done.stderr == b""
-    return read_frames(done.stdout, asks, source="test", taken_at=AT)
+    return read_frames(read_output(done.stdout), asks, source="test", taken_at=AT)
 
 
 def told(answer: Answer) -> tuple[int, str]:
@@ -121,7 +121,10 @@ def test_a_hanging_command_is_cut_where_there_is_no_timeout_program(shell, poor_
         check=True,
     )
     answers = read_frames(
-        done.stdout, [HANGING, HANGING_CHILDREN, after], source="test", taken_at=AT
+        read_output(done.stdout),
+        [HANGING, HANGING_CHILDREN, after],
+        source="test",
+        taken_at=AT,
     )
     assert told(answers[HANGING])[0] == told(answers[HANGING_CHILDREN])[0] == 124
     assert told(answers[after]) == (0, "still here\n")

@@ -269,10 +269,13 @@ def test_a_key_with_a_passphrase_is_our_own_input():
         ask_host_that(real_shell(), secret=by_key(locked))
 
 
-def test_a_registered_host_key_that_is_none_is_our_own_input():
+@pytest.mark.parametrize(
+    "host_key", ["ssh-ed25519 AAAA", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAAQA="]
+)
+def test_a_registered_host_key_that_is_none_is_our_own_input(host_key):
     node = node_at(1)
     assert node.ssh
-    broken = node.ssh.model_copy(update={"host_key": "ssh-ed25519 AAAA"})
+    broken = node.ssh.model_copy(update={"host_key": host_key})
     with pytest.raises(InputError, match="host_key"):
         asyncio.run(ask(node.model_copy(update={"ssh": broken})))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
-from mailcare.inspection.blocklist import LISTED_POINT
+from mailcare.inspection.blocklist import is_listed_point
 from mailcare.inspection.check import (
     Area,
     Ask,
@@ -23,8 +23,8 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.lookups import Lookups, read_lookups
+from mailcare.inspection.probes import mail_hosts, unseen
 from mailcare.systems.profile import ProfileGap
-from mailcare.systems.site import Role
 from mailcare.systems.system import System
 
 LOOKUP_S = 20.0
@@ -50,16 +50,16 @@ class ListingLimits:
 def _ask(system: System) -> Iterator[Question]:
     if not system.site.dnsbl_zones:
         raise ProfileGap("站点文件未填写 dnsbl_zones（要查询的黑名单）")
-    for node in system.nodes_of(Role.MAIL):
+    for node in mail_hosts(system):
         for zone in system.site.dnsbl_zones:
-            ask = Ask(Channel.DNS, ("dnsbl", zone, node.address), LOOKUP_S)
+            ask = Ask(Channel.DNS, ("dnsbl", zone, node.seen_address), LOOKUP_S)
             yield Question(Target(node.name, part=zone), (ask,))
 
 
 def _parse(replies: tuple[Reply, ...]) -> Listing:
     lookups = read_lookups(*replies)
     names = [lookup.name for lookup in lookups.all() if lookup.rdtype == "A"]
-    if len(names) != 3 or not names[0].startswith(f"{LISTED_POINT}."):
+    if len(names) != 3 or not is_listed_point(names[0]):
         raise ReplyError("回复中没有黑名单的测试点与本机条目")
     if not _codes(lookups, names[0]):
         raise ReplyError("黑名单的测试点 127.0.0.2 没有列出，该名单不可用")
@@ -80,7 +80,10 @@ def _codes(lookups: Lookups, name: str) -> tuple[str, ...]:
 
 
 def _judge(listing: Listing, limits: ListingLimits, subject: Subject) -> Iterator[Verdict]:
-    address = subject.system.node(subject.target.node).address
+    node = subject.system.node(subject.target.node)
+    if reason := unseen(node):
+        raise ReplyError(reason)
+    address = node.seen_address
     zone = subject.target.part
     rows = (*(f"A {code}" for code in listing.codes), *(f"TXT {text}" for text in listing.texts))
     if len(listing.codes) <= limits.listings:

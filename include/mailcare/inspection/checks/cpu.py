@@ -26,6 +26,7 @@ from mailcare.inspection.levels import Ceiling
 from mailcare.systems.system import System
 
 _STAT = ("cat", "/proc/stat")
+_APART_S = 60
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 
@@ -66,6 +67,7 @@ def _ask_cpu(system: System) -> Iterator[Question]:
 def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
     lines = tuple(_total_line(whole_output_of(reply, "cat /proc/stat")) for reply in replies)
     before, after = map(_ticks, lines)
+    _need_one_window(replies, before, after)
     # The kernel's manual page warns that iowait may run backwards.
     passed = {name: max(0, after[name] - before[name]) for name in _FIELDS}
     total = sum(passed.values())
@@ -77,6 +79,16 @@ def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
         steal_pct=100 * passed["steal"] / total,
         lines=lines,
     )
+
+
+def _need_one_window(
+    replies: tuple[Reply, ...], before: dict[str, int], after: dict[str, int]
+) -> None:
+    apart_s = abs((replies[1].taken_at - replies[0].taken_at).total_seconds())
+    if apart_s > _APART_S:
+        raise ReplyError(f"两次采样相隔 {apart_s:.0f} 秒（上限 {_APART_S} 秒），不属于同一次巡检")
+    if after["idle"] < before["idle"] or sum(after.values()) < sum(before.values()):
+        raise ReplyError("两次采样之间 CPU 计数变小（主机可能重启过），无法计算使用率")
 
 
 def _total_line(text: str) -> str:

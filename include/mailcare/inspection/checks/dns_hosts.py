@@ -6,7 +6,6 @@ some receivers will refuse or distrust it, NOTICE where protection is weaker tha
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from ipaddress import ip_address
 
 from mailcare.inspection.check import (
@@ -21,9 +20,9 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.lookups import Lookups, normal_name, read_lookups
-from mailcare.inspection.probes import dns_ask, dns_questions
+from mailcare.inspection.probes import dns_ask, dns_questions, mail_hosts, unseen
 from mailcare.inspection.transcript import read_transcript
-from mailcare.systems.site import Node, Role
+from mailcare.systems.site import Node
 from mailcare.systems.system import System
 
 _RESOLVER = ("dns.resolver",)
@@ -85,6 +84,11 @@ class MxHost:
     addresses: tuple[str, ...]
 
 
+def _ask_mx(system: System) -> Iterator[Question]:
+    mail_hosts(system)
+    return dns_questions("mx", system)
+
+
 def _parse_mx(replies: tuple[Reply, ...]) -> tuple[MxHost, ...]:
     lookups = read_lookups(*replies)
     domain = next(lookups.all()).name
@@ -100,7 +104,7 @@ def _mx_host(lookups: Lookups, preference: int, name: str) -> MxHost:
 
 
 def _judge_mx(hosts: tuple[MxHost, ...], _limits: NoLimits, subject: Subject) -> Iterator[Verdict]:
-    nodes = subject.system.nodes_of(Role.MAIL)
+    nodes = mail_hosts(subject.system)
     wanted = "、".join(node.hostname for node in nodes)
     advice = f"请在 DNS 中把 MX 记录改为 {wanted}，并确认其地址记录正确。"
     rows = tuple(f"MX {one.preference} {one.name} → {_listed(one.addresses)}" for one in hosts)
@@ -122,9 +126,13 @@ def _mx_flaw(host: MxHost, nodes: tuple[Node, ...]) -> str | None:
     if not host.addresses:
         return f"MX 主机 {host.name} 没有地址记录"
     named = any(normal_name(node.hostname) == host.name for node in nodes)
-    if named or any(_same(node.address, host.addresses) for node in nodes):
+    if named or any(_leads_to(node, host.addresses) for node in nodes):
         return None
     return f"MX 指向 {host.name}（{_listed(host.addresses)}），不是登记的邮件主机"
+
+
+def _leads_to(node: Node, addresses: tuple[str, ...]) -> bool:
+    return _same(node.address, addresses) or _same(node.seen_address, addresses)
 
 
 def _same(address: str, others: tuple[str, ...]) -> bool:
@@ -144,7 +152,7 @@ class HostAddresses:
 
 
 def _ask_addresses(system: System) -> Iterator[Question]:
-    for node in system.nodes_of(Role.MAIL):
+    for node in mail_hosts(system):
         for name in dict.fromkeys(filter(None, (node.hostname, node.web_name))):
             yield Question(Target(node.name, part=name), (dns_ask("hosts", name),))
 
@@ -156,16 +164,17 @@ def _parse_addresses(replies: tuple[Reply, ...]) -> HostAddresses:
 
 
 def _judge_addresses(host: HostAddresses, _limits: NoLimits, subject: Subject) -> Iterator[Verdict]:
-    wanted = subject.system.node(subject.target.node).address
+    node = subject.system.node(subject.target.node)
+    wanted = node.seen_address
     found = _listed(host.addresses)
     rows = tuple(f"{host.name} → {address}" for address in host.addresses)
     if not host.addresses:
         advice = f"请为 {host.name} 添加地址记录（登记地址 {wanted}）。"
         summary = f"{host.name} 没有地址记录，应为 {wanted}"
         yield Verdict(Severity.CRITICAL, summary, advice, rows)
-    elif _same(wanted, host.addresses):
+    elif _leads_to(node, host.addresses):
         yield Verdict(Severity.OK, f"{host.name} 解析为 {found}，与登记地址一致", "", rows)
-    elif ip_address(wanted).is_private and not ip_address(host.addresses[0]).is_private:
+    elif not node.is_seen and ip_address(host.addresses[0]).is_global:
         summary = f"{host.name} 解析为公网地址 {found}，登记的是内网地址 {wanted}"
         yield Verdict(Severity.NOTICE, summary, "请确认防火墙的地址转换指向该主机。", rows)
     else:
@@ -181,8 +190,9 @@ class ReverseNames:
 
 
 def _ask_ptr(system: System) -> Iterator[Question]:
-    for node in system.nodes_of(Role.MAIL):
-        yield Question(Target(node.name, part=node.address), (dns_ask("ptr", node.address),))
+    for node in mail_hosts(system):
+        address = node.seen_address
+        yield Question(Target(node.name, part=address), (dns_ask("ptr", address),))
 
 
 def _parse_ptr(replies: tuple[Reply, ...]) -> ReverseNames:
@@ -194,24 +204,23 @@ def _parse_ptr(replies: tuple[Reply, ...]) -> ReverseNames:
 
 def _judge_ptr(reverse: ReverseNames, _limits: NoLimits, subject: Subject) -> Iterator[Verdict]:
     node = subject.system.node(subject.target.node)
-    hostname = normal_name(node.hostname)
-    rows = tuple(f"{node.address} → {name} → {_listed(back)}" for name, back in reverse.names)
+    if reason := unseen(node):
+        raise ReplyError(reason)
+    address, hostname = node.seen_address, normal_name(node.hostname)
+    rows = tuple(f"{address} → {name} → {_listed(back)}" for name, back in reverse.names)
     names = _listed(tuple(name for name, _ in reverse.names))
-    confirmed = [name for name, back in reverse.names if _same(node.address, back)]
+    confirmed = [name for name, back in reverse.names if _same(address, back)]
     if hostname in confirmed:
         summary = f"反向解析为 {hostname}，正反一致"
         yield Verdict(Severity.OK, summary, "", rows)
         return
     if not reverse.names:
-        problem = f"{node.address} 没有反向解析"
+        problem = f"{address} 没有反向解析"
     elif hostname in dict(reverse.names):
-        problem = f"反向解析 {hostname} 不能解析回 {node.address}"
+        problem = f"反向解析 {hostname} 不能解析回 {address}"
     else:
         problem = f"反向解析为 {names}"
-    advice = (
-        f"请向线路运营商申请把 {node.address} 的反向解析设为 {hostname}；"
-        "若登记的是内网地址，请核对公网出口地址的反向解析。"
-    )
+    advice = f"请向线路运营商申请把 {address} 的反向解析设为 {hostname}。"
     yield Verdict(Severity.WARNING, f"{problem}，应为 {hostname}，部分外域会拒收", advice, rows)
 
 
@@ -230,7 +239,7 @@ CHECKS = (
         name="dns.mx",
         area=Area.DNS,
         title="MX 记录",
-        ask=partial(dns_questions, "mx"),
+        ask=_ask_mx,
         parse=_parse_mx,
         judge=_judge_mx,
         limits=NoLimits(),

@@ -24,7 +24,14 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.lookups import Replay, normal_name, read_lookups
-from mailcare.inspection.probes import dkim_key_ask, dkim_key_names, dns_ask, dns_questions
+from mailcare.inspection.probes import (
+    dkim_key_ask,
+    dkim_key_names,
+    dns_ask,
+    dns_questions,
+    mail_hosts,
+    unseen,
+)
 from mailcare.inspection.sender_policy import (
     PolicyResult,
     ReportPolicy,
@@ -33,7 +40,7 @@ from mailcare.inspection.sender_policy import (
     read_sender_policy,
 )
 from mailcare.inspection.transcript import Transcript, read_transcript
-from mailcare.systems.site import Role
+from mailcare.systems.profile import ProfileGap
 from mailcare.systems.system import System
 
 _RESOLVER = ("dns.resolver",)
@@ -45,7 +52,10 @@ class NoLimits:
 
 
 def _ask_spf(system: System) -> Iterator[Question]:
-    addresses = tuple(node.address for node in system.nodes_of(Role.MAIL))
+    nodes = mail_hosts(system)
+    if reason := unseen(*nodes):
+        raise ProfileGap(reason)
+    addresses = tuple(node.seen_address for node in nodes)
     for domain in system.site.domains:
         yield Question(Target(part=domain.name), (dns_ask("spf", domain.name, *addresses),))
 
@@ -213,6 +223,9 @@ def _dmarc_meaning(policy: ReportPolicy) -> tuple[Severity, str, str]:
     if policy.policy == "none":
         advice = "确认正常邮件均通过验证后，请改为 p=quarantine 或 p=reject。"
         return Severity.NOTICE, "DMARC 策略为 none，只观察不处置，建议 quarantine 或 reject", advice
+    if policy.is_testing:
+        text = f"DMARC 策略为 {policy.policy}，但处于测试方式（t=y 或 pct 小于 100），应全面执行"
+        return Severity.NOTICE, text, "确认正常邮件均通过验证后，请去掉 t=y 与 pct。"
     return Severity.OK, f"DMARC 策略为 {policy.policy}（应为 quarantine 或 reject）", ""
 
 

@@ -24,7 +24,7 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
-from mailcare.inspection.dialogues import last_line, silence, smtp_code
+from mailcare.inspection.dialogues import distrust, last_line, silence, smtp_code
 from mailcare.inspection.levels import Ceiling
 from mailcare.inspection.lookups import Lookups, read_lookups
 from mailcare.inspection.probes import (
@@ -136,7 +136,7 @@ def _stopped_by(transcript: Transcript) -> str:
     for event, text in (("refused", "连接被拒绝"), ("unreachable", "网络不可达")):
         if transcript.event(event) is not None:
             return text
-    return silence(transcript) or last_line(transcript.said()) or "没有应答"
+    return distrust(transcript) or silence(transcript) or last_line(transcript.said()) or "没有应答"
 
 
 def _seconds(text: str) -> float:
@@ -301,6 +301,7 @@ _DELIVERY = (
     "imap.login",
     "smtp.greeting",
     "tls.handshake",
+    "tls.certificate",
     "queue.depth",
 )
 

@@ -25,6 +25,7 @@ from mailcare.inspection.check import (
 from mailcare.inspection.dialogues import (
     answer_to,
     before_farewell,
+    distrust,
     last_line,
     read_opened,
     silence,
@@ -85,6 +86,8 @@ def _before_login(transcript: Transcript) -> tuple[Outcome, str] | None:
         return Outcome.NO_TLS, "没有 STARTTLS"
     if transcript.event("no-auth") is not None:
         return Outcome.NOT_OFFERED, "没有 AUTH"
+    if reason := distrust(transcript):
+        raise ReplyError(reason)
     why = silence(transcript)
     if why is not None and why.startswith("TLS"):
         raise ReplyError(why)
@@ -186,6 +189,7 @@ _AFTER = (
     "service.processes",
     "storage.space",
     "tls.handshake",
+    "tls.certificate",
     "dns.resolver",
 )
 

@@ -48,9 +48,10 @@ class ProcessLimits:
 
 
 def _ask(system: System) -> Iterator[Question]:
-    for service in system.profile.need("services"):
+    services = system.profile.need("services")
+    for service in services:
         _compiled(service)
-    return ask_mail_hosts(system, _PS)
+    return ask_mail_hosts(system, _PS) if services else iter(())
 
 
 def _compiled(service: Service) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ Asked up to RCPT only: nothing is ever sent. The worker must not be inside the s
 networks, or an honest server looks open.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,8 +26,15 @@ from mailcare.systems.profile import Protocol
 from mailcare.systems.system import System
 
 _LOGIN_FIRST = 530  # RFC 4954, RFC 3207: log in, or start TLS, before anything else
-_DENIALS = ("relay", "not permitted", "access denied")
-_BLOCKS = ("blocked", "blacklist", "blocklist", "greylist")
+_RELAY = re.compile(r"relay|rcpthosts|not local")
+_DENIALS = re.compile(r"not permitted|access denied")
+_FIRM_DENIALS = re.compile(r"^(530|551)|^5\d\d[ -]5\.7\.[01]\b|denied|authenticat")
+_BLOCKS = re.compile(r"blocked|blacklist|blocklist|greylist")
+# RFC 3463 and RFC 7372: the sender's address or domain, SPF, DKIM, DMARC, the reverse name.
+_ABOUT_SENDER = re.compile(
+    r"\b5\.1\.[78]\b|\b5\.7\.2\d\b|sender|\bspf\b|dkim|dmarc|client|helo|reverse|hostname|spam"
+)
+_ADDRESS = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +70,19 @@ def _parse(replies: tuple[Reply, ...]) -> Relaying:
         raise ReplyError(f"对话没有进行到收件人一步：{why}")
     if not rcpt and code != _LOGIN_FIRST:
         raise ReplyError(f"发件人一步即被拒绝，未能测试转发：{line}")
-    if _is_about_us(code, line.lower()):
-        raise ReplyError(f"服务器拒绝的是巡检机，未能测试转发：{line}")
+    if code >= 300 and not _denies_relaying(code, _ADDRESS.sub("", line.lower())):
+        raise ReplyError(f"服务器拒绝的不是转发（而是巡检机或发件人等），未能测试转发：{line}")
     return Relaying(code < 300, line, _envelope(transcript))
 
 
-def _is_about_us(code: int, line: str) -> bool:
-    if any(word in line for word in _BLOCKS):
+def _denies_relaying(code: int, line: str) -> bool:
+    if _BLOCKS.search(line):
+        return False
+    if _RELAY.search(line):
         return True
-    return 400 <= code < 500 and not any(word in line for word in _DENIALS)
+    if _ABOUT_SENDER.search(line):
+        return False
+    return bool(_DENIALS.search(line) or (code >= 500 and _FIRM_DENIALS.search(line)))
 
 
 def _envelope(transcript: Transcript) -> tuple[str, ...]:

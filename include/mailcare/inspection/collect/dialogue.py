@@ -6,6 +6,7 @@ deadline, and what was said and heard is the reply itself (see `transcript`).
 """
 
 import io
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -14,12 +15,16 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from mailcare.errors import InputError
 from mailcare.inspection.check import Ask, Reply
 from mailcare.inspection.collect.scene import Scene
+from mailcare.systems.site import Site
 
 SIZE_LIMIT_BYTES = 256 * 1024
 FAREWELL_S = 3.0
 CONNECT_S = 5.0
+SECRET = "***"  # noqa: S105 - what stands for a secret
+_LONGEST_TELLING = 3  # shorter words stand in any reply
 # Neither a terminal nor a database takes these as text; line ends and tabs are no trouble.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127) if chr(code) != "\t"}
 
@@ -79,6 +84,7 @@ class Dialogue:
         self._deadline = monotonic() + timeout_s
         self._room_bytes = limit_bytes
         self._lines: list[str] = []
+        self._secrets: set[str] = set()
         self._connection: socket.socket | None = None
         self.reader: io.BufferedReader[io.RawIOBase] = io.BufferedReader(_Nothing())
 
@@ -155,10 +161,27 @@ class Dialogue:
         self.note(f"tls {secured.version()} {cipher[0]}")
         return secured
 
+    def start_trusted_tls(self, trust: ssl.SSLContext, server_name: str) -> None:
+        """Begin TLS with a server that `trust` vouches for; raise `Interrupted` for any other."""
+        try:
+            self.start_tls(trust, server_name)
+        except ssl.SSLCertVerificationError as error:
+            self.note(f"verify-failed {error.verify_code} {error.verify_message}")
+            raise self._broken("closed") from None
+
     def say(self, line: str, *, shown: str | None = None) -> None:
         """Send a line; `shown` is what the transcript gets instead of a secret."""
+        if shown is not None:
+            self.hide(line, but=shown)
         self._write(">", line if shown is None else shown)
         self.send(line.encode() + b"\r\n")
+
+    def hide(self, secret: str, *, but: str = "") -> None:
+        """Keep a secret and its words, those of `but` apart, out of all that is heard from now."""
+        words = {word.strip('"') for word in secret.split()} - {
+            one.strip('"') for one in but.split()
+        }
+        self._secrets |= {one for one in (secret, *words) if len(one) > _LONGEST_TELLING}
 
     def say_together(self, *lines: str) -> None:
         """Send lines that belong together in one piece."""
@@ -198,7 +221,7 @@ class Dialogue:
 
     def heard(self, text: str) -> None:
         """Write down something that the server said."""
-        self._write("<", text)
+        self._write("<", self._without_secrets(text))
 
     def receive_into(self, connection: socket.socket, buffer: bytearray | memoryview) -> int:
         """Read what has come, under the deadline and the size limit; 0 at the end."""
@@ -232,6 +255,12 @@ class Dialogue:
     def _broken(self, event: str) -> Interrupted:
         self.note(event)
         return Interrupted(event)
+
+    def _without_secrets(self, text: str) -> str:
+        if not self._secrets:
+            return text
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, longest_first)), SECRET, text, flags=re.IGNORECASE)
 
     def _write(self, mark: str, text: str) -> None:
         # A line of a transcript is one line, whatever line ends a server invents.
@@ -290,6 +319,21 @@ def any_certificate() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return accept_old_protocols(context)
+
+
+def trusted_by(site: Site) -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities and the site's `ca_file`.
+
+    Raise `InputError` where that file cannot be used. The server's name is verified too.
+    """
+    context = accept_old_protocols(ssl.create_default_context())
+    if site.ca_file is None:
+        return context
+    try:
+        context.load_verify_locations(str(site.ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"CA 证书文件无法使用（{error}）", subject=str(site.ca_file)) from None
+    return context
 
 
 def accept_old_protocols(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -22,7 +22,7 @@ from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.ANY.PTR import PTR
 
 from mailcare.errors import Unavailable
-from mailcare.inspection.blocklist import LISTED_POINT, UNLISTED_POINT, entry_name
+from mailcare.inspection.blocklist import entry_name, point_names
 from mailcare.inspection.check import Answer, Ask, Reply
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.lookups import resolver_over
@@ -203,8 +203,8 @@ def _look_up_dmarc(client: Client, domain: str) -> None:
 
 
 def _look_up_dnsbl(client: Client, zone: str, address: str) -> None:
-    for point in (LISTED_POINT, UNLISTED_POINT):
-        client.look_up("A", f"{point}.{zone}")
+    for point in point_names(address, zone):
+        client.look_up("A", point)
     name = entry_name(address, zone)
     if client.look_up("A", name):
         client.look_up("TXT", name)

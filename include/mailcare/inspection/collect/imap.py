@@ -5,19 +5,21 @@ command's own name and a number, so that a transcript can be read without counti
 """
 
 import re
+import ssl
 from dataclasses import dataclass, field
 
 from mailcare.inspection.check import Answer, Ask
 from mailcare.inspection.collect.dialogue import (
+    SECRET,
     Declined,
     Dialogue,
     Server,
     any_certificate,
     converse,
+    trusted_by,
 )
 from mailcare.inspection.collect.mailboxes import password_of
 from mailcare.inspection.collect.scene import Scene
-from mailcare.inspection.collect.smtp import SECRET
 from mailcare.secrets import Secret
 
 _LITERAL = re.compile(r"\{(\d{1,9})\}$")
@@ -34,9 +36,10 @@ class Response:
 def probe(ask: Ask, scene: Scene) -> Answer:
     """Log in and look at the inbox; raise `InputError` where the secret is missing."""
     server, secret = Server.of(ask.words[1:5]), password_of(ask.words[5], scene)
+    trust = trusted_by(scene.system.site)
 
     def script(dialogue: Dialogue) -> None:
-        log_in(dialogue, server, secret=secret)
+        log_in(dialogue, server, secret=secret, trust=trust)
         order(dialogue, "EXAMINE INBOX")
 
     return converse(ask, scene, script, farewell=log_out)
@@ -44,9 +47,13 @@ def probe(ask: Ask, scene: Scene) -> Answer:
 
 def greet(dialogue: Dialogue, server: Server) -> None:
     """Connect and take the greeting; raise `Declined` for one that is not OK."""
+    _greet(dialogue, server, trust=any_certificate())
+
+
+def _greet(dialogue: Dialogue, server: Server, *, trust: ssl.SSLContext) -> None:
     dialogue.connect(server.address, server.port)
     if server.tls == "implicit":
-        dialogue.start_tls(any_certificate(), server.name)
+        dialogue.start_trusted_tls(trust, server.name)
     if not dialogue.hear().upper().startswith(("* OK", "* PREAUTH")):
         raise Declined
 
@@ -56,17 +63,19 @@ def request_tls(dialogue: Dialogue) -> None:
     order(dialogue, "STARTTLS")
 
 
-def log_in(dialogue: Dialogue, server: Server, *, secret: Secret) -> frozenset[str]:
+def log_in(
+    dialogue: Dialogue, server: Server, *, secret: Secret, trust: ssl.SSLContext
+) -> frozenset[str]:
     """Greet, start TLS, log in; return what the server can do then.
 
-    A password is never sent without TLS.
+    A password is never sent without TLS, nor to a server that `trust` does not vouch for.
     """
-    greet(dialogue, server)
+    _greet(dialogue, server, trust=trust)
     if server.tls == "none":
         dialogue.note("no-tls")
         raise Declined
     if server.tls == "starttls":
-        _start_tls(dialogue, server)
+        _start_tls(dialogue, server, trust)
     login = f"LOGIN {_quoted(secret.login)} "
     order(dialogue, login + _quoted(secret.password or ""), shown=login + SECRET)
     return _capabilities(dialogue)
@@ -92,12 +101,12 @@ def log_out(dialogue: Dialogue) -> None:
     order(dialogue, "LOGOUT")
 
 
-def _start_tls(dialogue: Dialogue, server: Server) -> None:
+def _start_tls(dialogue: Dialogue, server: Server, trust: ssl.SSLContext) -> None:
     if "STARTTLS" not in _capabilities(dialogue):
         dialogue.note("no-starttls")
         raise Declined
     request_tls(dialogue)
-    dialogue.start_tls(any_certificate(), server.name)
+    dialogue.start_trusted_tls(trust, server.name)
 
 
 def _capabilities(dialogue: Dialogue) -> frozenset[str]:

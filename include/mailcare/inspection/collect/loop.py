@@ -7,6 +7,7 @@ Where it does not come, a bounce in the sender's mailbox is looked for.
 
 import base64
 import re
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from uuid import uuid4
 
 from mailcare.inspection.check import Answer, Ask, Reply
 from mailcare.inspection.collect import imap, smtp
-from mailcare.inspection.collect.dialogue import Declined, Dialogue, Interrupted
+from mailcare.inspection.collect.dialogue import Declined, Dialogue, Interrupted, trusted_by
 from mailcare.inspection.collect.dialogue import Server as Port
 from mailcare.inspection.collect.mailboxes import mailbox_of, password_of
 from mailcare.inspection.collect.scene import Scene
@@ -35,10 +36,11 @@ _UID = re.compile(r"^\* SEARCH((?: \d+)+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A probe mailbox with its password at hand."""
+    """A probe mailbox with its password at hand, and whom to trust with it."""
 
     mailbox: Mailbox
     secret: Secret
+    trust: ssl.SSLContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,11 @@ class Find:
 def probe(ask: Ask, scene: Scene) -> Answer:
     """Send, wait, record, clean up; raise `InputError` where a mailbox's secret is missing."""
     _, sender_address, recipient_address, wait_s = ask.words
-    sender, recipient = (_access(one, scene) for one in (sender_address, recipient_address))
+    trust = trusted_by(scene.system.site)
+    sender, recipient = (
+        Access(mailbox_of(one, scene), password_of(one, scene), trust)
+        for one in (sender_address, recipient_address)
+    )
     token = uuid4().hex
     mail = _write_mail(sender.mailbox, recipient.mailbox, token, scene)
     with Dialogue(timeout_s=ask.timeout_s) as dialogue:
@@ -63,10 +69,6 @@ def probe(ask: Ask, scene: Scene) -> Answer:
             complete = _follow(dialogue, sender, recipient, token=token, wait_s=float(wait_s))
         text = dialogue.text()
     return Reply(text, int(not complete), scene.now(), f"loop://{sender_address}")
-
-
-def _access(address: str, scene: Scene) -> Access:
-    return Access(mailbox_of(address, scene), password_of(address, scene))
 
 
 def _write_mail(sender: Mailbox, recipient: Mailbox, token: str, scene: Scene) -> bytes:
@@ -87,7 +89,7 @@ def _send(
 ) -> None:
     dialogue.note("stage submission")
     port = _port(sender.mailbox.submission)
-    smtp.log_in(dialogue, port, ehlo_name, secret=sender.secret)
+    smtp.log_in(dialogue, port, ehlo_name, secret=sender.secret, trust=sender.trust)
     dialogue.note("stage send")
     smtp.order(dialogue, f"MAIL FROM:<{sender.mailbox.address}>", accept="2")
     smtp.order(dialogue, f"RCPT TO:<{recipient.mailbox.address}>", accept="2")
@@ -122,7 +124,8 @@ def _follow(
 
 
 def _open(dialogue: Dialogue, access: Access) -> frozenset[str]:
-    return imap.log_in(dialogue, _port(access.mailbox.imap), secret=access.secret)
+    port = _port(access.mailbox.imap)
+    return imap.log_in(dialogue, port, secret=access.secret, trust=access.trust)
 
 
 def _wait(dialogue: Dialogue, access: Access, *, token: str, until: float) -> Find | None:

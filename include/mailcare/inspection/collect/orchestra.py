@@ -8,7 +8,7 @@ from mailcare.errors import MailcareError
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply
 from mailcare.inspection.collect import dns, https, imap, loop, pop3, smtp, ssh, tcp, tls
 from mailcare.inspection.collect.scene import Scene
-from mailcare.inspection.planning import by_node
+from mailcare.inspection.planning import by_node, hosts_touched
 from mailcare.systems.profile import Protocol
 
 PROBES_AT_ONCE = 16
@@ -64,7 +64,6 @@ async def _within(limit: asyncio.Semaphore, work: Awaitable[None]) -> None:
 
 async def _ask_host(node: str, asks: tuple[Ask, ...], scene: Scene, take: OnAnswer) -> None:
     try:
-        scene.permit(node)
         await ssh.ask_host(scene.system.node(node), asks, scene, take)
     except MailcareError as error:
         for ask in asks:
@@ -96,8 +95,8 @@ async def _one_by_one(server: asyncio.Lock, work: Awaitable[None]) -> None:
 
 async def _ask_probe(ask: Ask, scene: Scene, take: OnAnswer) -> None:
     try:
-        if ask.node:
-            scene.permit(ask.node)
+        for host in hosts_touched(ask, scene.system):
+            scene.permit(host)
         answer = await asyncio.to_thread(PROBES[ask.channel], ask, scene)
     except MailcareError as error:
         answer = _refusal(ask, error, scene)

@@ -6,20 +6,21 @@ here. Nothing but the loop ever gets as far as DATA.
 """
 
 import base64
+import ssl
 
 from mailcare.inspection.check import Answer, Ask
 from mailcare.inspection.collect.dialogue import (
+    SECRET,
     Declined,
     Dialogue,
     Server,
     any_certificate,
     converse,
+    trusted_by,
 )
 from mailcare.inspection.collect.mailboxes import password_of
 from mailcare.inspection.collect.scene import Scene
 from mailcare.secrets import Secret
-
-SECRET = "***"  # noqa: S105 - what stands for a secret
 
 
 def probe(ask: Ask, scene: Scene) -> Answer:
@@ -32,7 +33,8 @@ def probe(ask: Ask, scene: Scene) -> Answer:
         if verb == "greeting":
             greet(dialogue, server, ehlo_name)
         elif secret is not None:
-            log_in(dialogue, server, ehlo_name, secret=secret)
+            trust = trusted_by(scene.system.site)
+            log_in(dialogue, server, ehlo_name, secret=secret, trust=trust)
         else:
             _ask_relay(dialogue, server, ehlo_name, envelope=(more[0], more[1]))
 
@@ -41,11 +43,7 @@ def probe(ask: Ask, scene: Scene) -> Answer:
 
 def greet(dialogue: Dialogue, server: Server, ehlo_name: str) -> frozenset[str]:
     """Connect, take the greeting, say EHLO; return the offered extensions, AUTH's words apart."""
-    dialogue.connect(server.address, server.port)
-    if server.tls == "implicit":
-        dialogue.start_tls(any_certificate(), server.name)
-    expect(dialogue, "2")
-    return _ehlo(dialogue, ehlo_name)
+    return _greet(dialogue, server, ehlo_name, trust=any_certificate())
 
 
 def secure(
@@ -54,9 +52,7 @@ def secure(
     """Start TLS where the server offers it; return what is offered then."""
     if server.tls != "starttls" or "STARTTLS" not in features:
         return features
-    request_tls(dialogue)
-    dialogue.start_tls(any_certificate(), server.name)
-    return _ehlo(dialogue, ehlo_name)
+    return _start_tls(dialogue, server, ehlo_name, trust=any_certificate())
 
 
 def request_tls(dialogue: Dialogue) -> None:
@@ -64,16 +60,22 @@ def request_tls(dialogue: Dialogue) -> None:
     order(dialogue, "STARTTLS", accept="2")
 
 
-def log_in(dialogue: Dialogue, server: Server, ehlo_name: str, *, secret: Secret) -> None:
-    """Greet, start TLS, authenticate; a password is never sent without TLS."""
-    features = greet(dialogue, server, ehlo_name)
+def log_in(
+    dialogue: Dialogue, server: Server, ehlo_name: str, *, secret: Secret, trust: ssl.SSLContext
+) -> None:
+    """Greet, start TLS, authenticate.
+
+    A password is never sent without TLS, nor to a server that `trust` does not vouch for.
+    """
+    features = _greet(dialogue, server, ehlo_name, trust=trust)
     if server.tls == "starttls" and "STARTTLS" not in features:
         dialogue.note("no-starttls")
         raise Declined
     if server.tls == "none":
         dialogue.note("no-tls")
         raise Declined
-    features = secure(dialogue, server, ehlo_name, features=features)
+    if server.tls == "starttls":
+        features = _start_tls(dialogue, server, ehlo_name, trust=trust)
     _authenticate(dialogue, features, secret)
 
 
@@ -101,6 +103,24 @@ def quit_politely(dialogue: Dialogue) -> None:
     dialogue.hear()
 
 
+def _greet(
+    dialogue: Dialogue, server: Server, ehlo_name: str, *, trust: ssl.SSLContext
+) -> frozenset[str]:
+    dialogue.connect(server.address, server.port)
+    if server.tls == "implicit":
+        dialogue.start_trusted_tls(trust, server.name)
+    expect(dialogue, "2")
+    return _ehlo(dialogue, ehlo_name)
+
+
+def _start_tls(
+    dialogue: Dialogue, server: Server, ehlo_name: str, *, trust: ssl.SSLContext
+) -> frozenset[str]:
+    request_tls(dialogue)
+    dialogue.start_trusted_tls(trust, server.name)
+    return _ehlo(dialogue, ehlo_name)
+
+
 def _ehlo(dialogue: Dialogue, ehlo_name: str) -> frozenset[str]:
     lines = order(dialogue, f"EHLO {ehlo_name}", accept="2")
     words = (line[4:].upper().replace("=", " ").split() for line in lines[1:])
@@ -114,6 +134,7 @@ def _feature(words: list[str]) -> list[str]:
 
 
 def _authenticate(dialogue: Dialogue, features: frozenset[str], secret: Secret) -> None:
+    dialogue.hide(secret.password or "")
     login, password = secret.login.encode(), (secret.password or "").encode()
     if "AUTH PLAIN" in features:
         token = _base64(b"\0" + login + b"\0" + password)

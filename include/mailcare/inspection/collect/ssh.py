@@ -109,7 +109,8 @@ class _Visit:
 async def ask_host(node: Node, asks: tuple[Ask, ...], scene: Scene, take: Take) -> None:
     """Give `take` an answer to every ask; what goes wrong on the way is a `NoReply`.
 
-    Raise `InputError` where the credential or the registered host key is of no use.
+    Raise `InputError` where the credential or the registered host key is of no use, and
+    `NotAuthorised` where nobody permits the connection.
     """
     visit = _Visit(node, asks, scene, take)
     if node.ssh is None:
@@ -132,6 +133,7 @@ async def ask_host(node: Node, asks: tuple[Ask, ...], scene: Scene, take: Take) 
 async def _log_in(visit: _Visit, ssh: Ssh) -> asyncssh.SSHClientConnection:
     witness = _Witness(_pinned(visit.node, ssh))
     options = _options(visit.node, visit.scene.find_secret(ssh.credential), witness)
+    visit.scene.permit(visit.node.name)
     sock = await _connect(visit, ssh)
     try:
         async with asyncio.timeout(LOGIN_S):
@@ -198,7 +200,7 @@ def _named(key: asyncssh.SSHKey) -> str:
 def _pinned(node: Node, ssh: Ssh) -> asyncssh.SSHKey:
     try:
         return asyncssh.import_public_key(ssh.host_key)
-    except asyncssh.KeyImportError:
+    except ValueError:  # KeyImportError is one; the numbers within a key bring others
         raise InputError("登记的 SSH 主机密钥（host_key）无法识别", subject=node.name) from None
 
 

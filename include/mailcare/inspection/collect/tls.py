@@ -7,20 +7,18 @@ connection without it brings the certificate, so that it can be described.
 
 import ssl
 
-from mailcare.errors import InputError
 from mailcare.inspection.check import Answer, Ask
 from mailcare.inspection.collect import imap, pop3, smtp
 from mailcare.inspection.collect.dialogue import (
     Dialogue,
     Script,
     Server,
-    accept_old_protocols,
     any_certificate,
     converse,
     hang_up,
+    trusted_by,
 )
 from mailcare.inspection.collect.scene import Scene
-from mailcare.systems.site import Site
 
 _FAREWELLS: dict[str, Script] = {
     "smtp": smtp.quit_politely,
@@ -33,7 +31,8 @@ _FAREWELLS: dict[str, Script] = {
 def probe(ask: Ask, scene: Scene) -> Answer:
     """Begin TLS on the port; raise `InputError` where the site's `ca_file` cannot be used."""
     server, protocol = Server.of(ask.words[1:5]), ask.words[5]
-    trusted = _trusted(scene.system.site)
+    trusted = trusted_by(scene.system.site)
+    trusted.check_hostname = False  # the names are judged by `tls.certificate`
     ehlo_name = scene.system.site.ehlo_name
 
     def reach(dialogue: Dialogue) -> None:
@@ -69,18 +68,3 @@ def _request(dialogue: Dialogue, server: Server, protocol: str, *, ehlo_name: st
     else:
         smtp.greet(dialogue, server, ehlo_name)
         smtp.request_tls(dialogue)
-
-
-def _trusted(site: Site) -> ssl.SSLContext:
-    context = accept_old_protocols(ssl.create_default_context())
-    context.check_hostname = False
-    if site.ca_file is not None:
-        _add_authorities(context, str(site.ca_file))
-    return context
-
-
-def _add_authorities(context: ssl.SSLContext, path: str) -> None:
-    try:
-        context.load_verify_locations(path)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(f"CA 证书文件无法使用（{error}）", subject=path) from None

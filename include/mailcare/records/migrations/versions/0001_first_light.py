@@ -116,7 +116,7 @@ def _create_services() -> None:
         *_word("services", "purpose", "servicepurpose", ("annual", "follow_up")),
         _text("key"),
         _column("due_on", sa.Date(), nullable=True),
-        *_word("services", "state", "servicestate", ("planned", "running", "done", "failed")),
+        *_word("services", "state", "servicestate", ("planned", "running", "done")),
         _moment("state_changed_at"),
         _unique("services", "key"),
     )
