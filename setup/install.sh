@@ -16,8 +16,12 @@ missing_packages() {
     done
 }
 
+enabled_units() {
+    [ ! -d /run/systemd/system ] || systemctl list-unit-files --state=enabled --no-legend | cut -d' ' -f1
+}
+
 # The lab starts its own servers in its own namespaces. The packages must not start theirs here,
-# neither now (policy-rc.d) nor at the next boot (disable what this run brought in).
+# neither now (policy-rc.d) nor at the next boot (what this run enabled is disabled again).
 install_packages() {
     policy=/usr/sbin/policy-rc.d
     mine=''
@@ -26,13 +30,13 @@ install_packages() {
         as_root sh -c "printf '#!/bin/sh\nexit 101\n' > $policy && chmod 755 $policy"
     fi
     trap '[ -z "$mine" ] || as_root rm -f "$policy"' EXIT INT TERM
+    before=$(enabled_units)
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
-    if [ -d /run/systemd/system ]; then
-        for unit in postfix dovecot named nginx opendkim postgresql; do
-            case " $* " in *" $unit"*|*" bind9 "*) as_root systemctl disable -q "$unit" || true ;; esac
-        done
-    fi
+    enabled_units | while read -r unit; do
+        printf '%s\n' "$before" | grep -qxF "$unit" ||
+            as_root systemctl disable -q "$unit" || say "could not disable $unit"
+    done
     trap - EXIT INT TERM
     [ -z "$mine" ] || as_root rm -f "$policy"
 }
@@ -50,6 +54,7 @@ debian() {
     fi
     if [ -e /run/mailcare-lab ]; then
         say "taking the lab down: its hosts stand on this machine's files"
+        [ -x .venv/bin/python ] || { say "it is another clone's: run 'python -m lab down' there"; exit 1; }
         as_root .venv/bin/python -m lab down
     fi
     say "installing Debian packages: $(echo $packages)"
