@@ -4,12 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.databases"]
+
+# Airflow reads its settings when it is first imported: they must stand before any test does that.
+os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir(), "mailcare-tests-airflow")))
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 ROOT = Path(__file__).resolve().parent.parent
 
