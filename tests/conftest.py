@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.surroundings import without
+
 pytest_plugins = ["tests.databases"]
 
 # Airflow reads its settings when it is first imported: they must stand before any test does that.
@@ -17,13 +19,6 @@ os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir(), "mailcare-
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def without(what: str) -> None:
-    """Skip for a missing piece of the surroundings; where all of it is required, fail."""
-    if os.environ.get("MAILCARE_REQUIRE_LAB") == "1":
-        pytest.fail(f"required, but missing here: {what}")
-    pytest.skip(f"not here: {what}")
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from mailcare.records.schema import upgrade
 from mailcare.records.session import engine_for
+from tests.surroundings import without
 
 DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
 OWNER = "postgres"  # initdb and postgres refuse to run as root
@@ -137,9 +138,9 @@ def engine(database_url: str) -> Iterator[Engine]:
 def _programs() -> Path:
     found = sorted(DEBIAN_POSTGRESQL.glob("*/bin/initdb"), key=_major_version)
     if not found:
-        _without(f"PostgreSQL's server programs under {DEBIAN_POSTGRESQL} (Debian: postgresql)")
+        without(f"PostgreSQL's server programs under {DEBIAN_POSTGRESQL} (Debian: postgresql)")
     if os.geteuid() == 0 and OWNER not in {user.pw_name for user in pwd.getpwall()}:
-        _without(f"the user {OWNER}, as PostgreSQL does not run as root")
+        without(f"the user {OWNER}, as PostgreSQL does not run as root")
     return found[-1].parent
 
 
@@ -153,12 +154,6 @@ def _new_file(folder: Path) -> Iterator[Path]:
 
 def _major_version(initdb: Path) -> int:
     return int(initdb.parent.parent.name)
-
-
-def _without(what: str) -> None:
-    if os.environ.get("MAILCARE_REQUIRE_LAB") == "1":
-        pytest.fail(f"required, but missing here: {what}")
-    pytest.skip(f"not here: {what}")
 
 
 def _start(programs: Path, folder: Path) -> subprocess.Popen[bytes]:

@@ -14,7 +14,8 @@ import yaml
 from cryptography.fernet import Fernet
 from jsonschema import Draft201909Validator
 
-from tests.conftest import ROOT, without
+from tests.conftest import ROOT
+from tests.surroundings import without
 
 COMPOSE_SPEC = Path("/usr/lib/python3/dist-packages/compose/config/compose_spec.json")
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))
