@@ -65,6 +65,7 @@ def number_check(
         name=name,
         area=Area.OS,
         title=name,
+        question="是多少？",
         ask=lambda _system: [Question(target, (ask_mx1("cat", name),))],
         parse=parse_number,
         judge=judge_number,

@@ -79,7 +79,9 @@ class MemoryLimits:
 
 
 def _check(name: str, area: Area, title: str, limits: object = None, source: str = "") -> Check:
-    return Check(name, area, title, None, None, None, limits, source or "合同条款（示例）")
+    return Check(
+        name, area, title, f"{title}如何？", None, None, None, limits, source or "合同条款（示例）"
+    )
 
 
 CHECKS = (

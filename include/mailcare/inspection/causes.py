@@ -66,14 +66,15 @@ def _is_near(cause: Target, effect: Target, system: System, services: Behind) ->
 
     What shows in the whole system may come from any mail host, what is wrong with the whole system
     may show anywhere; two domains have nothing to do with each other. Otherwise the host must be
-    the same, and a port or a service explains only what hangs on that very one.
+    one that the other depends on, or the same; then a port or a service explains only what hangs
+    on that very one.
     """
     if not cause.node:
         return _same_domain(cause, effect, system)
     if not effect.node:
-        return Role.MAIL in system.node(cause.node).roles
+        return any(system.rests_on(one.name, cause.node) for one in system.nodes_of(Role.MAIL))
     if cause.node != effect.node:
-        return False
+        return system.rests_on(effect.node, cause.node)
     if cause.port:
         return cause.port == effect.port or not effect.port
     is_service = any(cause.part in names for names in services.values())

@@ -55,6 +55,7 @@ class Channel(StrEnum):
     TLS = "tls"
     DNS = "dns"
     LOOP = "loop"
+    SERIES = "series"
     PERSON = "person"
 
 
@@ -82,8 +83,8 @@ class Ask:
 
     `words` is the command (ssh: an argument vector, run without a shell of its own and read-only)
     or the probe's verb and its arguments; `node` the host asked, empty when the worker asks the
-    network at large. `sample` 2 is asked a second time after the sampling window, for rates.
-    Equal asks are asked once, however many checks want them.
+    network at large. Samples 1, 2, 3 … of the same words are taken one sampling window apart, for
+    rates. Equal asks are asked once, however many checks want them.
     """
 
     channel: Channel
@@ -169,14 +170,15 @@ class Check(Generic[FactT, LimitsT]):
     `ask` yields no question where the check does not apply, and raises `ProfileGap` where the
     profile lacks what it needs. `parse` raises `ReplyError` where the replies do not hold the fact,
     and so does `judge` where only the system can tell that. `judge` yields at least one verdict;
-    any other exception in it is our own error. `limits` is the only
-    home of its numbers and `source` where they come from. `after` names the checks whose failure
-    explains a failure of this one.
+    any other exception in it is our own error. `question` says in a sentence what the customer
+    learns from it, `limits` is the only home of its numbers and `source` where they come from.
+    `after` names the checks whose failure explains a failure of this one.
     """
 
     name: str
     area: Area
     title: str
+    question: str
     ask: Callable[[System], Iterable[Question]]
     parse: Callable[[tuple[Reply, ...]], FactT]
     judge: Callable[[FactT, LimitsT, Subject], Iterable[Verdict]]

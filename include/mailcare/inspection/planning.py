@@ -64,8 +64,7 @@ def hosts_touched(ask: Ask, system: System) -> tuple[str, ...]:
 
 def by_node(asks: Iterable[Ask]) -> dict[str, tuple[Ask, ...]]:
     """Group SSH asks by host; all others form the group "" that the worker answers."""
-    groups: dict[str, tuple[Ask, ...]] = {}
+    groups: dict[str, list[Ask]] = {}
     for ask in asks:
-        key = ask.node if ask.channel is Channel.SSH else ""
-        groups[key] = (*groups.get(key, ()), ask)
-    return groups
+        groups.setdefault(ask.node if ask.channel is Channel.SSH else "", []).append(ask)
+    return {key: tuple(group) for key, group in groups.items()}

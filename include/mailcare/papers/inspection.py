@@ -19,10 +19,8 @@ from mailcare.systems.profile import (
     Known,
     Listener,
     Profile,
-    QueueQuery,
     Service,
-    VersionQuery,
-    WebPage,
+    Strict,
 )
 from mailcare.systems.system import System
 
@@ -218,6 +216,7 @@ def _basis(check: AnyCheck) -> dict[str, Json]:
         "area": AREAS[check.area],
         "title": check.title,
         "name": check.name,
+        "question": check.question,
         "limits": limits_text(check.limits),
         "source": check.source,
     }
@@ -271,13 +270,8 @@ def _value(value: object) -> str:
             return f"{value.title}（{value.process}）"
         case Listener():
             return f"{value.name} {value.port}（{value.tls}）"
-        case VersionQuery():
-            return f"{' '.join(value.words)}（{value.regex}）"
-        case QueueQuery():
-            return f"{value.kind} {value.path}".rstrip()
-        case WebPage():
-            named = (value.path, "、".join(value.marks), "、".join(value.login_fields))
-            return "；".join(part for part in named if part)
+        case Strict():
+            return " ".join(_value(one) for one in dict(value).values() if one)
         case tuple():
             return "；".join(map(_value, value)) or "无"
     return str(value)

@@ -284,7 +284,8 @@ def _secondary(system: System) -> str:
     known = system.profile.secondary_development.value
     if known is None:
         return "未测得：产品档案未填写二次开发功能"
-    return f"是：{'、'.join(known)}（按客户档案）" if known else "无（按客户档案）"
+    names = "、".join(one.name for one in known)
+    return f"是：{names}（按客户档案）" if known else "无（按客户档案）"
 
 
 def _customer(site: Site) -> dict[str, Json]:

@@ -66,6 +66,15 @@ PROFILE_FIELDS: Mapping[str, str] = {
     "mail_store": "邮件存储目录",
     "mail_log": "邮件日志",
     "web_page": "网页邮箱登录页",
+    "admin_pages": "管理后台页面",
+    "access_log": "网页访问日志",
+    "attack_signs": "攻击迹象",
+    "login_failures": "登录失败记录",
+    "submissions": "用户发信记录",
+    "forwards": "转发设置查询方式",
+    "archive": "归档",
+    "approval": "审核",
+    "query": "查询",
     "secondary_development": "二次开发功能",
 }
 

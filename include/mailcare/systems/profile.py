@@ -72,7 +72,7 @@ class Listener(Strict):
     """A TCP port that must answer.
 
     `service` names the program behind it, `needs` the others without which it fails: they explain
-    a failure of this port.
+    a failure of this port. `public` tells whether it must answer to the outside, too.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Listener(Strict):
     tls: TlsMode = TlsMode.NONE
     service: str
     needs: tuple[str, ...] = ()
+    public: bool = True
 
 
 class VersionQuery(Strict):
@@ -112,6 +113,79 @@ class WebPage(Strict):
     login_fields: tuple[str, ...] = ()
 
 
+class Extension(Strict):
+    """A function developed for this customer 二次开发.
+
+    `process` is a regex over a command line, `port` a TCP port of every mail host, `page` a path of
+    the webmail; a person confirms a function that has none of the three.
+    """
+
+    name: str
+    process: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65535)
+    page: str | None = None
+
+
+class LogPattern(Strict):
+    """What to look for in a log: a regex whose groups `address` and `account` name who it was."""
+
+    path: str
+    regex: str
+
+
+class AttackSign(Strict):
+    """What an attack leaves in the web access log, as a regex over its lines.
+
+    Where `per_address_per_hour` is set, only so many lines of one address within an hour are one.
+    """
+
+    name: str
+    title: str
+    regex: str
+    per_address_per_hour: int | None = Field(default=None, ge=1)
+
+
+class ForwardQuery(Strict):
+    """A read-only command that prints the users' forwards; the regex names `account`, `target`."""
+
+    words: tuple[str, ...] = Field(min_length=1)
+    regex: str
+
+
+class Way(StrEnum):
+    """How an advanced function is tried: over IMAP, by a person, or not there at all."""
+
+    IMAP = "imap"
+    MANUAL = "manual"
+    ABSENT = "absent"
+
+
+class Archive(Strict):
+    """归档: a copy of every mail lands in a folder of the site's archive mailbox."""
+
+    how: Way
+    folder: str = "INBOX"
+
+
+class Approval(Strict):
+    """审核: a mail whose subject holds `mark` is held in a folder of the approver's mailbox.
+
+    Moving it to `released_folder` lets it go on to its recipient.
+    """
+
+    how: Way
+    mark: str = ""
+    folder: str = "INBOX"
+    released_folder: str = ""
+
+
+class Query(Strict):
+    """查询: a search by its text finds a mail in a folder of the recipient's mailbox."""
+
+    how: Way
+    folder: str = "INBOX"
+
+
 class Profile(Strict):
     """A mail product; see the module."""
 
@@ -125,7 +199,16 @@ class Profile(Strict):
     mail_store: Known[str] = Known[str]()
     mail_log: Known[str] = Known[str]()
     web_page: Known[WebPage] = Known[WebPage]()
-    secondary_development: Known[tuple[str, ...]] = Known[tuple[str, ...]]()
+    admin_pages: Known[tuple[str, ...]] = Known[tuple[str, ...]]()
+    access_log: Known[str] = Known[str]()
+    attack_signs: Known[tuple[AttackSign, ...]] = Known[tuple[AttackSign, ...]]()
+    login_failures: Known[LogPattern] = Known[LogPattern]()
+    submissions: Known[LogPattern] = Known[LogPattern]()
+    forwards: Known[ForwardQuery] = Known[ForwardQuery]()
+    archive: Known[Archive] = Known[Archive]()
+    approval: Known[Approval] = Known[Approval]()
+    query: Known[Query] = Known[Query]()
+    secondary_development: Known[tuple[Extension, ...]] = Known[tuple[Extension, ...]]()
 
     @field_validator("listeners")
     @classmethod

@@ -5,7 +5,7 @@ Secrets never stand in it: it names Airflow connections, environment variables o
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -85,12 +85,21 @@ class Role(StrEnum):
     OTHER = "other"
 
 
+class Machine(StrEnum):
+    """What kind of computer a host is; it decides whether sensors are to be expected."""
+
+    PHYSICAL = "physical"
+    VIRTUAL = "virtual"
+
+
 class Node(Strict):
     """One host.
 
     `web_name` is the name under which users open its webmail; `expected_ports` may be listened on
     besides those of the product's profile and SSH. `public_address` is the address under which the
-    outside sees this host; where it is behind NAT.
+    outside sees this host; where it is behind NAT. `depends_on` names the hosts without which this
+    one cannot work (database, directory, file server): what fails there explains what fails here.
+    `link_mbps` is the speed of its uplink, for machines that do not know it themselves.
     """
 
     name: Name
@@ -101,6 +110,9 @@ class Node(Strict):
     web_name: HostName | None = None
     ssh: Ssh | None = None
     expected_ports: tuple[Port, ...] = ()
+    depends_on: tuple[Name, ...] = ()
+    machine: Machine | None = None
+    link_mbps: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def seen_address(self) -> str:
@@ -139,10 +151,62 @@ class Mailbox(Strict):
 
 
 class Mailboxes(Strict):
-    """The probe mailboxes: one in the customer's system, one outside of it."""
+    """The probe mailboxes: one in the customer's system, one outside of it.
+
+    `archive` is where the system keeps a copy of every mail, `approver` who releases held mail.
+    """
 
     inside: Mailbox | None = None
     outside: Mailbox | None = None
+    archive: Mailbox | None = None
+    approver: Mailbox | None = None
+
+
+class Region(StrEnum):
+    """Where a mail provider is."""
+
+    DOMESTIC = "domestic"
+    FOREIGN = "foreign"
+
+
+class Provider(Strict):
+    """A mail provider that the customer's users write to.
+
+    `address` is a mailbox there that the vendor or the customer owns; `mailbox` lets the probe see
+    whether its mail landed in the inbox.
+    """
+
+    name: Name
+    title: Text
+    region: Region
+    address: MailAddress
+    mailbox: Mailbox | None = None
+
+
+class VirtualAddress(Strict):
+    """An address that moves between hosts 虚拟地址: clients use it, one of `nodes` holds it."""
+
+    name: Name
+    hostname: HostName
+    address: Address
+    nodes: tuple[Name, ...] = Field(min_length=1)
+
+
+class Store(Strict):
+    """Where mail is kept; `mirrored` when its loss is survived by a second copy in service."""
+
+    name: Name
+    title: Text
+    nodes: tuple[Name, ...] = Field(min_length=1)
+    mirrored: bool = False
+
+
+class Probing(Strict):
+    """How long a probe mail may travel, and how often each service is tried over how long."""
+
+    mail_wait_s: Annotated[int, Field(ge=5, le=3600)] = 60
+    rounds: Annotated[int, Field(ge=1, le=100)] = 10
+    over_s: Annotated[int, Field(ge=0, le=7200)] = 30
 
 
 class Resolver(Strict):
@@ -234,6 +298,10 @@ class Site(Strict):
     ehlo_name: HostName = "inspection.invalid"
     ca_file: FileName | None = None
     mailboxes: Mailboxes = Mailboxes()
+    providers: tuple[Provider, ...] = ()
+    virtual_addresses: tuple[VirtualAddress, ...] = ()
+    stores: tuple[Store, ...] = ()
+    probing: Probing = Probing()
     authorisations: tuple[AuthorisationEntry, ...] = ()
 
     @model_validator(mode="after")
@@ -245,10 +313,16 @@ class Site(Strict):
             raise ValueError(f"domains 中有重复的邮件域：{'、'.join(twice)}")
         if twice := _repeated(self.dnsbl_zones):
             raise ValueError(f"dnsbl_zones 中有重复的黑名单域：{'、'.join(twice)}")
-        for entry in self.authorisations:
-            if unknown := set(entry.nodes) - set(names):
-                raise ValueError(f"authorisations 提到未登记的主机：{'、'.join(sorted(unknown))}")
+        for field, mentioned in self._mentions():
+            if unknown := set(mentioned) - set(names):
+                raise ValueError(f"{field} 提到未登记的主机：{'、'.join(sorted(unknown))}")
         return self
+
+    def _mentions(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        yield from (("authorisations", entry.nodes) for entry in self.authorisations)
+        yield from (("depends_on", node.depends_on) for node in self.nodes)
+        yield from (("virtual_addresses", one.nodes) for one in self.virtual_addresses)
+        yield from (("stores", one.nodes) for one in self.stores)
 
     def profile(self) -> Profile:
         """Return the product's profile with this site's overrides in it."""

@@ -37,6 +37,16 @@ class System:
         """Return a host by its name; a name that the site file lacks is our own error."""
         return next(node for node in self.site.nodes if node.name == name)
 
+    def rests_on(self, name: str, other: str) -> bool:
+        """Tell whether a host is another one, or cannot work without it, however indirectly."""
+        seen, waiting = set[str](), [name]
+        while waiting:
+            current = waiting.pop()
+            if current not in seen:
+                seen.add(current)
+                waiting.extend(self.node(current).depends_on)
+        return other in seen
+
     def endpoints(self, *protocols: Protocol) -> Iterator[Endpoint]:
         """Yield the ports of all mail hosts, of the given protocols where any are given.
 

@@ -20,7 +20,14 @@ from mailcare.inspection.check import (
 from mailcare.inspection.checks import all_checks
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import Plan, plan_inspection
-from mailcare.systems.profile import Confidence, Known, QueueKind, QueueQuery, VersionQuery
+from mailcare.systems.profile import (
+    Confidence,
+    Extension,
+    Known,
+    QueueKind,
+    QueueQuery,
+    VersionQuery,
+)
 from mailcare.systems.site import Role
 from mailcare.systems.system import System
 from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, check_named, replies_in
@@ -189,7 +196,7 @@ def test_a_stopped_service_explains_its_silent_ports_and_no_others():
 
 @pytest.mark.parametrize("check", BY_HAND)
 def test_what_only_a_person_can_find_out_is_a_line_on_the_sheet(check):
-    system = with_profile(secondary_development=Known(value=("公文流转",)))
+    system = with_profile(secondary_development=Known(value=(Extension(name="公文流转"),)))
     [result] = judge_answers(plan(check, system=system), {})
     assert isinstance(result, Manual)
     assert result.reason.endswith("。")

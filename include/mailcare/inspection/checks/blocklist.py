@@ -101,6 +101,7 @@ CHECKS = (
         name="dns.blocklist",
         area=Area.DNS,
         title="黑名单",
+        question="本系统的发信地址是否被黑名单收录？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

@@ -109,6 +109,7 @@ CHECKS = (
         name="ssh.login",
         area=Area.SECURITY,
         title="SSH 登录与主机密钥",
+        question="巡检账号能否登录主机，主机密钥是否与登记相符？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

@@ -37,8 +37,7 @@ from mailcare.inspection.transcript import Transcript, read_transcript
 from mailcare.systems.site import Mailbox
 from mailcare.systems.system import System
 
-WAIT_S = 60
-ROUND_TRIP_S = WAIT_S + 30.0
+TALK_S = 30.0  # for both dialogues, beside the wait for the mail
 SIGNING = "外发签名"
 
 
@@ -62,18 +61,19 @@ class PassageLimits:
     delay_s: Ceiling
 
 
-def _round_trip(sender: Mailbox, recipient: Mailbox) -> Ask:
-    words = ("round-trip", sender.address, recipient.address, str(WAIT_S))
-    return Ask(Channel.LOOP, words, ROUND_TRIP_S)
+def _round_trip(system: System, sender: Mailbox, recipient: Mailbox) -> Ask:
+    wait_s = system.site.probing.mail_wait_s
+    words = ("round-trip", sender.address, recipient.address, str(wait_s))
+    return Ask(Channel.LOOP, words, wait_s + TALK_S)
 
 
 def _ask_internal(system: System) -> Iterator[Question]:
     inside = inside_mailbox(system)
-    yield Question(Target(part="内部→内部"), (_round_trip(inside, inside),))
+    yield Question(Target(part="内部→内部"), (_round_trip(system, inside, inside),))
 
 
 def _ask_inbound(system: System) -> Iterator[Question]:
-    ask = _round_trip(outside_mailbox(system), inside_mailbox(system))
+    ask = _round_trip(system, outside_mailbox(system), inside_mailbox(system))
     yield Question(Target(part="外部→内部"), (ask,))
 
 
@@ -82,7 +82,7 @@ def _ask_outbound(system: System) -> Iterator[Question]:
 
 
 def _outbound(system: System) -> Ask:
-    return _round_trip(inside_mailbox(system), outside_mailbox(system))
+    return _round_trip(system, inside_mailbox(system), outside_mailbox(system))
 
 
 def _parse_ours(replies: tuple[Reply, ...]) -> Passage:
@@ -309,6 +309,7 @@ _DELIVERY = (
 def _loop_check(
     name: str,
     title: str,
+    question: str,
     ask: Callable[[System], Iterator[Question]],
     parse: Callable[[tuple[Reply, ...]], Passage],
     after: tuple[str, ...],
@@ -317,20 +318,29 @@ def _loop_check(
         name=name,
         area=Area.LOOP,
         title=title,
+        question=question,
         ask=ask,
         parse=parse,
         judge=_judge,
-        limits=PassageLimits(Ceiling(warning=15, critical=WAIT_S)),
+        limits=PassageLimits(Ceiling(warning=15, critical=60)),
         source="服务方案「邮件收发」；RFC 5321 §4.5.4 不限投递时间，15 秒与 60 秒为本产品经验值",
         after=after,
     )
 
 
 CHECKS = (
-    _loop_check("loop.internal", "内部收发", _ask_internal, _parse_ours, _DELIVERY),
+    _loop_check(
+        "loop.internal",
+        "内部收发",
+        "内部用户之间能否收发邮件，用时多久？",
+        _ask_internal,
+        _parse_ours,
+        _DELIVERY,
+    ),
     _loop_check(
         "loop.inbound",
         "接收外部邮件",
+        "外部邮件能否收到，用时多久，落在收件箱还是垃圾箱？",
         _ask_inbound,
         _parse_theirs,
         ("dns.resolver", "dns.mx", "dns.addresses", *_DELIVERY),
@@ -338,6 +348,7 @@ CHECKS = (
     _loop_check(
         "loop.outbound",
         "发往外部",
+        "发往外部的邮件能否送达，用时多久，落在收件箱还是垃圾箱？",
         _ask_outbound,
         _parse_ours,
         ("dns.resolver", *_DELIVERY, "dns.blocklist", "dns.spf", "dns.ptr"),
@@ -346,6 +357,7 @@ CHECKS = (
         name="loop.dkim",
         area=Area.DNS,
         title="外发邮件的 DKIM 签名",
+        question="外发邮件的 DKIM 签名能否通过验证？",
         ask=_ask_signature,
         parse=_parse_signature,
         judge=_judge_signature,

@@ -195,7 +195,13 @@ _AFTER = (
 
 
 def _login_check(
-    name: str, title: str, channel: Channel, protocol: Protocol, read: Reading, source: str
+    name: str,
+    title: str,
+    purpose: str,
+    channel: Channel,
+    protocol: Protocol,
+    read: Reading,
+    source: str,
 ) -> Check[Login, LoginLimits]:
     def ask(system: System) -> Iterator[Question]:
         return login_questions(channel, protocol, system)
@@ -204,6 +210,7 @@ def _login_check(
         name=name,
         area=Area.SERVICE,
         title=title,
+        question=f"用户能否登录{purpose}？",
         ask=ask,
         parse=partial(_parse, read),
         judge=_judge,
@@ -217,6 +224,7 @@ CHECKS = (
     _login_check(
         "submission.login",
         "发信登录",
+        "发信服务",
         Channel.SMTP,
         Protocol.SUBMISSION,
         _read_submission,
@@ -225,6 +233,7 @@ CHECKS = (
     _login_check(
         "imap.login",
         "IMAP 登录",
+        " IMAP 收信服务",
         Channel.IMAP,
         Protocol.IMAP,
         _read_imap,
@@ -233,6 +242,7 @@ CHECKS = (
     _login_check(
         "pop3.login",
         "POP3 登录",
+        " POP3 收信服务",
         Channel.POP3,
         Protocol.POP3,
         _read_pop3,

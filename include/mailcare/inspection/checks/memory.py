@@ -116,6 +116,7 @@ CHECKS = (
         name="hardware.memory",
         area=Area.HARDWARE,
         title="内存",
+        question="内存是否够用？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

@@ -110,6 +110,7 @@ CHECKS = (
         name="service.processes",
         area=Area.SERVICE,
         title="服务进程",
+        question="邮件系统的各个程序是否在运行？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

@@ -108,6 +108,7 @@ CHECKS = (
         name="security.open_relay",
         area=Area.SECURITY,
         title="开放转发",
+        question="是否会替陌生人转发邮件？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

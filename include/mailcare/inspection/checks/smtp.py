@@ -114,6 +114,7 @@ CHECKS = (
         name="smtp.greeting",
         area=Area.SERVICE,
         title="SMTP 问候与扩展",
+        question="SMTP 服务应答是否正常，是否提供加密？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

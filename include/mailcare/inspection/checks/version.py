@@ -57,6 +57,7 @@ CHECKS = (
         name="app.version",
         area=Area.APP,
         title="邮件系统版本",
+        question="邮件系统目前是什么版本？",
         ask=_ask,
         parse=_parse,
         judge=_judge,

@@ -148,6 +148,7 @@ CHECKS = (
         name="web.login_page",
         area=Area.WEB,
         title="网页邮箱登录页",
+        question="网页邮箱的登录页能否正常打开？",
         ask=_ask,
         parse=_parse,
         judge=_judge,
