@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailcare.records.base import AppendOnly, Base
+from mailcare.records.people import EvidenceFile
 
 
 class Customer(Base):
@@ -68,6 +69,7 @@ class Authorisation(AppendOnly, Base):
     valid_from: Mapped[datetime]
     valid_to: Mapped[datetime]
     evidence: Mapped[str]
+    evidence_file_id: Mapped[int | None] = mapped_column(ForeignKey(EvidenceFile.id))
     recorded_by: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(server_default=func.current_timestamp())
     revoked_at: Mapped[datetime | None]

@@ -3,10 +3,11 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailcare.records.base import AppendOnly, Base, SentenceText, Stateful, VerbatimText
+from mailcare.records.contracts import Contract
 from mailcare.records.customers import Authorisation, System
 
 
@@ -14,6 +15,9 @@ class ServiceKind(StrEnum):
     """What is done for the customer."""
 
     REMOTE_INSPECTION = "remote_inspection"
+    VISIT = "visit"
+    BACKUP_VERIFICATION = "backup_verification"
+    REVIEW = "review"
 
 
 class ServicePurpose(StrEnum):
@@ -24,11 +28,12 @@ class ServicePurpose(StrEnum):
 
 
 class ServiceState(StrEnum):
-    """How far a service has come."""
+    """How far a service has come; one that a changed contract no longer owes is withdrawn."""
 
     PLANNED = "planned"
     RUNNING = "running"
     DONE = "done"
+    WITHDRAWN = "withdrawn"
 
 
 class FindingState(StrEnum):
@@ -50,7 +55,11 @@ class FindingSeverity(StrEnum):
 
 
 class Service(Stateful[ServiceState], Base):
-    """One service; `key` is derived from what caused it, so that it is created once."""
+    """One service; `key` is derived from what caused it, so that it is created once.
+
+    `contract_id` and `contract_year` tell which promise it keeps, `is_provisional` that `due_on`
+    rests on holidays that are not published.
+    """
 
     __tablename__ = "services"
     __table_args__ = (Index(None, "state", "due_on"),)
@@ -60,6 +69,9 @@ class Service(Stateful[ServiceState], Base):
     purpose: Mapped[ServicePurpose]
     key: Mapped[str] = mapped_column(unique=True)
     due_on: Mapped[date | None]
+    is_provisional: Mapped[bool] = mapped_column(server_default=false())
+    contract_id: Mapped[int | None] = mapped_column(ForeignKey(Contract.id), index=True)
+    contract_year: Mapped[int | None]
     state: Mapped[ServiceState]
 
 

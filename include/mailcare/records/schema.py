@@ -12,11 +12,27 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, event
 
-from mailcare.records import customers, deliveries, inspections, papers
+from mailcare.records import (
+    calendars,
+    contracts,
+    customers,
+    deliveries,
+    inspections,
+    papers,
+    people,
+)
 from mailcare.records.base import Base
 from mailcare.records.session import engine_for, explained
 
-AREAS = (customers, deliveries, inspections, papers)  # imported so that METADATA has their tables
+AREAS = (
+    calendars,
+    contracts,
+    customers,
+    deliveries,
+    inspections,
+    papers,
+    people,
+)  # imported so that METADATA has their tables
 METADATA = Base.metadata
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_LOCK = 0x6D61696C  # "mail": PostgreSQL's advisory lock of one upgrade at a time
