@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -105,6 +106,26 @@ def show_calendar(
     typer.echo(_json(_year_json(year)) if json_ else _year_text(year))
 
 
+@calendar_app.command("load")
+def load_year_table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="年度表（YAML）")],
+) -> None:
+    """载入一年的放假安排，显示与现行安排的差异；须由另一人确认后才使用。"""
+    from mailcare.calendars import steps
+
+    typer.echo(steps.load_year_table(file, by=getuser()))
+
+
+@calendar_app.command("confirm")
+def confirm_year_table(
+    year: Annotated[int, typer.Argument(min=2000, max=2099, help="年份")],
+) -> None:
+    """确认他人载入的年度表，即刻使用。"""
+    from mailcare.calendars import steps
+
+    typer.echo(steps.confirm_year_table(year, by=getuser()))
+
+
 @fault_app.command("clocks")
 def show_clocks(
     events_file: Annotated[Path, typer.Argument(metavar="EVENTS.json", help="故障的事件")],
@@ -122,7 +143,9 @@ def show_clocks(
 
 
 def _calendar() -> Calendar:
-    return Calendar()
+    from mailcare.calendars.steps import working_calendar
+
+    return working_calendar()
 
 
 def _clocks(events_file: Path, now: str) -> tuple[Clock, ...]:

@@ -34,11 +34,23 @@ def read_settings() -> Settings:
     )
 
 
+def has_database() -> bool:
+    """Tell whether the operator named a database, or the default one has been made."""
+    return bool(_named_url()) or _default_file().exists()
+
+
+def _named_url() -> str:
+    return os.environ.get("MAILCARE_DB_URL") or os.environ.get("AIRFLOW_CONN_MAILCARE_DB") or ""
+
+
+def _default_file() -> Path:
+    return Path(os.environ.get("MAILCARE_HOME", "~/.mailcare")).expanduser() / "mailcare.db"
+
+
 def _database_url() -> str:
-    url = os.environ.get("MAILCARE_DB_URL") or os.environ.get("AIRFLOW_CONN_MAILCARE_DB")
+    url = _named_url()
     if not url:
-        home = Path(os.environ.get("MAILCARE_HOME", "~/.mailcare")).expanduser()
-        return f"sqlite:///{home / 'mailcare.db'}"
+        return f"sqlite:///{_default_file()}"
     if url.startswith("{"):
         raise InputError("连接 mailcare_db 请用 URL 形式填写", subject="AIRFLOW_CONN_MAILCARE_DB")
     # Airflow writes the scheme of a connection type; SQLAlchemy knows it by its proper name.
