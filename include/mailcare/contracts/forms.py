@@ -1,0 +1,111 @@
+"""What a person enters about a customer and a contract, checked field by field."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+
+from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, VISITS_MOST, anniversary
+from mailcare.errors import InputError
+from mailcare.systems.complaints import Complaint, complaints_of
+from mailcare.systems.profile import Strict
+from mailcare.systems.site import MailAddress
+
+YEARS_MOST = 10
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE),
+]
+Price = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)]
+FormT = TypeVar("FormT", bound=Strict)
+
+
+class FormError(InputError):
+    """A form that cannot be taken; `complaints` say what is wrong with which field."""
+
+    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
+        super().__init__("；".join(map(str, complaints)))
+        self.complaints = complaints
+
+
+def complain(field: str, sentence: str) -> FormError:
+    """Return the error of one field."""
+    return FormError((Complaint((field,), sentence),))
+
+
+def read_form(form: type[FormT], data: Mapping[str, Any]) -> FormT:
+    """Check what was entered; raise `FormError` with every complaint.
+
+    An empty text is a field that was left out.
+    """
+    entered = {key: value for key, value in data.items() if value != ""}
+    try:
+        return form.model_validate(entered)
+    except ValidationError as error:
+        raise FormError(tuple(complaints_of(error))) from None
+
+
+class ContactForm(Strict):
+    """A person on the customer's side; `gets_papers` marks who receives the reports."""
+
+    name: Line
+    role: Line = "联系人"
+    email: MailAddress | None = None
+    phone: Line | None = None
+    gets_papers: bool = False
+
+
+class CustomerForm(Strict):
+    """A customer 客户 and the people there."""
+
+    name: Line
+    contacts: tuple[ContactForm, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [one.name for one in self.contacts]
+        if len(set(names)) < len(names):
+            raise ValueError("联系人中有重名")
+        return self
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError("应为日期，例如 2026-01-31") from None
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class ContractForm(Strict):
+    """A contract 合同: both days are in it; `systems` are site names of the customer's systems."""
+
+    number: Line
+    customer: Line
+    starts_on: Day
+    ends_on: Day
+    systems: tuple[Line, ...] = Field(min_length=1)
+    remote_service: bool = True
+    visits_per_year: Annotated[int, Field(ge=0, le=VISITS_MOST)] = 0
+    remote_cny: Price = REMOTE_CNY
+    visit_cny: Price = VISIT_CNY
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.ends_on < self.starts_on:
+            raise ValueError("结束日期不能早于开始日期")
+        if self.ends_on >= anniversary(self.starts_on, YEARS_MOST):
+            raise ValueError(f"合同期不能超过 {YEARS_MOST} 年")
+        if not self.remote_service and not self.visits_per_year:
+            raise ValueError("远程服务与现场巡检至少要有一项")
+        if len(set(self.systems)) < len(self.systems):
+            raise ValueError("同一个系统写了两次")
+        return self
