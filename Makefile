@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 export PYTHONPATH := include
 
-.PHONY: help setup demo test lint fix lock lab lab-matrix up down
+.PHONY: help setup demo test lint fix lock lab lab-matrix bench up down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,8 +20,8 @@ test: setup ## run all tests; MAILCARE_REQUIRE_LAB=1 makes a skipped lab test a 
 lint: setup ## formatting, lint, types, layers, locked requirements
 	@sh setup/lint.sh
 
-fix: setup ## let the formatter and the linter mend what they can
-	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+fix: setup ## let the formatter and the linter mend what they can; write docs/checks.md anew
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q . ; $(BIN)/python -m setup.checks_page
 
 lock: setup ## compile the pinned requirements anew from pyproject.toml
 	@sh setup/lock.sh
@@ -29,8 +29,11 @@ lock: setup ## compile the pinned requirements anew from pyproject.toml
 lab: setup ## bring the lab up: a real mail system in network namespaces
 	@$(BIN)/python -m lab up
 
-lab-matrix: setup ## inject every fault of the lab and print what the inspection finds
+lab-matrix: setup ## inspect with every fault of the lab and without any; write docs/detection.md
 	@$(BIN)/python -m lab.matrix
+
+bench: setup ## measure against Ansible, pyinfra and bare connections; write docs/benchmarks.md
+	@$(BIN)/python -m bench
 
 up: ## start the production stack with Docker
 	@docker compose up -d --build --wait

@@ -28,6 +28,7 @@ with DAG(
         "bundle": Param(None, type=["null", "string"], title="只判读客户交回的文件（路径）"),
     },
     dagrun_timeout=timedelta(days=30),  # the customer's authorisation may take its time
+    max_active_runs=1000,  # runs that wait for one hold up no other; the pool bounds the work
     default_args=TASK_DEFAULTS,
     tags=["mailcare"],
 ):
@@ -38,7 +39,8 @@ with DAG(
 
         return steps.open_inspection(run_id, **params)
 
-    @task(pool=CUSTOMER_HOSTS)
+    # A site file may spread its probes over two hours and let a probe mail travel for one.
+    @task(pool=CUSTOMER_HOSTS, execution_timeout=timedelta(hours=3))
     def collect(inspection: int, host: str, *, ti) -> None:
         from mailcare.inspection import steps
 

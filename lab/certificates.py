@@ -11,6 +11,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lab import state
 
+_INTERMEDIATE = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mailcare lab intermediate CA")])
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -28,6 +30,7 @@ class Wish:
     from_day: int = -1
     until_day: int = 365
     is_self_signed: bool = False
+    is_under_intermediate: bool = False
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -58,7 +61,12 @@ def issue(wish: Wish) -> Pair:
     """Issue a server certificate, signed by the lab's authority or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, wish.names[0])])
-    signer, issuer = (key, name) if wish.is_self_signed else _authority()
+    signer, issuer = _authority()
+    if wish.is_self_signed:
+        signer, issuer = key, name
+    elif wish.is_under_intermediate:
+        # Its certificate is never sent, so none is made: that is the fault.
+        signer, issuer = ec.generate_private_key(ec.SECP256R1()), _INTERMEDIATE
     builder = (
         _builder(name, key.public_key(), from_day=wish.from_day, until_day=wish.until_day)
         .issuer_name(issuer)

@@ -9,18 +9,25 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from lab import certificates, dns, keys, state
+from lab import certificates, dns, keys, packages, state, wtmp
 from lab.errors import LabError
 from lab.topology import BAK1, DNS1, MX1, OUT1, Host
 
 FILES = Path(__file__).parent / "files"
 CERTIFICATE_NAMES: Mapping[str, tuple[str, ...]] = {
-    MX1.name: ("mx1.shili-bank.example", "mail.shili-bank.example", "webmail.shili-bank.example"),
+    MX1.name: (
+        "mx1.shili-bank.example",
+        "mail.shili-bank.example",
+        "webmail.shili-bank.example",
+        "mta-sts.shili-bank.example",
+    ),
     OUT1.name: ("out1.outside.example",),
 }
 MAILBOXES: Mapping[str, tuple[str, ...]] = {
@@ -28,12 +35,24 @@ MAILBOXES: Mapping[str, tuple[str, ...]] = {
         "probe@shili-bank.example",
         "admin@shili-bank.example",
         "zhangsan@shili-bank.example",
+        "archive@shili-bank.example",
+        "approver@shili-bank.example",
     ),
-    OUT1.name: ("probe@outside.example", "service@vendor.example"),
+    OUT1.name: (
+        "probe@outside.example",
+        "service@vendor.example",
+        "probe@mailjia.example",
+        "probe@mailyi.example",
+        "probe@mailbing.example",
+        "probe@mailding.example",
+    ),
 }
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _SHARED = {"bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var"}
-_HIDDEN = ("var/tmp", "var/log", "var/mail")
+_HIDDEN = (
+    *("var/tmp", "var/log", "var/mail"),
+    *("boot", "etc/apt", "var/lib/apt", "var/lib/dpkg", "var/cache/apt"),
+)
 _MAIL_UID = 5000
 _INSPECTOR_UID = 2001
 _USERS = {
@@ -237,6 +256,10 @@ def _write_webmail(seed: Tree, _host: Host) -> None:
     for path in ("var/lib/roundcube/db", "var/log/roundcube", "var/lib/roundcube/temp"):
         seed.directory(path, owner="www-data", mode=0o750)
     seed.directory("var/log/nginx", owner="www-data", mode=0o755)
+    # An empty log would tell nothing at all: the first line is that of a visit at building time.
+    visit = time.strftime("[%d/%b/%Y:%H:%M:%S %z]", time.localtime())
+    line = f'127.0.0.1 - - {visit} "GET / HTTP/1.1" 200 5558 "-" "lab"\n'
+    seed.file("var/log/nginx/access.log", line)
     schema = Path("/usr/share/roundcube/SQL/sqlite.initial.sql").read_text()
     path = seed.top / "var/lib/roundcube/db/roundcube.db"
     connection = sqlite3.connect(path)
@@ -256,7 +279,12 @@ def _write_standin(seed: Tree, _host: Host) -> None:
     seed.link("opt/turbomail/accounts", "/var/vmail")
     seed.link("opt/turbomail/logs", "/var/log")
     # bind mounts over commands need the real ones at hand
-    seed.file("usr/local/lib/mailcare-lab/date", Path("/usr/bin/date").read_bytes(), mode=0o755)
+    for name in ("cat", "date", "head", "stat"):
+        real = Path("/usr/bin", name).read_bytes()
+        seed.file(f"usr/local/lib/mailcare-lab/{name}", real, mode=0o755)
+    seed.file(
+        "usr/local/lib/mailcare-lab/postconf", Path("/usr/sbin/postconf").read_bytes(), mode=0o755
+    )
 
 
 def _write_views(seed: Tree, _host: Host) -> None:
@@ -267,6 +295,21 @@ def _write_views(seed: Tree, _host: Host) -> None:
     seed.file("run/views/stat", machine[:200].splitlines()[0] + "\n", mode=0o444)
     seed.file("run/boot-time", boot_s)
     seed.file("run/busy-share", "0.10")
+    seed.file("var/log/wtmp", wtmp.started_and_stopped(datetime.now(UTC)))
+
+
+def _write_packages(seed: Tree, host: Host) -> None:
+    for path in ("boot", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
+        seed.directory(path, mode=0o755)
+    for path in ("var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
+        seed.directory(path, mode=0o755)
+    for path in ("etc/apt/apt.conf.d", "etc/apt/preferences.d"):
+        seed.directory(path, mode=0o755)
+    installed = packages.packages_of(host)
+    seed.file(packages.STATUS, packages.status(installed))
+    seed.file("etc/apt/sources.list", packages.SOURCES)
+    seed.file(packages.RELEASE_LIST, packages.RELEASE)
+    seed.file(packages.packages_list(), packages.archive(installed))
 
 
 def _write_zones(seed: Tree, _host: Host) -> None:
@@ -276,10 +319,17 @@ def _write_zones(seed: Tree, _host: Host) -> None:
 
 
 _EXTRAS = {
-    MX1.name: (_write_mail, _write_webmail, _write_signing, _write_standin, _write_views),
+    MX1.name: (
+        _write_mail,
+        _write_webmail,
+        _write_signing,
+        _write_standin,
+        _write_views,
+        _write_packages,
+    ),
     OUT1.name: (_write_mail,),
     DNS1.name: (_write_zones,),
-    BAK1.name: (_write_views,),
+    BAK1.name: (_write_views, _write_packages),
 }
 
 

@@ -92,6 +92,7 @@ def plug_in(host: Host) -> None:
         host.namespace,
         "link set lo up",
         f"addr add {host.address}/{_PREFIX} dev eth0",
+        *(f"addr add {address}/{_PREFIX} dev eth0" for address in host.more_addresses),
         "link set eth0 up",
     )
 

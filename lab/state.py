@@ -20,6 +20,7 @@ DKIM_KEY = STATE_DIR / "dkim.private"
 INSPECTOR_KEY = STATE_DIR / "inspector_key"
 KNOWN_HOSTS = STATE_DIR / "known_hosts"
 PROBE_PASSWORD = STATE_DIR / "probe_password"
+OTHER_SITE = STATE_DIR / "site.yaml"  # there while a fault lies in the description itself
 
 
 @contextmanager

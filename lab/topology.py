@@ -8,6 +8,7 @@ ROOT_ADDRESS = "10.66.0.2"
 ROOT_INTERFACE = "lab-root"
 CORE_NAMESPACE = "lab-core"
 RESOLVER_ADDRESS = "10.66.0.53"
+VIRTUAL_ADDRESS = "10.66.0.10"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Host:
     services: tuple[Service, ...]
     volumes: tuple[Volume, ...] = ()
     trees: tuple[str, ...] = ()
+    more_addresses: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -71,7 +73,13 @@ def _end(pidfile: str) -> str:
 
 
 _SSH = Service("ssh", "/usr/sbin/sshd", _end("/run/sshd.pid"), ports=(22,))
+_OA_BRIDGE = Service("oa-bridge", "setsid -f /usr/local/sbin/oa-bridge", "pkill -f sbin/oa-bridge")
 _STAT_VIEW = Service("stat-view", "setsid -f /usr/local/sbin/stat-view", "pkill -f sbin/stat-view")
+_APPROVAL_DESK = Service(
+    "approval-desk",
+    "setsid -f /usr/local/sbin/approval-desk",
+    "pkill -f '[s]bin/approval-desk'",
+)
 _POSTFIX = Service("postfix", "postfix start", "postfix stop", ports=(25, 465, 587))
 
 MX1 = Host(
@@ -79,6 +87,7 @@ MX1 = Host(
     fqdn="mx1.shili-bank.example",
     address="10.66.0.11",
     trees=("all", "viewed", "mx1"),
+    more_addresses=(VIRTUAL_ADDRESS,),
     volumes=(
         Volume("/var/spool/postfix", "24M", 4096),
         Volume("/var/vmail", "48M", 4096),
@@ -101,6 +110,8 @@ MX1 = Host(
             socket="/run/php-fpm.sock",
         ),
         _STAT_VIEW,
+        _OA_BRIDGE,
+        _APPROVAL_DESK,
     ),
 )
 OUT1 = Host(

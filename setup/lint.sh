@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff check -q .
 .venv/bin/pyrefly check
 .venv/bin/lint-imports
+PYTHONPATH=include .venv/bin/python -m setup.checks_page --stale
 
 # The locked requirements are what pyproject.toml asks for.
 copy=$(mktemp -d)

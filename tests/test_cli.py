@@ -33,7 +33,7 @@ def database(tmp_path, monkeypatch):
     monkeypatch.setenv("MAILCARE_DB_URL", f"sqlite:///{tmp_path / 'mailcare.db'}")
 
 
-def test_inspecting_a_bundle_writes_the_five_files_and_a_table(run, tmp_path):
+def test_inspecting_a_bundle_writes_the_six_files_and_a_table(run, tmp_path):
     code, out, _ = run("inspect", SITE, "--bundle", RECORDED, "--out", tmp_path / "out")
     assert code == 0
     assert "os.release" in out
@@ -42,6 +42,7 @@ def test_inspecting_a_bundle_writes_the_five_files_and_a_table(run, tmp_path):
     assert names == {
         "report.pdf",
         "report.html",
+        "actions.pdf",
         "findings.json",
         "statistics.xlsx",
         "replies.jsonl",

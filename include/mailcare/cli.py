@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from mailcare.cli_contracts import contract_app
+from mailcare.cli_discover import discover
+from mailcare.cli_staff import staff_app
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
 from mailcare.errors import InputError, MailcareError
 
@@ -27,6 +30,9 @@ app.add_typer(db_app, name="db")
 app.add_typer(deadline_app, name="deadline")
 app.add_typer(calendar_app, name="calendar")
 app.add_typer(fault_app, name="fault")
+app.add_typer(contract_app, name="contract")
+app.add_typer(staff_app, name="staff")
+app.command("discover")(discover)
 
 SiteFile = Annotated[Path, typer.Argument(metavar="SITE.yaml", help="站点文件")]
 

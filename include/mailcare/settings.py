@@ -43,8 +43,13 @@ def _named_url() -> str:
     return os.environ.get("MAILCARE_DB_URL") or os.environ.get("AIRFLOW_CONN_MAILCARE_DB") or ""
 
 
+def data_folder() -> Path:
+    """Return the folder that the product keeps its own files in."""
+    return Path(os.environ.get("MAILCARE_HOME", "~/.mailcare")).expanduser()
+
+
 def _default_file() -> Path:
-    return Path(os.environ.get("MAILCARE_HOME", "~/.mailcare")).expanduser() / "mailcare.db"
+    return data_folder() / "mailcare.db"
 
 
 def _database_url() -> str:

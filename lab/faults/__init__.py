@@ -2,7 +2,23 @@
 
 from lab import hosts, probes, state
 from lab.errors import LabError
-from lab.faults import access, certs, disks, machine, postfix, queue, stopped, zones
+from lab.faults import (
+    access,
+    attacks,
+    certs,
+    declared,
+    disks,
+    functions,
+    hardware,
+    machine,
+    packages,
+    postfix,
+    providers,
+    queue,
+    stopped,
+    transport,
+    zones,
+)
 from lab.faults.fault import Fault
 from lab.topology import MX1, OUT1
 from lab.waiting import wait_until
@@ -12,10 +28,17 @@ ALL: tuple[Fault, ...] = (
     *disks.FAULTS,
     *certs.FAULTS,
     *zones.FAULTS,
+    *transport.FAULTS,
     *postfix.FAULTS,
     *queue.FAULTS,
+    *providers.FAULTS,
     *access.FAULTS,
+    *attacks.FAULTS,
+    *hardware.FAULTS,
     *machine.FAULTS,
+    *packages.FAULTS,
+    *functions.FAULTS,
+    *declared.FAULTS,
 )
 
 

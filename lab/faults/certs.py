@@ -85,4 +85,18 @@ FAULTS = (
         wish=certificates.Wish(_NAMES, is_self_signed=True),
         matches=lambda shown: shown.issuer == shown.subject,
     ),
+    _certificate_fault(
+        "chain-missing",
+        "TLS 证书缺少中间证书",
+        effect="the certificate on mx1 is signed by an intermediate authority that is not sent",
+        wish=certificates.Wish(_NAMES, is_under_intermediate=True),
+        matches=lambda shown: "intermediate" in shown.issuer.rfc4514_string(),
+    ),
+    _certificate_fault(
+        "cert-vip-name",
+        "TLS 证书不含虚拟地址的名称",
+        effect="the certificate on mx1 lacks mail.shili-bank.example",
+        wish=certificates.Wish([name for name in _NAMES if not name.startswith("mail.")]),
+        matches=lambda shown: "mail.shili-bank.example" not in probes.names_of(shown),
+    ),
 )

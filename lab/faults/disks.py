@@ -9,6 +9,7 @@ from pathlib import Path
 from lab import hosts, probes
 from lab.faults.fault import Fault, switch
 from lab.topology import MX1
+from lab.waiting import wait_until
 
 _FILLER = ".filler"
 _CHUNK = b"\0" * 65536
@@ -90,6 +91,18 @@ def _disk_fault(
     )
 
 
+def _remount(path: str, how: str) -> None:
+    # Refused while a file is open for writing: a mailbox that is just being read and marked.
+    running = hosts.get_running(MX1)
+    words = ("mount", "-o", f"remount,{how}", path)
+    wait_until(lambda: running.attempt(*words).exit_code == 0, f"remount of {path}")
+
+
+def _is_read_only(path: str) -> bool:
+    mounts = [line.split() for line in probes.read_over_ssh("cat /proc/mounts").splitlines()]
+    return any(mount[1] == path and "ro" in mount[3].split(",") for mount in mounts)
+
+
 FAULTS = (
     _disk_fault(
         "disk-full",
@@ -104,6 +117,19 @@ FAULTS = (
         path="/var/spool/postfix",
         actions=(_fill_bytes, _free_bytes),
         is_visible=_refuses_mail,
+    ),
+    Fault(
+        name="disk-read-only",
+        title="邮箱存储变为只读",
+        effect="/var/vmail on mx1 is mounted read-only, as the kernel does after a disk error",
+        host=MX1,
+        slot="mx1 /var/vmail",
+        apply=switch(
+            "disk-read-only",
+            lambda: _remount("/var/vmail", "ro"),
+            lambda: _remount("/var/vmail", "rw"),
+        ),
+        is_visible=lambda: _is_read_only("/var/vmail"),
     ),
     _disk_fault(
         "inodes-full",

@@ -59,6 +59,15 @@ def _busy_share() -> float:
     return 1 - passed[3] / max(sum(passed), 1)
 
 
+def _show_release(change: Callable[[str], str]) -> None:
+    for path in ("etc/os-release", "etc/debian_version"):
+        _show_file(path, change((layers.FILES / "viewed" / path).read_text()))
+
+
+def _ended(text: str) -> str:
+    return text.replace("12.11", "10.13").replace("12", "10").replace("bookworm", "buster")
+
+
 def _available_kib() -> int:
     return int(probes.read_over_ssh("grep MemAvailable /proc/meminfo").split()[1])
 
@@ -128,6 +137,13 @@ FAULTS = (
             lambda: _show_file("run/views/meminfo", _view("meminfo")),
         ),
         is_visible=lambda: _available_kib() < _LOW_KIB,
+    ),
+    _machine_fault(
+        "release-ended",
+        "操作系统已停止维护",
+        effect="/etc/os-release on mx1 tells of a Debian 10, which ended in 2024 (a view)",
+        actions=(lambda: _show_release(_ended), lambda: _show_release(str)),
+        is_visible=lambda: 'VERSION_ID="10"' in probes.read_over_ssh("cat /etc/os-release"),
     ),
     _machine_fault(
         "cpu-busy",

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 
 from lab import hosts, layers, probes
-from lab.faults.fault import Fault
+from lab.faults.fault import Fault, switch
 from lab.settings import override
 from lab.topology import MX1, OUT1, Host
 from lab.waiting import wait_until
 
+_MASTER = "etc/postfix/master.cf"
 _SENDER = "service@vendor.example"
 _PROBE = "probe@shili-bank.example"
 _TAKEN = 250
@@ -19,6 +20,16 @@ _SLOW_S = 1.5
 # host, setting, value; a fault may change several settings
 _VALUES: dict[str, tuple[Host, dict[str, str]]] = {
     "open-relay": (MX1, {"mynetworks": "0.0.0.0/0"}),
+    "relay-own-sender": (
+        MX1,
+        {
+            "smtpd_relay_restrictions": (
+                "permit_mynetworks, permit_sasl_authenticated, "
+                "check_sender_access inline:{ { shili-bank.example = OK } }, "
+                "reject_unauth_destination"
+            )
+        },
+    ),
     "smtp-421": (
         MX1,
         {
@@ -29,6 +40,8 @@ _VALUES: dict[str, tuple[Host, dict[str, str]]] = {
     "smtp-banner-wrong": (MX1, {"myhostname": "mailgw.localdomain"}),
     "starttls-off": (MX1, {"smtpd_tls_security_level": "none"}),
     "mail-blackhole": (MX1, {"transport_maps": f"inline:{{ {{ {_PROBE} = discard: }} }}"}),
+    "archive-off": (MX1, {"recipient_bcc_maps": ""}),
+    "approval-off": (MX1, {"approval_checks": ""}),
     "loop-slow": (
         OUT1,
         {
@@ -72,8 +85,8 @@ def _postfix_fault(name: str, title: str, effect: str, *, is_visible: Callable[[
     )
 
 
-def _relays() -> bool:
-    _, code = probes.smtp_envelope(MX1.address, _SENDER, "stranger@partner.example")
+def _relays(sender: str) -> bool:
+    _, code = probes.smtp_envelope(MX1.address, sender, "stranger@partner.example")
     return code == _TAKEN
 
 
@@ -82,7 +95,8 @@ def _swallows_mail() -> bool:
     queue_id = probes.send_mail(MX1.address, _SENDER, _PROBE)
     log = hosts.get_running(MX1).root / "var/log/mail.log"
     wait_until(lambda: f"{queue_id}: removed" in log.read_text(), f"end of mail {queue_id}")
-    ends = [line for line in log.read_text().splitlines() if f"{queue_id}: to=" in line]
+    to_probe = f"{queue_id}: to=<{_PROBE}>"  # the archive gets its copy all the same
+    ends = [line for line in log.read_text().splitlines() if to_probe in line]
     _remove_probe_mail()
     return "delivered to maildir" not in ends[-1]
 
@@ -92,6 +106,28 @@ def _remove_probe_mail() -> None:
     for mail in folder.glob("*"):
         if "Subject: lab probe" in mail.read_text(errors="replace"):
             mail.unlink()
+
+
+def _write_master(text: str) -> None:
+    running = hosts.get_running(MX1)
+    running.write(_MASTER, text)
+    running.attempt("postfix", "reload")
+
+
+def _healthy_master() -> str:
+    return (layers.FILES / MX1.name / _MASTER).read_text()
+
+
+def _without_submission() -> str:
+    """Switch one entry off the way an administrator does: its lines become comments."""
+    before, entry, after = _healthy_master().partition("submission inet ")
+    own, following, rest = after.partition("submissions inet ")
+    lines = "".join(f"#{line}" for line in (entry + own).splitlines(keepends=True))
+    return before + lines + following + rest
+
+
+def _setting(name: str) -> str:
+    return probes.read_over_ssh(f"/usr/sbin/postconf -h {name}").strip()
 
 
 def _hesitates() -> bool:
@@ -110,7 +146,13 @@ FAULTS = (
         "open-relay",
         "开放转发(任何人可借道发信)",
         "mx1 relays mail from anybody to anybody",
-        is_visible=_relays,
+        is_visible=lambda: _relays(_SENDER),
+    ),
+    _postfix_fault(
+        "relay-own-sender",
+        "冒用本单位发件人即可借道发信",
+        "mx1 relays mail for anybody who names a sender of its own domain",
+        is_visible=lambda: _relays("postmaster@shili-bank.example"),
     ),
     _postfix_fault(
         "smtp-421",
@@ -135,6 +177,31 @@ FAULTS = (
         "邮件被接收后丢失",
         "mx1 takes mail for the probe and throws it away",
         is_visible=_swallows_mail,
+    ),
+    _postfix_fault(
+        "archive-off",
+        "邮件归档停用",
+        "mx1 keeps no copy of mail for the probe",
+        is_visible=lambda: not _setting("recipient_bcc_maps"),
+    ),
+    _postfix_fault(
+        "approval-off",
+        "邮件审核停用",
+        "mx1 holds no submitted mail for approval",
+        is_visible=lambda: not _setting("approval_checks"),
+    ),
+    Fault(
+        name="submission-off",
+        title="提交端口 587 未启用",
+        effect="Postfix on mx1 listens on 25 and 465 only: master.cf has no submission any more",
+        host=MX1,
+        slot="mx1 master.cf",
+        apply=switch(
+            "submission-off",
+            lambda: _write_master(_without_submission()),
+            lambda: _write_master(_healthy_master()),
+        ),
+        is_visible=lambda: not probes.can_connect(MX1.address, 587),
     ),
     _postfix_fault(
         "loop-slow",

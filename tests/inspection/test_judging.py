@@ -5,19 +5,23 @@ import pytest
 from mailcare.inspection.check import (
     Ask,
     Channel,
+    DoesNotApply,
     Finding,
+    ForPerson,
     Manual,
     NoReply,
     NotApplicable,
     Question,
+    ReplyError,
     Severity,
     Target,
     Unmeasured,
+    Verdict,
 )
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import plan_inspection
 from mailcare.systems.profile import ProfileGap
-from tests.inspection.samples import AT, ask_mx1, lab_system, number_check, reply
+from tests.inspection.samples import AT, Number, ask_mx1, lab_system, number_check, reply
 
 
 def judged(check, answers):
@@ -35,6 +39,23 @@ def test_a_reply_is_parsed_and_judged_against_the_limits():
 def test_a_reply_that_does_not_hold_the_fact_is_unmeasured():
     [result] = judged(number_check("n"), {ask_mx1("cat", "n"): reply("abc")})
     assert result == Unmeasured("n", Target("mx1"), "不是数字：abc")
+
+
+def test_an_aside_adds_to_the_replies_and_may_be_missing():
+    aside = ask_mx1("cat", "aside")
+    question = Question(Target("mx1"), (ask_mx1("cat", "n"),), (aside,))
+    check = replace(
+        number_check("n"),
+        ask=lambda _system: [question],
+        parse=lambda replies: Number(float(sum(int(one.text) for one in replies))),
+    )
+    assert aside in plan_inspection(lab_system(), [check]).asks()
+    alone = {ask_mx1("cat", "n"): reply("2")}
+    for missing in ({}, {aside: NoReply("断了", AT, "ssh")}):
+        [result] = judged(check, alone | missing)
+        assert (result.summary, result.evidence) == ("值 2", ("ssh://mx1 $ cat n", "2"))
+    [result] = judged(check, alone | {aside: reply("3")})
+    assert result.summary == "值 5"
 
 
 def test_no_answer_at_all_is_unmeasured():
@@ -73,6 +94,29 @@ def test_what_only_a_person_can_find_out_is_manual():
     plan = plan_inspection(lab_system(), [check])
     assert plan.asks() == ()
     assert judge_answers(plan, {}) == (Manual("n", Target("mx1"), "请现场查看"),)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [(ReplyError, Unmeasured), (DoesNotApply, NotApplicable), (ForPerson, Manual)],
+)
+@pytest.mark.parametrize("step", ["parse", "judge"])
+def test_parse_and_judge_may_say_why_there_is_nothing_to_find(step, raised, kind):
+    def refuse(*_):
+        raise raised("虚拟机，无传感器")
+
+    check = replace(number_check("n"), **{step: refuse})
+    results = judged(check, {ask_mx1("cat", "n"): reply("1")})
+    assert results == (kind("n", Target("mx1"), "虚拟机，无传感器"),)
+
+
+def test_a_judge_that_gives_up_half_way_leaves_no_finding_behind():
+    def judge(*_):
+        yield Verdict(Severity.OK, "第一块盘正常")
+        raise ForPerson("请现场查看第二块盘")
+
+    results = judged(replace(number_check("n"), judge=judge), {ask_mx1("cat", "n"): reply("1")})
+    assert results == (Manual("n", Target("mx1"), "请现场查看第二块盘"),)
 
 
 def test_a_bug_in_a_judge_is_not_swallowed():

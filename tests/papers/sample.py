@@ -1,10 +1,12 @@
 """An invented customer, its mail system, and the results of an inspection of every kind."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from mailcare.contracts.authorisation import Authorisation
 from mailcare.inspection.check import (
     Area,
+    Channel,
     Check,
     Finding,
     Manual,
@@ -14,7 +16,9 @@ from mailcare.inspection.check import (
     Target,
     Unmeasured,
 )
+from mailcare.inspection.comparison import Past
 from mailcare.inspection.levels import Ceiling, Floor
+from mailcare.inspection.proceedings import Consent, Login, Proceedings, Traffic
 from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.items import Item, read_items
@@ -91,7 +95,7 @@ CHECKS = (
     _check("os.serious_bugs", Area.OS, "操作系统严重 Bug"),
     _check("os.uptime", Area.OS, "连续运行时间"),
     _check("app.version", Area.APP, "邮件系统版本", source="产品档案 version"),
-    _check("app.patches", Area.APP, "升级与补丁"),
+    _check("app.advisory", Area.APP, "升级与补丁"),
     _check("service.processes", Area.SERVICE, "邮件服务进程", source="产品档案 services"),
     _check("smtp.greeting", Area.SERVICE, "SMTP 应答", Ceiling(2000, 10000), "RFC 5321 §4.5.3.2"),
     _check("submission.login", Area.SERVICE, "SMTP 提交与登录", source="RFC 6409"),
@@ -118,7 +122,7 @@ CHECKS = (
     _check("storage.space", Area.STORAGE, "磁盘空间与 inode", Ceiling(80, 95)),
     _check("backup.age", Area.BACKUP, "最近一次备份", Ceiling(26, 50)),
     _check("cluster.state", Area.CLUSTER, "集群状态"),
-    _check("function.advanced", Area.FUNCTION, "归档、审核、查询"),
+    _check("function.archive", Area.FUNCTION, "归档"),
 )
 
 OK, NOTICE, WARNING, CRITICAL = Severity
@@ -231,7 +235,7 @@ RESULTS: tuple[Result, ...] = (
         metrics={"offset_s": 0.8},
     ),
     Manual("os.serious_bugs", Target(), "对照厂商公告核对内核与 OpenSSH 的严重缺陷"),
-    Manual("app.patches", Target(), "向厂商核对最新版本与补丁"),
+    Manual("app.advisory", Target(), "向厂商核对最新版本与补丁"),
     _found(
         "service.processes",
         Target("mx2", part="dovecot"),
@@ -350,7 +354,7 @@ RESULTS: tuple[Result, ...] = (
         metrics={"age_hours": 9.0},
     ),
     NotApplicable("cluster.state", Target(), "本系统不涉及此项"),
-    Unmeasured("function.advanced", Target(), "产品档案「Postfix + Dovecot」未填写 functions"),
+    Unmeasured("function.archive", Target(), "产品档案「Postfix + Dovecot」未填写 archive"),
 )
 
 ALL_GOOD: tuple[Result, ...] = (
@@ -363,8 +367,44 @@ def items_of(results: tuple[Result, ...] = RESULTS) -> tuple[Item, ...]:
     return read_items(results, CHECKS)
 
 
+RECORD = Proceedings(
+    product_version="0.1.0",
+    consents=(
+        Consent(
+            Authorisation(
+                "7",
+                "李示例",
+                frozenset({"mx1", "mx2", "bak1"}),
+                datetime(2026, 1, 5, tzinfo=UTC),
+                datetime(2027, 1, 5, tzinfo=UTC),
+            ),
+            given_at=datetime(2026, 1, 4, 2, 0, tzinfo=UTC),
+            how="letter",
+            purpose="年度远程巡检",
+            evidence="授权书 2026-003",
+        ),
+    ),
+    logins=tuple(
+        Login(node, f"192.0.2.{part}", "inspector", STARTED_AT + timedelta(seconds=part), "7")
+        for node, part in (("mx1", 11), ("mx2", 12), ("bak1", 31))
+    ),
+    traffic=(Traffic(Channel.SSH, 40, 39), Traffic(Channel.DNS, 9, 9), Traffic(Channel.LOOP, 3, 2)),
+    replies_sha256="0f" * 32,
+    handed_in=False,
+)
+
+
+def years_ago(years: int, results: tuple[Result, ...] = RESULTS) -> Past:
+    return Past(STARTED_AT - timedelta(days=365 * years), results)
+
+
 def report(
-    results: tuple[Result, ...] = RESULTS, system: System = SYSTEM, **remarks: object
+    results: tuple[Result, ...] = RESULTS,
+    system: System = SYSTEM,
+    *,
+    past: tuple[Past, ...] | None = (),
+    record: Proceedings = RECORD,
+    **remarks: object,
 ) -> Document:
     remarks = {
         "vendor": "示例软件服务有限公司",
@@ -377,5 +417,7 @@ def report(
         number=NUMBER,
         started_at=STARTED_AT,
         finished_at=FINISHED_AT,
+        record=record,
+        past=past,
         remarks=Remarks(**remarks),
     )

@@ -52,3 +52,9 @@ def test_line_ends_tabs_and_rare_characters_stay():
 
 def test_look_alikes_of_everyday_characters_become_those():
     assert formats.visible("⽤⼈\u00a0金") == "用人 金"
+
+
+def test_a_text_is_cut_to_the_columns_that_it_takes():
+    assert formats.cut_columns("ab客户", 6) == "ab客户"
+    assert formats.cut_columns("客户名称abc", 8) == "客户名…"
+    assert formats.columns("客户名…") == 8

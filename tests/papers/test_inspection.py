@@ -1,13 +1,24 @@
 import json
 import re
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
+from pypdf import PdfReader
 
-from mailcare.inspection.check import Finding, Severity, Target, Unmeasured
+from mailcare.inspection.check import (
+    Area,
+    Check,
+    Finding,
+    Result,
+    Severity,
+    Target,
+    Unmeasured,
+)
 from mailcare.inspection.checks import all_checks
-from mailcare.papers.inspection import limits_text, overall, urgent
+from mailcare.papers.inspection import inspection_report, limits_text, overall, urgent
 from mailcare.papers.render import print_pdf, render_html
+from mailcare.papers.wording import measure_of
 from tests.papers import sample
 
 # The seed's annex 2, in its order and wording.
@@ -132,7 +143,7 @@ def test_a_field_is_answered_by_its_checks():
 def test_a_field_that_could_not_be_measured_says_why():
     told = answers()
     assert told["3、网络带宽占用是否正常"] == ["未测得：网卡 eth0 没有报告速率"]
-    assert told["3、是否运行着二次开发后的功能"] == ["未测得：产品档案未填写二次开发功能"]
+    assert told["3、是否运行着二次开发后的功能"] == ["本次未检查"]
 
 
 def test_a_field_that_was_not_checked_says_so_and_a_persons_field_is_a_stroke():
@@ -180,6 +191,125 @@ def test_evidence_is_bounded_and_says_what_is_left_out():
     long = Finding("dns.mx", Target(), Severity.WARNING, "x", evidence=("y" * 5000,))
     cut = sample.report((long,)).content["areas"][0]["own"][0]["evidence"][0]
     assert len(cut) < 310
+
+
+def with_check(name: str, area: Area, title: str, result: Result) -> dict[str, list[str]]:
+    check = Check(name, area, title, "如何？", None, None, None, None, "出处")
+    report = inspection_report(
+        sample.SYSTEM,
+        (result,),
+        (check,),
+        number=sample.NUMBER,
+        started_at=sample.STARTED_AT,
+        finished_at=sample.FINISHED_AT,
+        record=sample.RECORD,
+    )
+    sections = report.content["form"]["sections"]
+    return {row["label"]: row["answer"] for section in sections for row in section["fields"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "area", "label"),
+    [
+        ("app.advisory", Area.APP, "6、是否需要升级或补丁更新"),
+        ("os.updates", Area.OS, "6、是否需要升级或补丁更新"),
+        ("os.restart", Area.OS, "6、是否需要升级或补丁更新"),
+        (
+            "os.serious_bugs",
+            Area.OS,
+            "7、对操作系统全面地进行检查测试对出现的严重 Bug 及时通告",
+        ),
+        ("function.archive", Area.FUNCTION, "9、邮件系统高级功能如归档、审核、查询能是否正常"),
+        ("app.secondary_development", Area.APP, "3、是否运行着二次开发后的功能"),
+        ("cluster.virtual_address", Area.CLUSTER, "2、服务器部署情况: (单机/双机/集群/分布式)"),
+        ("hardware.sensors", Area.HARDWARE, "2、设备及温度"),
+        ("hardware.memory_errors", Area.HARDWARE, "2、设备及温度"),
+        ("network.bandwidth", Area.NETWORK, "3、网络带宽占用是否正常"),
+        ("network.errors", Area.NETWORK, "3、网络带宽占用是否正常"),
+    ],
+)
+def test_a_measured_check_answers_its_field(name, area, label):
+    result = Finding(name, Target("mx1"), Severity.WARNING, "这就是测得的情况")
+    answer = with_check(name, area, "某项", result)[label]
+    assert any("这就是测得的情况" in line for line in answer)
+
+
+def test_whether_an_update_is_needed_is_answered_with_yes_or_no():
+    label = "6、是否需要升级或补丁更新"
+    bad = Finding("os.updates", Target("mx1"), Severity.WARNING, "有 3 个安全更新")
+    assert with_check("os.updates", Area.OS, "x", bad)[label] == [
+        "需要（警告 1 项）",
+        "mx1：〔警告〕有 3 个安全更新",
+    ]
+    good = Finding("os.updates", Target("mx1"), Severity.OK, "没有待装更新")
+    assert with_check("os.updates", Area.OS, "x", good)[label] == ["目前不需要：正常（1 项检查）"]
+
+
+def test_page_one_is_one_page_however_much_was_found():
+    long = "很长的一段说明" * 60
+    heavy = tuple(
+        replace(one, summary=long, advice=long, target=Target(one.target.node, 0, long))
+        if isinstance(one, Finding) and one.severity > Severity.OK
+        else one
+        for one in sample.RESULTS
+    )
+    pdf = print_pdf(render_html(sample.report(heavy, past=(sample.years_ago(1),))))
+    second = PdfReader(BytesIO(pdf)).pages[1].extract_text()
+    assert "二、巡检报告单" in "".join(second.split())
+
+
+def test_the_first_inspection_is_compared_with_nothing():
+    assert sample.report(past=()).content["changes"]["note"] == "首次巡检，没有可比较的记录"
+    assert "命令行" in sample.report(past=None).content["changes"]["note"]
+
+
+def test_what_changed_since_the_last_inspection_is_told_with_its_numbers():
+    before = tuple(
+        replace(one, metrics={name: value / 2 for name, value in one.metrics.items()})
+        if isinstance(one, Finding)
+        else one
+        for one in sample.RESULTS
+        if one.check != "dns.mx"
+    )
+    document = sample.report(past=(sample.years_ago(2, before), sample.years_ago(1, before)))
+    changes = document.content["changes"]
+    assert dict(map(tuple, changes["counts"]))["首次检查"] == 1
+    assert changes["rows"][0]["title"] == "MX 记录"
+    charts = {chart["title"]: chart for chart in changes["trends"]}
+    assert len(charts["存储（%）"]["dates"]) == 3
+    text = squeezed(
+        [page.extract_text() for page in PdfReader(BytesIO(print_pdf(render_html(document)))).pages]
+    )
+    assert "与上次巡检（2025年3月18日）相比：首次检查1" in text
+    assert "5.2历次数值" in text
+
+
+def test_the_record_names_authorisation_connections_and_the_replies_digest(pages):
+    text = squeezed(pages)
+    text = text[text.index("六、巡检过程记录") :]
+    for word in ("李示例", "书面", "授权书2026-003", "192.0.2.12", "inspector", "0f" * 32):
+        assert word in text
+    assert "请求52项，取得回复50项" in text
+
+
+def test_an_inspection_of_a_handed_in_file_says_that_nobody_logged_in():
+    record = replace(sample.RECORD, logins=(), handed_in=True)
+    assert "判读客户交回的文件，没有登录主机" in render_html(sample.report(record=record))
+
+
+def test_each_checks_question_is_in_the_appendix(pages):
+    assert "CPU使用率如何？" in squeezed(pages)
+
+
+def test_good_findings_keep_a_short_excerpt_that_says_where_the_rest_is():
+    lines = tuple(f"line {number} {'x' * 200}" for number in range(20))
+    good = Finding("dns.mx", Target(part="a.example"), Severity.OK, "正常", evidence=lines)
+    twin = replace(good, target=Target(part="b.example"))
+    [row] = sample.report((good, twin)).content["excerpts"]
+    assert row["targets"] == "a.example、b.example"
+    assert len(row["evidence"]) == 4
+    assert row["evidence"][-1] == "……（另 17 行）"
+    assert len(row["evidence"][0]) < 120
 
 
 def test_a_state_is_told_in_words_for_each_area():
@@ -252,3 +382,60 @@ def test_limits_are_written_in_words_that_a_customer_reads(check):
 
 def test_the_checks_that_the_limits_belong_to_are_there():
     assert len(all_checks()) > 30
+
+
+def test_what_is_said_of_several_targets_in_the_same_words_is_one_row():
+    hosts = tuple(Finding("os.release", Target(f"mx{n}"), Severity.OK, "同") for n in range(30))
+    [area] = sample.report(hosts).content["areas"]
+    [row] = area["good"]
+    assert row["target"].startswith("mx0、mx1、")
+    assert row["target"].endswith(" 等 30 个")
+    assert area["counts"]["ok"] == 30
+
+
+def test_the_excerpts_do_not_grow_with_the_fleet():
+    found = [
+        Finding("dns.mx", Target(f"mx{n}"), Severity.OK, "正常", evidence=(f"line {n}",))
+        for n in range(500)
+    ]
+    [row] = sample.report(tuple(found)).content["excerpts"]
+    assert row["targets"] == "mx0（另 499 项见 replies.jsonl）"
+    assert row["evidence"] == ["line 0"]
+
+
+def test_a_script_that_was_asked_takes_one_line_of_the_evidence():
+    script = "ssh://mx1 $ sh -c one\ntwo\nthree"
+    found = Finding("dns.mx", Target(), Severity.OK, "正常", evidence=(script, "reply"))
+    [row] = sample.report((found,)).content["excerpts"]
+    assert row["evidence"] == ["ssh://mx1 $ sh -c one two three", "reply"]
+
+
+def test_the_numbers_of_a_result_stand_in_one_row():
+    metrics = {"received_mbps": 1.5, "sent_mbps": 2.0}
+    found = Finding("network.bandwidth", Target("mx1"), Severity.OK, "正常", metrics=metrics)
+    [row] = sample.report((found,)).content["measures"]
+    assert set(row[3].split("，")) == {"接收速率 1.5 Mbit/s", "发送速率 2 Mbit/s"}
+
+
+def test_a_long_value_of_the_profile_is_cut():
+    value = next(
+        r["value"] for r in sample.report().content["profile"] if r["field"] == "转发设置查询方式"
+    )
+    assert value.endswith("……")
+    assert len(value) < 170
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("failures_pct", ("失败占比", "%")),
+        ("failures_count", ("失败次数", "次")),
+        ("messages", ("队列邮件数", "封")),
+        ("refused_pct", ("日志中被拒或暂缓占比", "%")),
+        ("boots_count", ("启动次数", "次")),
+        ("days_left", ("剩余有效期", "天")),
+        ("processes_count", ("进程数", "个")),
+    ],
+)
+def test_a_number_is_told_with_its_measure_word(metric, told):
+    assert measure_of(metric) == told

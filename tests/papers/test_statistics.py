@@ -4,7 +4,6 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from mailcare.inspection.check import Finding, Severity, Target, Unmeasured
-from mailcare.papers.chart import stacked_bars
 from mailcare.papers.statistics import counts_by_area, measures, results_table, statistics_xlsx
 from mailcare.papers.wording import measure_of
 from tests.papers import sample
@@ -57,7 +56,6 @@ def test_empty_results_make_empty_tables():
     assert list(counts_by_area(()).loc["合计"]) == [0] * 7
     assert measures(()).empty
     assert results_table(()).empty
-    assert stacked_bars(counts_by_area(()))["bars"] == []
     assert workbook(()).sheetnames == ["汇总", "数值", "检查结果"]
 
 
@@ -91,13 +89,13 @@ def test_control_characters_and_endless_texts_fit_into_cells():
     assert len(cell.value) == 32_767
 
 
-def test_bars_share_one_scale_and_lie_side_by_side():
-    chart = stacked_bars(counts_by_area(sample.items_of()))
-    assert chart["bars"]
-    for bar in chart["bars"]:
-        ends = [segment["x"] + segment["width"] for segment in bar["segments"]]
-        starts = [segment["x"] for segment in bar["segments"]][1:]
-        assert starts == pytest.approx(ends[:-1], abs=0.02)
-        widths = {round(one["width"] / one["count"], 1) for one in bar["segments"]}
-        assert len(widths) == 1
-        assert ends[-1] <= chart["width"]
+def test_with_an_earlier_inspection_a_sheet_tells_what_changed():
+    results = (*sample.ALL_GOOD, Finding("dns.mx", Target(), Severity.WARNING, "MX 指向一台主机"))
+    was = Finding("dns.mx", Target(), Severity.OK, "正常")
+    past = (sample.years_ago(1, (*sample.ALL_GOOD, was)),)
+    body = statistics_xlsx(results, sample.CHECKS, past=past)
+    sheet = load_workbook(BytesIO(body))["比较"]
+    rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    assert rows[0] == ["变化", "领域", "检查项", "对象", "上次", "本次", "说明"]
+    assert rows[1][:6] == ["新增", "域名解析", "MX 记录", "整个系统", "正常", "警告"]
+    assert len(rows) == 2

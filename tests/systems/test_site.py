@@ -172,6 +172,19 @@ def test_a_public_host_needs_no_public_address():
     assert mx1.model_copy(update={"address": "8.8.8.8", "public_address": None}).is_seen
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("- name: yi\n", "- name: jia\n", "有重复的 name：jia"),
+        ("title: 示例邮箱乙", "title: 示例邮箱甲", "有重复的 title：示例邮箱甲"),
+    ],
+)
+def test_two_providers_of_one_name_are_refused_with_their_line(tmp_path, old, new, said):
+    path = changed(tmp_path, old, new)
+    line = path.read_text("utf-8").splitlines().index("providers:") + 1
+    assert f"第 {line} 行 providers：{said}" in complaint(path)
+
+
 def test_a_port_that_is_listed_twice_is_refused(tmp_path):
     one = "{name: a, port: 25, protocol: smtp, service: x}"
     override = f"  overrides:\n    listeners: {{value: [{one}, {one}]}}\n"

@@ -2,21 +2,46 @@
 
 import hashlib
 import json
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.deadlines import BEIJING
 from mailcare.errors import InputError
 from mailcare.records import calendars
+from mailcare.records.audit import note_change
 from mailcare.records.calendars import TableState
 from mailcare.records.changes import move
 from mailcare.records.session import reading, transaction
 from mailcare.settings import has_database
 from mailcare.workdays import Calendar, YearTable
 from mailcare.year_tables import difference, parse_year_table
+
+
+def today() -> date:
+    """Return the present day in Beijing, by which everything is due."""
+    return utc_now().astimezone(BEIJING).date()
+
+
+@dataclass(frozen=True, slots=True)
+class YearTableRow:
+    """A year table; `state` is proposed, confirmed or replaced, `changes` what a proposed one does.
+
+    Only a person other than `loaded_by` may confirm it.
+    """
+
+    year: int
+    notice: str
+    state: str
+    loaded_by: str
+    loaded_at: datetime
+    confirmed_by: str | None
+    confirmed_at: datetime | None
+    changes: str
 
 
 def working_calendar() -> Calendar:
@@ -36,7 +61,12 @@ def load_year_table(path: Path, *, by: str) -> str:
     Loading the same table again proposes nothing new. Raise `InputError` for a file that is no
     table, with every complaint and its line.
     """
-    table = parse_year_table(_text(path), name=str(path))
+    return propose_year_table(_text(path), name=str(path), by=by)
+
+
+def propose_year_table(text: str, *, name: str, by: str) -> str:
+    """Propose a year table from its text, as `load_year_table` does; `name` is said in errors."""
+    table = parse_year_table(text, name=name)
     fingerprint = _fingerprint(table)
     with transaction() as session:
         said = difference(table, _calendar(session))
@@ -47,6 +77,7 @@ def load_year_table(path: Path, *, by: str) -> str:
             return f"{said}\n{_waiting(known)}"
         row = _row(table, fingerprint, by)
         session.add(row)
+        _note(session, row, by=by, action="enter")
         return f"{said}\n{_waiting(row)}"
 
 
@@ -66,7 +97,45 @@ def confirm_year_table(year: int, *, by: str) -> str:
         row.confirmed_by, row.confirmed_at = by, utc_now()
         session.flush()
         _put_in_force(session, row)
+        _note(session, row, by=by, action="confirm")
         return f"{year} 年度表（{row.notice}）已由 {by} 确认，自即刻起使用。"
+
+
+def list_year_tables() -> tuple[YearTableRow, ...]:
+    """Return every year table, the newest first; a proposed one with what it changes."""
+    with reading() as session:
+        calendar = _calendar(session)
+        rows = session.scalars(
+            select(calendars.YearTable).order_by(
+                calendars.YearTable.year.desc(), calendars.YearTable.id.desc()
+            )
+        )
+        return tuple(_described(row, calendar) for row in rows)
+
+
+def _described(row: calendars.YearTable, calendar: Calendar) -> YearTableRow:
+    is_open = row.state is TableState.PROPOSED
+    return YearTableRow(
+        row.year,
+        row.notice,
+        str(row.state),
+        row.loaded_by,
+        row.loaded_at,
+        row.confirmed_by,
+        row.confirmed_at,
+        difference(_table(row), calendar) if is_open else "",
+    )
+
+
+def _note(session: Session, row: calendars.YearTable, *, by: str, action: str) -> None:
+    note_change(
+        session,
+        by=by,
+        at=utc_now(),
+        action=action,
+        subject=f"calendar/{row.year}",
+        after={"notice": row.notice, "off": row.off, "work": row.work},
+    )
 
 
 def _calendar(session: Session) -> Calendar:

@@ -1,8 +1,9 @@
 """Explain failures by the failures they hang on, so that one fault raises one alarm."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from mailcare.inspection.check import (
     Check,
@@ -16,13 +17,15 @@ from mailcare.systems.profile import ProfileGap
 from mailcare.systems.site import Role
 from mailcare.systems.system import System
 
+Checks = Mapping[str, Check[Any, Any]]
 Failure = Finding | Unmeasured
+Seen = frozenset[tuple[str, Target]]
 Behind = Mapping[tuple[str, int], frozenset[str]]  # the services behind each host's port
 
 
 def link_causes(
     results: Sequence[Result],
-    checks: Mapping[str, Check[Any, Any]],
+    checks: Checks,
     system: System,
     *,
     heard: Set[tuple[str, Target]],
@@ -34,84 +37,148 @@ def link_causes(
     and only where something was heard of it (`heard`: check and target): what was never asked
     explains nothing.
     """
-    failures = [one for one in results if isinstance(one, Finding | Unmeasured) and _failed(one)]
-    possible = [
-        one for one in failures if isinstance(one, Finding) or (one.check, one.target) in heard
-    ]
-    services = _services(system)
-
-    def root(failure: Failure, seen: frozenset[str]) -> str | None:
-        causes = [
-            cause
-            for name in _prerequisites(failure, checks)
-            if name not in seen
-            for cause in possible
-            if cause.check == name and _explains(cause, failure, system, services)
-        ]
-        if not causes:
-            return None
-        nearest = max(causes, key=_weight)
-        return root(nearest, seen | {failure.check}) or nearest.check
+    links = _Links(results, checks, system, heard)
 
     def explained(result: Result) -> Result:
-        if result not in failures or not isinstance(result, Finding | Unmeasured):
+        if not _failed(result):
             return result
-        return replace(result, caused_by=root(result, frozenset({result.check})))
+        return replace(result, caused_by=links.root(result))
 
     return tuple(explained(result) for result in results)
 
 
-def _is_near(cause: Target, effect: Target, system: System, services: Behind) -> bool:
-    """Tell whether something wrong with `cause` can show at `effect`.
+class _Links:
+    """The failures that may explain others, by check and host, so that each looks at few."""
 
-    What shows in the whole system may come from any mail host, what is wrong with the whole system
-    may show anywhere; two domains have nothing to do with each other. Otherwise the host must be
-    one that the other depends on, or the same; then a port or a service explains only what hangs
-    on that very one.
+    def __init__(
+        self,
+        results: Sequence[Result],
+        checks: Checks,
+        system: System,
+        heard: Set[tuple[str, Target]],
+    ) -> None:
+        self._checks = checks
+        self._ground = _Ground(system)
+        self._upstream = {name: _upstream(one.blind_after, checks) for name, one in checks.items()}
+        self._possible: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+        for one in results:
+            if _may_explain(one, heard):
+                self._possible[one.check, one.target.node].append(one)
+
+    def root(self, failure: Failure, seen: Seen = frozenset()) -> str | None:
+        """Return the check at the end of the chain, none of it in `seen`; None without a chain."""
+        seen |= {(failure.check, failure.target)}
+        causes = (
+            one
+            for one in self._candidates(failure)
+            if (one.check, one.target) not in seen and self._explains(one, failure)
+        )
+        nearest = max(causes, key=_weight, default=None)
+        return self.root(nearest, seen) or nearest.check if nearest else None
+
+    def _candidates(self, failure: Failure) -> Iterator[Failure]:
+        hosts = self._ground.hosts_behind(failure.target)
+        for name in _prerequisites(failure, self._checks):
+            for host in hosts:
+                yield from self._possible.get((name, host), ())
+
+    def _explains(self, cause: Failure, effect: Failure) -> bool:
+        if isinstance(effect, Finding) and _weight(cause) < effect.severity:
+            return False
+        if isinstance(cause, Unmeasured) and effect.check in self._upstream[cause.check]:
+            return False
+        return _is_near(cause.target, effect.target, self._ground)
+
+
+class _Ground:
+    """What a system's hosts, services and domains have to do with each other, reckoned once."""
+
+    def __init__(self, system: System) -> None:
+        names = [node.name for node in system.site.nodes]
+        self._behind = {
+            name: (name, *(one for one in names if one != name and system.rests_on(name, one)))
+            for name in names
+        }
+        mail = [one for node in system.nodes_of(Role.MAIL) for one in self._behind[node.name]]
+        self._behind_all = ("", *dict.fromkeys(mail))
+        self._domains = tuple(one.name.lower() for one in system.site.domains)
+        self._named: dict[str, frozenset[str]] = {}
+        self.services = _services(system)
+        self.service_names = frozenset[str]().union(*self.services.values())
+
+    def hosts_behind(self, target: Target) -> tuple[str, ...]:
+        """Return the hosts whose trouble can show there, the host itself first; "" is the system.
+
+        What shows in the whole system may come from any mail host or what that one depends on.
+        """
+        if not target.node:
+            return self._behind_all
+        return (*self._behind.get(target.node, (target.node,)), "")
+
+    def domains_in(self, part: str) -> frozenset[str]:
+        """Return the customer's mail domains that a target's words name, the narrowest for each."""
+        if part not in self._named:
+            found = (self._domain_of(word) for word in part.lower().split())
+            self._named[part] = frozenset(filter(None, found))
+        return self._named[part]
+
+    def _domain_of(self, word: str) -> str:
+        fits = (name for name in self._domains if f".{word}".endswith(f".{name}"))
+        return max(fits, key=len, default="")
+
+
+def _is_near(cause: Target, effect: Target, ground: _Ground) -> bool:
+    """Tell whether something wrong with `cause`, on a host behind `effect`, can show there.
+
+    What is wrong with the whole system may show anywhere, but two domains have nothing to do with
+    each other. On one host a port or a service explains only what hangs on that very one.
     """
     if not cause.node:
-        return _same_domain(cause, effect, system)
-    if not effect.node:
-        return any(system.rests_on(one.name, cause.node) for one in system.nodes_of(Role.MAIL))
+        named, shown = ground.domains_in(cause.part), ground.domains_in(effect.part)
+        return not named or not shown or not named.isdisjoint(shown)
     if cause.node != effect.node:
-        return system.rests_on(effect.node, cause.node)
+        return True
     if cause.port:
         return cause.port == effect.port or not effect.port
-    is_service = any(cause.part in names for names in services.values())
-    behind = services.get((effect.node, effect.port), frozenset())
-    return not is_service or not effect.port or cause.part in behind
+    behind = ground.services.get((effect.node, effect.port), frozenset())
+    return cause.part not in ground.service_names or not effect.port or cause.part in behind
 
 
-def _same_domain(cause: Target, effect: Target, system: System) -> bool:
-    named, shown = _domains(cause, system), _domains(effect, system)
-    return not named or not shown or not named.isdisjoint(shown)
-
-
-def _domains(target: Target, system: System) -> set[str]:
-    names = {one.name.lower() for one in system.site.domains}
-    words = target.part.lower().split()
-    return {name for name in names for word in words if f".{word}".endswith(f".{name}")}
-
-
-def _prerequisites(failure: Failure, checks: Mapping[str, Check[Any, Any]]) -> tuple[str, ...]:
+def _prerequisites(failure: Failure, checks: Checks) -> tuple[str, ...]:
     check = checks.get(failure.check)  # a settled result has no question, and so no check here
-    return check.after if check else ()
+    if check is None:
+        return ()
+    return check.after + (check.blind_after if isinstance(failure, Unmeasured) else ())
 
 
-def _failed(result: Failure) -> bool:
-    return isinstance(result, Unmeasured) or result.severity >= Severity.NOTICE
+def _upstream(names: Sequence[str], checks: Checks) -> frozenset[str]:
+    """Return the named checks and all that their failures may hang on.
+
+    What blinds a check, or stands behind that, is not explained by its being blind.
+    """
+    seen, waiting = set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in checks and name not in seen:
+            seen.add(name)
+            waiting.extend(checks[name].after)
+    return frozenset(seen)
+
+
+def _failed(result: Result) -> TypeGuard[Failure]:
+    if isinstance(result, Finding):
+        return result.severity >= Severity.NOTICE
+    return isinstance(result, Unmeasured)
+
+
+def _may_explain(result: Result, heard: Set[tuple[str, Target]]) -> TypeGuard[Failure]:
+    if isinstance(result, Finding):
+        return result.severity >= Severity.WARNING
+    return isinstance(result, Unmeasured) and (result.check, result.target) in heard
 
 
 def _weight(cause: Failure) -> int:
     return cause.severity if isinstance(cause, Finding) else Severity.OK
-
-
-def _explains(cause: Failure, effect: Failure, system: System, services: Behind) -> bool:
-    if isinstance(cause, Finding) and cause.severity < Severity.WARNING:
-        return False
-    if isinstance(effect, Finding) and _weight(cause) < effect.severity:
-        return False
-    return _is_near(cause.target, effect.target, system, services)
 
 
 def _services(system: System) -> Behind:

@@ -1,5 +1,6 @@
 """Read what a TLS probe recorded: the handshake, the certificate and what the verifier said."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailcare.inspection.check import Reply, ReplyError
 from mailcare.inspection.dialogues import (
@@ -33,6 +35,26 @@ _OUR_LIMITS = (
     "HANDSHAKE_FAILURE",
 )
 
+# The versions that are tried, with the names that Python's ssl module has for them.
+VERSIONS = {
+    "TLSv1": "TLSv1",
+    "TLSv1.1": "TLSv1_1",
+    "TLSv1.2": "TLSv1_2",
+    "TLSv1.3": "TLSv1_3",
+}
+# Ciphers that protect badly, as OpenSSL selects them; `kRSA` has no forward secrecy.
+WEAK_CIPHERS = {
+    "NULL": "eNULL",
+    "ANON": "aNULL",
+    "EXPORT": "EXPORT",
+    "RC4": "RC4",
+    "3DES": "3DES",
+    "NOFS": "kRSA",
+}
+_WEAK_MARKS = (("NULL", "NULL"), ("RC4", "RC4"), ("DES-", "3DES"), ("EXP", "EXPORT"))
+# What our own OpenSSL says when it has nothing to offer.
+_NOT_OFFERED = ("NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "INTERNAL_ERROR")
+
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 
 
@@ -44,6 +66,34 @@ class Handshake:
     version: str = ""
     cipher: str = ""
     failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One certificate of the chain that a server sent; `digest` is its signature's hash."""
+
+    subject: str
+    issuer: str
+    digest: str
+    key_type: str
+    key_bits: int
+    der: bytes
+    public_key_der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What one port accepted of what it was offered: versions, weak ciphers.
+
+    `untried` could not be offered or brought no clear answer; `cipher_names` are those taken.
+    """
+
+    port: int
+    versions: tuple[str, ...]
+    refused: tuple[str, ...]
+    weak: tuple[str, ...]
+    untried: tuple[str, ...]
+    cipher_names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +114,14 @@ class Certificate:
     key_type: str
     key_bits: int
     distrust: str | None
+
+    chain: tuple["Link", ...] = ()
+
+    @property
+    def lacks_issuer(self) -> bool:
+        """Tell whether the server sent its own certificate without that of its issuer."""
+        senders = {link.subject for link in self.chain[1:]}
+        return self.issuer != self.subject and self.issuer not in senders
 
     def covers(self, name: str) -> bool:
         """Tell whether the certificate is for `name` (RFC 9525 §6.3: one leading wildcard)."""
@@ -101,24 +159,27 @@ def _why(transcript: Transcript) -> str:
 def read_certificate(reply: Reply) -> Certificate:
     """Read the certificate that a port presented; raise `ReplyError` where there is none."""
     transcript = read_opened(reply)
-    leaf = _load(transcript)
     try:
-        return _describe(leaf, transcript, read_attempt(reply).port)
+        chain = [x509.load_pem_x509_certificate(text) for text in _blocks(transcript)]
+        if chain:
+            return _describe(chain, transcript, read_attempt(reply).port)
     except _UNREADABLE as error:
-        raise ReplyError(f"证书内容无法解析（{error}）") from None
+        raise ReplyError(silence(transcript) or f"证书内容无法解析（{error}）") from None
+    raise ReplyError(silence(transcript) or "没有取得可读的证书")
 
 
-def _load(transcript: Transcript) -> x509.Certificate:
-    lines = transcript.said()
-    try:
-        start = lines.index("-----BEGIN CERTIFICATE-----")
-        end = lines.index("-----END CERTIFICATE-----", start)
-        return x509.load_pem_x509_certificate("\n".join(lines[start : end + 1]).encode())
-    except _UNREADABLE as error:
-        raise ReplyError(silence(transcript) or f"没有取得可读的证书（{error}）") from None
+def _blocks(transcript: Transcript) -> Iterator[bytes]:
+    block: list[str] = []
+    for line in transcript.said():
+        if line == "-----BEGIN CERTIFICATE-----" or block:
+            block.append(line)
+        if block and line == "-----END CERTIFICATE-----":
+            yield "\n".join(block).encode()
+            block = []
 
 
-def _describe(leaf: x509.Certificate, transcript: Transcript, port: int) -> Certificate:
+def _describe(chain: list[x509.Certificate], transcript: Transcript, port: int) -> Certificate:
+    leaf = chain[0]
     key_type, key_bits = _key(leaf)
     return Certificate(
         port=port,
@@ -132,7 +193,80 @@ def _describe(leaf: x509.Certificate, transcript: Transcript, port: int) -> Cert
         key_type=key_type,
         key_bits=key_bits,
         distrust=_distrust(transcript),
+        chain=tuple(map(_link, chain)),
     )
+
+
+def _link(certificate: x509.Certificate) -> Link:
+    key_type, key_bits = _key(certificate)
+    digest = certificate.signature_hash_algorithm  # None for Ed25519, which needs no other
+    return Link(
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        digest=digest.name if digest else "",
+        key_type=key_type,
+        key_bits=key_bits,
+        der=certificate.public_bytes(Encoding.DER),
+        public_key_der=certificate.public_key().public_bytes(
+            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+        ),
+    )
+
+
+def read_offers(reply: Reply) -> Offers:
+    """Read what a port accepted; raise `ReplyError` where no version is known either way."""
+    transcript = read_opened(reply)
+    said = {name: _answer(lines) for name, lines in _sections(transcript).items()}
+    versions = tuple(name for name in VERSIONS if said.get(name, _UNCLEAR)[0])
+    refused = tuple(name for name in VERSIONS if said.get(name, _UNCLEAR)[0] is False)
+    if not versions:
+        raise ReplyError("没有一个 TLS 版本握手成功，无法判断端口提供的版本与算法")
+    taken = [cipher for name, (_, cipher) in said.items() if name not in VERSIONS and cipher]
+    weak = tuple(dict.fromkeys(filter(None, map(weakness_of, taken))))
+    lacking = (transcript.event("cannot-offer") or "").split()
+    if not any(name not in VERSIONS and answer[0] is not None for name, answer in said.items()):
+        lacking = list(WEAK_CIPHERS)
+    unclear = [name for name in VERSIONS if name not in (*versions, *refused)]
+    untried = (*unclear, *(name for name in WEAK_CIPHERS if name in lacking))
+    return Offers(read_attempt(reply).port, versions, refused, weak, untried, tuple(taken))
+
+
+def weakness_of(cipher: str) -> str:
+    """Name the weak group that a cipher belongs to, empty where it is none."""
+    if cipher.startswith(("ADH-", "AECDH-")) and "NULL" not in cipher:
+        return "ANON"
+    for mark, name in _WEAK_MARKS:
+        if mark in cipher:
+            return name
+    return "" if cipher.startswith(("ECDHE-", "DHE-", "TLS_")) or not cipher else "NOFS"
+
+
+_Answer = tuple[bool | None, str]
+_UNCLEAR: _Answer = (None, "")
+
+
+def _sections(transcript: Transcript) -> dict[str, list[tuple[str, str]]]:
+    sections: dict[str, list[tuple[str, str]]] = {}
+    lines: list[tuple[str, str]] = []
+    for mark, text in transcript.lines:
+        word, _, rest = text.partition(" ")
+        if mark == "#" and word in ("offer", "cannot-offer"):
+            lines = []
+            if word == "offer":
+                sections[rest] = lines
+        lines.append((mark, text))
+    return sections
+
+
+def _answer(lines: list[tuple[str, str]]) -> _Answer:
+    """Tell whether an offer was taken (and with what cipher), refused, or came to nothing."""
+    attempt = Transcript(tuple(lines))
+    if (tls := attempt.event("tls")) is not None:
+        return True, tls.partition(" ")[2]
+    failure = attempt.event("tls-failed")
+    if failure is None or any(word in failure.upper() for word in (*_NOT_OFFERED, "TIMEOUT")):
+        return _UNCLEAR
+    return False, ""
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class Channel(StrEnum):
     TLS = "tls"
     DNS = "dns"
     LOOP = "loop"
+    FUNCTION = "function"
     SERIES = "series"
     PERSON = "person"
 
@@ -126,12 +127,25 @@ class ReplyError(Exception):
     """The reply does not hold the fact; its text becomes the reason of an `Unmeasured`."""
 
 
+class DoesNotApply(Exception):
+    """The reply shows that there is nothing to look at; its text is a `NotApplicable`'s reason."""
+
+
+class ForPerson(Exception):
+    """Only a person on site can find it out; its text is a `Manual`'s line: what to do there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The asks, in the order in which `parse` wants their replies, about one target."""
+    """The asks, in the order in which `parse` wants their replies, about one target.
+
+    `asides` add to the picture: what came back for them follows the replies, and one that brought
+    nothing is left out.
+    """
 
     target: Target
     asks: tuple[Ask, ...]
+    asides: tuple[Ask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +183,12 @@ class Check(Generic[FactT, LimitsT]):
 
     `ask` yields no question where the check does not apply, and raises `ProfileGap` where the
     profile lacks what it needs. `parse` raises `ReplyError` where the replies do not hold the fact,
-    and so does `judge` where only the system can tell that. `judge` yields at least one verdict;
-    any other exception in it is our own error. `question` says in a sentence what the customer
-    learns from it, `limits` is the only home of its numbers and `source` where they come from.
-    `after` names the checks whose failure explains a failure of this one.
+    `DoesNotApply` where they show that there is nothing to look at, `ForPerson` where only a person
+    can find out; and so does `judge` where only the system can tell that. `judge` yields at least
+    one verdict; any other exception in it is our own error. `question` says in a sentence what the
+    customer learns from it, `limits` is the only home of its numbers and `source` where they come
+    from. `after` names the checks whose failure explains a failure of this one, `blind_after` those
+    whose failure explains only that this one could not be measured.
     """
 
     name: str
@@ -185,6 +201,7 @@ class Check(Generic[FactT, LimitsT]):
     limits: LimitsT
     source: str
     after: tuple[str, ...] = ()
+    blind_after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,12 @@ from mailcare.inspection.check import (
     Ask,
     Channel,
     Check,
+    DoesNotApply,
     Finding,
+    ForPerson,
     Manual,
     NoReply,
+    NotApplicable,
     Question,
     Reply,
     ReplyError,
@@ -51,20 +54,30 @@ def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ..
 def _results(
     check: Check[Any, Any], question: Question, answers: Mapping[Ask, Answer], system: System
 ) -> Iterator[Result]:
-    if question.asks[0].channel is Channel.PERSON:
-        yield Manual(check.name, question.target, " ".join(question.asks[0].words))
-        return
+    target = question.target
     try:
-        replies = tuple(_reply(ask, answers) for ask in question.asks)
-        fact = check.parse(replies)
-        subject = Subject(system, question.target, replies[-1].taken_at)
-        verdicts = list(check.judge(fact, check.limits, subject))
+        yield from _findings(check, question, answers, system)
     except ReplyError as error:
-        yield Unmeasured(check.name, question.target, str(error))
-        return
+        yield Unmeasured(check.name, target, str(error))
+    except DoesNotApply as nothing:
+        yield NotApplicable(check.name, target, str(nothing))
+    except ForPerson as line:
+        yield Manual(check.name, target, str(line))
+
+
+def _findings(
+    check: Check[Any, Any], question: Question, answers: Mapping[Ask, Answer], system: System
+) -> tuple[Finding, ...]:
+    """Return every finding of a question at once, so that a refusal half-way leaves none."""
+    if question.asks[0].channel is Channel.PERSON:
+        raise ForPerson(" ".join(question.asks[0].words))
+    replies = tuple(_reply(ask, answers) for ask in question.asks)
+    asides = (answers.get(ask) for ask in question.asides)
+    fact = check.parse((*replies, *(one for one in asides if isinstance(one, Reply))))
+    subject = Subject(system, question.target, replies[-1].taken_at)
+    verdicts = tuple(check.judge(fact, check.limits, subject))
     assert verdicts, f"{check.name} judged nothing"
-    for verdict in verdicts:
-        yield _finding(check, question, verdict, replies)
+    return tuple(_finding(check, question, verdict, replies) for verdict in verdicts)
 
 
 def _reply(ask: Ask, answers: Mapping[Ask, Answer]) -> Reply:

@@ -7,10 +7,11 @@ from mailcare.inspection.check import Severity
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """Limits that a value must stay below, in the value's own unit."""
+    """Limits that a value must stay below; `unit` as a paper writes it behind the number."""
 
     warning: float
     critical: float
+    unit: str = ""
 
     def severity(self, value: float) -> Severity:
         """Return how bad `value` is; a limit that is reached counts."""
@@ -21,10 +22,11 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Limits that a value must stay above, in the value's own unit."""
+    """Limits that a value must stay above; `unit` as a paper writes it behind the number."""
 
     warning: float
     critical: float
+    unit: str = ""
 
     def severity(self, value: float) -> Severity:
         """Return how bad `value` is; a limit that is reached counts."""

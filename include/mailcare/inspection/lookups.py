@@ -46,6 +46,16 @@ class Lookup:
         """Tell whether the name exists, with records of this type or without."""
         return self.response is not None and self.response.rcode() == dns.rcode.NOERROR
 
+    def is_alias(self) -> bool:
+        """Tell whether the name is an alias (CNAME) of another one."""
+        if self.response is None:
+            return False
+        own = normal_name(self.name)
+        return any(
+            rrset.rdtype == dns.rdatatype.CNAME and normal_name(rrset.name.to_text()) == own
+            for rrset in self.response.answer
+        )
+
     def records(self) -> tuple[dns.rdata.Rdata, ...]:
         """Return the records, aliases followed, in a fixed order; empty where there are none."""
         rrset = self._rrset()
@@ -155,6 +165,39 @@ def read_lookups(*replies: Reply) -> Lookups:
     return Lookups(answered)
 
 
+def exchangers_in(lookups: Lookups) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the mail exchangers of all domains asked about, each with its addresses.
+
+    Raise `ReplyError` as `Lookups.find` does.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for lookup in lookups.all():
+        if lookup.rdtype == "MX":
+            for rdata in lookups.records("MX", lookup.name):
+                name = rdata.to_text().split()[1]
+                found[normal_name(name)] = lookups.addresses(name) if name != "." else ()
+    return tuple((name, addresses) for name, addresses in found.items() if name)
+
+
+def read_servers(reply: Reply) -> tuple[tuple[str, str, Lookups], ...]:
+    """Read what single name servers said: name, address and the last answers of each.
+
+    A reply of the verb `zone` has a line `# server NAME ADDRESS` before each server's answers.
+    """
+    parts: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    lines: list[tuple[str, str]] = []
+    for mark, text in read_transcript(reply).lines:
+        words = text.split()
+        if mark == "#" and words[:1] == ["server"] and len(words) == 3:
+            lines = parts[normal_name(words[1]), words[2]] = []
+        lines.append((mark, text))
+    return tuple(
+        (name, address, Lookups({(one.rdtype, normal_name(one.name)): one for one in found}))
+        for (name, address), part in parts.items()
+        if (found := tuple(_lookups(Transcript(tuple(part)))))
+    )
+
+
 def normal_name(name: str) -> str:
     """Write a domain name in the form that all comparisons use."""
     return name.rstrip(".").lower()
@@ -185,13 +228,15 @@ def _one_lookup(query: str, body: list[str], failure: str) -> Iterable[Lookup]:
         return ()
     if not body:
         return (Lookup(rdtype, name, None, failure),)
-    response = _message("\n".join(body))
+    response = _message(body)
     if [_question(one) for one in response.question] != [(rdtype, normal_name(name))]:
         raise ReplyError(f"DNS 应答与查询 {name} 的 {rdtype} 记录不符")
     return (Lookup(rdtype, name, response, failure),)
 
 
-def _message(text: str) -> dns.message.Message:
+def _message(body: list[str]) -> dns.message.Message:
+    # EDNS options are written but not read by dnspython; none of them is part of the answer.
+    text = "\n".join(line for line in body if not line.startswith("option "))
     try:
         return dns.message.from_text(text)
     except (dns.exception.DNSException, ValueError, LookupError, OverflowError) as error:

@@ -12,7 +12,8 @@ MOUNTS = ("cat", "/proc/mounts")
 _NOT_STORAGE = re.compile(
     r"autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|"
     r"iso9660|mqueue|nsfs|proc|pstore|ramfs|rootfs|rpc_pipefs|securityfs|selinuxfs|squashfs|swap|"
-    r"sysfs|tmpfs|tracefs|udf|fuse\.(?:lxcfs|gvfsd-fuse|portal)"
+    r"sysfs|tmpfs|tracefs|udf|erofs|cramfs|nfsd|usbfs|xenfs|resctrl|cpuset|oracleasmfs|"
+    r"fuse\.(?:lxcfs|gvfsd-fuse|gvfs-fuse-daemon|portal|snapfuse|squashfuse(?:_ll)?|vmware-vmblock)"
 )
 _NETWORK = re.compile(r"nfs\d?|cifs|smb3|smbfs|(?:fuse\.)?glusterfs|fuse\.sshfs")
 _OCTAL = re.compile(r"\\([0-7]{3})")

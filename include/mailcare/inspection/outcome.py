@@ -147,7 +147,7 @@ class _AskLine(Strict):
     words: tuple[str, ...]
     timeout_s: Annotated[float, Field(gt=0, le=86400)]
     node: str
-    sample: Annotated[int, Field(ge=1, le=2)]
+    sample: Annotated[int, Field(ge=1, le=16)]
 
 
 class _ReplyLine(Strict):

@@ -31,7 +31,7 @@ class Plan:
 
     def asks(self) -> tuple[Ask, ...]:
         """Return the distinct asks, in order; a person's are left out: nobody collects them."""
-        asks = (ask for _, question in self.questions for ask in question.asks)
+        asks = (ask for _, one in self.questions for ask in (*one.asks, *one.asides))
         return tuple(dict.fromkeys(ask for ask in asks if ask.channel is not Channel.PERSON))
 
 

@@ -10,6 +10,7 @@ from mailcare.systems.system import Endpoint, System
 CONNECT_S = 5.0
 TALK_S = 15.0
 LOOKUP_S = 12.0
+OFFERS_S = 40.0  # about six connections
 
 
 def port_ask(node: str, address: str, port: int) -> Ask:
@@ -32,6 +33,12 @@ def server_words(endpoint: Endpoint) -> tuple[str, str, str, str]:
 def tls_ask(endpoint: Endpoint) -> Ask:
     """Ask what a listener's TLS is like."""
     return endpoint_ask(Channel.TLS, "certificate", endpoint, endpoint.listener.protocol.value)
+
+
+def offers_ask(endpoint: Endpoint) -> Ask:
+    """Ask which TLS versions and weak ciphers a listener accepts."""
+    words = ("offers", *server_words(endpoint), endpoint.listener.protocol.value)
+    return Ask(Channel.TLS, words, OFFERS_S, endpoint.node.name)
 
 
 def endpoint_target(endpoint: Endpoint) -> Target:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from mailcare import VERSION
 from mailcare.clock import utc_now
@@ -29,21 +30,31 @@ from mailcare.inspection.check import (
 )
 from mailcare.inspection.collect.orchestra import collect_answers
 from mailcare.inspection.collect.scene import Scene
+from mailcare.inspection.comparison import PAST_MAX, Past
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.order import Order, read_order
 from mailcare.inspection.outcome import by_urgency, state_of
 from mailcare.inspection.planning import Plan, by_node, hosts_touched
+from mailcare.inspection.proceedings import (
+    Consent,
+    Login,
+    Proceedings,
+    replies_sha256,
+    traffic,
+)
 from mailcare.inspection.run import Inspection, areas, measured_span, open_bundle, planned
 from mailcare.inspection.table import findings_table
 from mailcare.inspection.transcript import sent_away
 from mailcare.records import customers, inspections
 from mailcare.records.changes import add_once, move
 from mailcare.records.inspections import ServiceKind, ServicePurpose, ServiceState
+from mailcare.records.ledger import note_used
 from mailcare.records.session import reading, transaction
 from mailcare.secrets import find_secret
 from mailcare.systems.site import Site
 
 WORKER = ""  # the part of an inspection that the worker asks of the network
+EARLIER_LOOKED_AT = 50  # of so many closed inspections the whole ones are compared with
 
 
 def open_inspection(run: str, **conf: Any) -> int:
@@ -80,6 +91,8 @@ def _ordered_service(session: Session, run: str, order: Order) -> inspections.Se
     service = session.get(inspections.Service, order.service)
     if service is None or service.kind is not ServiceKind.REMOTE_INSPECTION:
         raise InputError("没有这个编号的巡检服务", subject=str(order.service))
+    if service.state is ServiceState.WITHDRAWN:
+        raise InputError("合同变更后不再包含这次服务，已撤销", subject=str(order.service))
     return service
 
 
@@ -169,7 +182,7 @@ def collect(inspection: int, host: str, *, tries_left: int) -> None:
 
 def _open_asks(asks: Sequence[Ask], stored: Mapping[Ask, Answer]) -> tuple[Ask, ...]:
     """Return what is still to be asked; the samples of a rate are taken together or not at all."""
-    still_open = [ask for ask in asks if _is_open(ask, stored.get(ask))]
+    still_open = {ask for ask in asks if _is_open(ask, stored.get(ask))}
     sampled = {ask.words for ask in asks if ask.sample > 1}
     again = {ask.words for ask in still_open} & sampled
     return tuple(ask for ask in asks if ask in still_open or ask.words in again)
@@ -278,6 +291,7 @@ def record(judgement: int) -> int:
             to_state=ServiceState.DONE,
             at=finished_at,
         )
+        note_used(session, inspection.service_id)
         return inspection.id
 
 
@@ -301,6 +315,103 @@ def system_of(inspection: int) -> int:
         return session.get_one(inspections.Service, row.service_id).system_id
 
 
+def earlier(inspection: int) -> tuple[Past, ...]:
+    """Return the last closed inspections of the same system before this one, oldest first.
+
+    One that looked at chosen checks only has too little to be compared with and is left out.
+    """
+    with reading() as session:
+        closed = _closed_before(session, inspection)
+        whole = [row for row in closed if not row.scope][:PAST_MAX]
+        results = _results_of(session, [row.current_judgement_id for row in whole])
+    past = [Past(row.started_at, tuple(results[row.current_judgement_id])) for row in whole]
+    return tuple(reversed(past))
+
+
+def _closed_before(session: Session, inspection: int) -> Sequence[inspections.Inspection]:
+    row = session.get_one(inspections.Inspection, inspection)
+    system = session.get_one(inspections.Service, row.service_id).system_id
+    known = inspections.Inspection
+    return session.scalars(
+        select(known)
+        .join(inspections.Service, inspections.Service.id == known.service_id)
+        .where(
+            inspections.Service.system_id == system,
+            known.current_judgement_id.is_not(None),
+            (known.started_at < row.started_at)
+            | ((known.started_at == row.started_at) & (known.id < row.id)),
+        )
+        .options(defer(known.definition))
+        .order_by(known.started_at.desc(), known.id.desc())
+        .limit(EARLIER_LOOKED_AT)
+    ).all()
+
+
+def _results_of(
+    session: Session, judgements: Sequence[int | None]
+) -> dict[int | None, list[Result]]:
+    rows = session.scalars(
+        select(inspections.Finding)
+        .where(inspections.Finding.judgement_id.in_(judgements))
+        .order_by(inspections.Finding.judgement_id, inspections.Finding.ordinal)
+    )
+    found: dict[int | None, list[Result]] = {one: [] for one in judgements}
+    for row in rows:
+        found[row.judgement_id].append(_result(row))
+    return found
+
+
+def proceedings(inspection: int) -> Proceedings:
+    """Return who allowed a closed inspection, who connected when, and what was asked."""
+    with reading() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        judgement = session.get_one(inspections.Judgement, row.current_judgement_id)
+        logins = tuple(_logins(session, inspection))
+        consents = tuple(_consents(session, row))
+        answers = _answers(session, inspection)
+    return Proceedings(
+        judgement.product_version,
+        consents,
+        logins,
+        traffic(answers),
+        replies_sha256(answers),
+        row.bundle is not None,
+    )
+
+
+def _logins(session: Session, inspection: int) -> Iterator[Login]:
+    rows = session.scalars(
+        select(inspections.Connection)
+        .where(inspections.Connection.inspection_id == inspection)
+        .order_by(inspections.Connection.connected_at, inspections.Connection.id)
+    )
+    for row in rows:
+        yield Login(row.node, row.address, row.login, row.connected_at, str(row.authorisation_id))
+
+
+def _consents(session: Session, row: inspections.Inspection) -> Iterator[Consent]:
+    """Yield the authorisations that were on record and in force during an inspection."""
+    known = customers.Authorisation
+    ended_at = row.finished_at or utc_now()
+    rows = session.scalars(
+        select(known)
+        .join(inspections.Service, inspections.Service.system_id == known.system_id)
+        .where(
+            inspections.Service.id == row.service_id,
+            known.recorded_at <= ended_at,
+            known.valid_from <= ended_at,
+            known.valid_to > row.started_at,
+        )
+        .order_by(known.id)
+    )
+    for one in rows:
+        terms = _terms(one)
+        if terms.revoked_at and terms.revoked_at > ended_at:
+            # Withdrawn since: what was done under it then does not change.
+            terms = replace(terms, revoked_at=None)
+        yield Consent(terms, one.given_at, one.how, one.purpose, one.evidence)
+
+
 def recorded_table(inspection: int) -> str:
     """Return a closed inspection's findings as a table."""
     return findings_table(recorded(inspection).results)
@@ -317,17 +428,18 @@ def _authorisations(session: Session, row: inspections.Inspection) -> list[Autho
             customers.Authorisation.system_id == service.system_id
         )
     )
-    return [
-        Authorisation(
-            str(one.id),
-            one.given_by,
-            frozenset(one.nodes),
-            one.valid_from,
-            one.valid_to,
-            one.revoked_at,
-        )
-        for one in rows
-    ]
+    return [_terms(one) for one in rows]
+
+
+def _terms(row: customers.Authorisation) -> Authorisation:
+    return Authorisation(
+        str(row.id),
+        row.given_by,
+        frozenset(row.nodes),
+        row.valid_from,
+        row.valid_to,
+        row.revoked_at,
+    )
 
 
 def _answers(session: Session, inspection: int) -> dict[Ask, Answer]:

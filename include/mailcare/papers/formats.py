@@ -19,6 +19,11 @@ def moment(value: str) -> str:
     return f"{_local(value):%Y年%-m月%-d日 %H:%M}（北京时间）"
 
 
+def day(value: str) -> str:
+    """Write the day of an ISO moment in Beijing."""
+    return f"{_local(value):%Y年%-m月%-d日}"
+
+
 def period(started_at: str, finished_at: str) -> str:
     """Write a span of two ISO moments in Beijing time; the day is not repeated."""
     start, end = _local(started_at), _local(finished_at)
@@ -56,6 +61,20 @@ def _bytes(value: float) -> str:
             return f"{number(round(value, 1))} {unit}"
         value /= _KIBI
     return f"{number(round(value, 1))} TiB"
+
+
+def columns(text: str) -> int:
+    """Return how wide a text is in half-width columns; Chinese characters and marks take two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WFA" else 1 for one in text)
+
+
+def cut_columns(text: str, width: int) -> str:
+    """Return the head of the text that fits into so many columns, with a cut marked."""
+    if columns(text) <= width:
+        return text
+    while columns(text) > width - 2:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def visible(text: str) -> str:

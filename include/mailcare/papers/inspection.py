@@ -1,20 +1,32 @@
 """The inspection report 巡检报告: the seed's annex 2, with findings, statistics and their basis."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 
 from mailcare.inspection.check import Finding, Result
+from mailcare.inspection.comparison import Past
 from mailcare.inspection.levels import Ceiling, Floor
 from mailcare.inspection.outcome import count_results
 from mailcare.inspection.planning import AnyCheck
-from mailcare.papers.chart import stacked_bars
+from mailcare.inspection.proceedings import Proceedings
+from mailcare.papers.changes import changes_since
+from mailcare.papers.charts import bar_charts, counts_chart
 from mailcare.papers.document import Document, Json
-from mailcare.papers.formats import quantity
+from mailcare.papers.formats import cut_columns, quantity
 from mailcare.papers.inspection_form import fill_form
 from mailcare.papers.items import Item, in_state, read_items
+from mailcare.papers.record import tell_proceedings
 from mailcare.papers.statistics import counts_by_area, measures
-from mailcare.papers.wording import AREAS, CONFIDENCES, LIMIT_WORDS, PROFILE_FIELDS, measure_of
+from mailcare.papers.topology import topology
+from mailcare.papers.wording import (
+    AREAS,
+    CONFIDENCES,
+    LIMIT_WORDS,
+    PROFILE_FIELDS,
+    TLS_MODES,
+    measure_of,
+)
 from mailcare.systems.profile import (
     Known,
     Listener,
@@ -25,10 +37,21 @@ from mailcare.systems.profile import (
 from mailcare.systems.system import System
 
 TEMPLATE = "inspection/report.html"
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 3
 URGENT_COUNT = 3
+# Page one is one page, whatever was found; widths in half-width columns.
+URGENT_SAYS_COLUMNS = 132
+URGENT_ADVICE_COLUMNS = 88
+URGENT_TARGET_COLUMNS = 52
+EXPLAINED_MAX = 2
+EFFECTS_MAX = 4
 EVIDENCE_LINES_MAX = 10
 EVIDENCE_WIDTH_MAX = 300
+EXCERPT_LINES_MAX = 3
+EXCERPT_WIDTH_MAX = 110
+EXCERPTS_EACH_MAX = 1  # of one check: the rest is of the same kind
+TARGETS_MAX = 12
+PROFILE_VALUE_MAX = 160
 BAD = ("critical", "warning", "notice")
 
 
@@ -54,9 +77,15 @@ def inspection_report(
     number: str,
     started_at: datetime,
     finished_at: datetime,
+    record: Proceedings,
+    past: Sequence[Past] | None = None,
     remarks: Remarks = Remarks(),
 ) -> Document:
-    """Return the report of one inspection; `checks` are those that the results belong to."""
+    """Return the report of one inspection; `checks` are those that the results belong to.
+
+    `past` are earlier inspections of the same system, oldest first; None where nobody looked.
+    """
+    results, checks = tuple(results), tuple(checks)
     items = read_items(results, checks)
     table = counts_by_area(items)
     content: dict[str, Json] = {
@@ -70,15 +99,22 @@ def inspection_report(
         "finished_at": finished_at.isoformat(),
         "overall": overall(items),
         "counts": dict(count_results(item.result for item in items)),
-        "urgent": [_told(item) for item in urgent(items)],
+        "urgent": [_told_briefly(item) for item in urgent(items)],
         "explained": explained(items),
+        "explained_max": EXPLAINED_MAX,
+        "effects_max": EFFECTS_MAX,
         "form": fill_form(system, items, remarks.written),
+        "diagram": topology(system),
         "areas": _areas(items),
         "measures": _measures(items),
         "counts_by_area": _rows(table.rename_axis("").reset_index().values.tolist()),
-        "chart": stacked_bars(table),
+        "counts_chart": counts_chart(table),
+        "charts": bar_charts(items),
+        "changes": changes_since(past, results, checks, started_at=started_at),
+        "record": tell_proceedings(record),
         "basis": [_basis(check) for check in _distinct(items)],
         "profile": _profile(system.profile),
+        "excerpts": _excerpts(items),
     }
     return Document(number, TEMPLATE, TEMPLATE_VERSION, content)
 
@@ -132,7 +168,7 @@ def explained(items: Sequence[Item]) -> list[Json]:
             "count": len(found),
             "effects": list(dict.fromkeys(item.check.title for item in found)),
         }
-        for cause, found in effects.items()
+        for cause, found in sorted(effects.items(), key=lambda one: -len(one[1]))
     ]
 
 
@@ -158,11 +194,29 @@ def _area(items: Sequence[Item], titles: Mapping[str, str]) -> dict[str, Json]:
         "counts": dict(count_results(item.result for item in items)),
         "own": [_told(item) for item in bad if item.cause is None],
         "effects": [_told(item, titles) for item in bad if item.cause is not None],
-        "unmeasured": [_told(item, titles) for item in in_state(items, "unmeasured")],
-        "manual": [_told(item) for item in in_state(items, "manual")],
-        "good": [_told(item) for item in in_state(items, "ok")],
-        "not_applicable": [_told(item) for item in in_state(items, "not_applicable")],
+        "unmeasured": _told_together(in_state(items, "unmeasured"), titles),
+        "manual": _told_together(in_state(items, "manual")),
+        "good": _told_together(in_state(items, "ok")),
+        "not_applicable": _told_together(in_state(items, "not_applicable")),
     }
+
+
+def _told_together(items: Sequence[Item], titles: Mapping[str, str] | None = None) -> list[Json]:
+    """Return a row for each thing that is said, with all the targets that it is said of."""
+    grouped: dict[tuple[str, str, str | None], list[Item]] = {}
+    for item in items:
+        grouped.setdefault((item.check.name, item.says, item.cause), []).append(item)
+    return [
+        _told(found[0], titles) | {"target": listed([item.target for item in found])}
+        for found in grouped.values()
+    ]
+
+
+def listed(targets: Sequence[str]) -> str:
+    """Return the names once each, so many of them as anybody reads."""
+    names = list(dict.fromkeys(targets))
+    more = f" 等 {len(names)} 个" if len(names) > TARGETS_MAX else ""
+    return f"{'、'.join(names[:TARGETS_MAX])}{more}"
 
 
 def _told(item: Item, titles: Mapping[str, str] | None = None) -> dict[str, Json]:
@@ -182,22 +236,75 @@ def _told(item: Item, titles: Mapping[str, str] | None = None) -> dict[str, Json
     return told
 
 
+def _told_briefly(item: Item) -> dict[str, Json]:
+    told = _told(item)
+    return told | {
+        "target": cut_columns(item.target, URGENT_TARGET_COLUMNS),
+        "says": cut_columns(item.says, URGENT_SAYS_COLUMNS),
+        "advice": cut_columns(str(told["advice"]), URGENT_ADVICE_COLUMNS),
+        "evidence": [],
+    }
+
+
+def shortened(text: str, length: int) -> str:
+    """Return the text cut to so many characters, with the cut marked."""
+    return text if len(text) <= length else f"{text[:length]}……"
+
+
+def _excerpts(items: Sequence[Item]) -> list[Json]:
+    """Return evidence of what is not bad: of each check the first, and how much more there is.
+
+    What every check was told stands in the record of replies; here an auditor sees its kind, in as
+    many rows for a fleet as for one host.
+    """
+    grouped: dict[str, dict[tuple[str, ...], list[Item]]] = {}
+    for item in in_state(items, "ok"):
+        if isinstance(item.result, Finding) and item.result.evidence:
+            same = grouped.setdefault(item.check.name, {})
+            same.setdefault(item.result.evidence, []).append(item)
+    return [row for same in grouped.values() for row in _excerpts_of(same)]
+
+
+def _excerpts_of(same: Mapping[tuple[str, ...], Sequence[Item]]) -> Iterator[Json]:
+    rest = sum(map(len, list(same.values())[EXCERPTS_EACH_MAX:]))
+    for evidence, found in list(same.items())[:EXCERPTS_EACH_MAX]:
+        targets = listed([item.target for item in found])
+        yield {
+            "title": found[0].check.title,
+            "targets": f"{targets}（另 {rest} 项见 replies.jsonl）" if rest else targets,
+            "evidence": _excerpt(evidence),
+        }
+
+
+def _on_one_line(line: str) -> str:
+    return " ".join(line.splitlines())  # a command that was asked may be a whole script
+
+
+def _excerpt(lines: Sequence[str]) -> list[str]:
+    shown = [shortened(_on_one_line(line), EXCERPT_WIDTH_MAX) for line in lines[:EXCERPT_LINES_MAX]]
+    rest = len(lines) - EXCERPT_LINES_MAX
+    return [*shown, f"……（另 {rest} 行）"] if rest > 0 else shown
+
+
 def _evidence(lines: Sequence[str]) -> list[str]:
-    shown = [_cut(line) for line in lines[:EVIDENCE_LINES_MAX]]
+    shown = [
+        shortened(_on_one_line(line), EVIDENCE_WIDTH_MAX) for line in lines[:EVIDENCE_LINES_MAX]
+    ]
     rest = len(lines) - EVIDENCE_LINES_MAX
     return [*shown, f"……（其余 {rest} 行见原始回复记录）"] if rest > 0 else shown
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= EVIDENCE_WIDTH_MAX else line[:EVIDENCE_WIDTH_MAX] + "……"
-
-
 def _measures(items: Sequence[Item]) -> list[Json]:
+    """Return a row for each result that has numbers, all of them in one cell."""
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for area, title, target, measure, value, unit, state in measures(items).itertuples(
+        index=False, name=None
+    ):
+        told = f"{measure} {quantity(value, unit)}"
+        grouped.setdefault((area, title, target, state), []).append(told)
     return _rows(
-        (area, title, target, measure, quantity(value, unit), state)
-        for area, title, target, measure, value, unit, state in measures(items).itertuples(
-            index=False, name=None
-        )
+        (area, title, target, "，".join(told), state)
+        for (area, title, target, state), told in grouped.items()
     )
 
 
@@ -227,7 +334,7 @@ def limits_text(limits: object, unit: str = "") -> str:
     if limits is None:
         return ""
     if isinstance(limits, Ceiling | Floor):
-        sign = "≥" if isinstance(limits, Ceiling) else "≤"
+        sign, unit = "≥" if isinstance(limits, Ceiling) else "≤", limits.unit or unit
         warning, critical = quantity(limits.warning, unit), quantity(limits.critical, unit)
         return f"{sign} {warning} 警告，{sign} {critical} 严重"
     if is_dataclass(limits):
@@ -254,7 +361,7 @@ def _profile(profile: Profile) -> list[Json]:
     return [
         {
             "field": PROFILE_FIELDS.get(name, name),
-            "value": _value(value.value),
+            "value": shortened(_value(value.value), PROFILE_VALUE_MAX),
             "confidence": None if value.value is None else CONFIDENCES[value.confidence],
         }
         for name, value in known.items()
@@ -269,7 +376,7 @@ def _value(value: object) -> str:
         case Service():
             return f"{value.title}（{value.process}）"
         case Listener():
-            return f"{value.name} {value.port}（{value.tls}）"
+            return f"{value.name} {value.port}（{TLS_MODES[value.tls]}）"
         case Strict():
             return " ".join(_value(one) for one in dict(value).values() if one)
         case tuple():

@@ -1,7 +1,8 @@
 """The form of the seed's annex 2: every field, in its order and wording, and what answers it.
 
-A field is answered by what a person wrote, else by the site file, else by the results of the
-checks that it names. What was not checked or not measured says so: it never looks like good news.
+A field is answered by what a person wrote, else by what the site file declares and the results of
+the checks that it names. What was not checked or not measured says so: it never looks like good
+news.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,8 +13,8 @@ from mailcare.inspection.check import Area
 from mailcare.papers.document import Json
 from mailcare.papers.formats import BLANK
 from mailcare.papers.items import Item, in_state
-from mailcare.papers.wording import AREAS, DEPLOYMENTS, ROLES, STATES
-from mailcare.systems.site import Contact, Node, Role, Site
+from mailcare.papers.wording import AREAS, STATES
+from mailcare.systems.site import Contact, Deployment, Site
 from mailcare.systems.system import System
 
 Select = Callable[[Item], bool]
@@ -39,6 +40,23 @@ def tell_each(items: Sequence[Item]) -> list[str]:
     lines = [_line(item) for item in items[:LINES_MAX]]
     rest = len(items) - LINES_MAX
     return [*lines, f"其余 {rest} 项见第三部分"] if rest > 0 else lines
+
+
+def tell_named(items: Sequence[Item]) -> list[str]:
+    """Tell what each result says under the title of its check."""
+    lines = [f"{item.check.title}：{_line(item)}" for item in items[:LINES_MAX]]
+    rest = len(items) - LINES_MAX
+    return [*lines, f"其余 {rest} 项见第三部分"] if rest > 0 else lines
+
+
+def tell_need(items: Sequence[Item]) -> list[str]:
+    """Tell whether something has to be done, and what; as `tell_state` where nothing is wrong."""
+    told = tell_state(items)
+    if any(item.is_bad for item in items):
+        return [f"需要（{told[0].removeprefix('异常：')}）", *told[1:]]
+    if in_state(items, "ok"):
+        return [f"目前不需要：{told[0]}", *told[1:]]
+    return told
 
 
 def tell_state(items: Sequence[Item]) -> list[str]:
@@ -144,15 +162,31 @@ class Section:
 
 
 REMOTE = "（远程测得）"
-_LOADS = ("*.cpu", "*.memory", "*.load")
+_LOADS = ("*.cpu", "*.memory", "*.load", "hardware.history")
+
+
+def _is_of_cpu_or_memory(item: Item) -> bool:
+    """Tell whether it answers the field; load and history only where they are a worry."""
+    is_worry = item.state in ("warning", "critical")
+    return named("*.cpu", "*.memory")(item) or (is_worry and named(*_LOADS)(item))
+
 
 SECTIONS = (
     Section(
         "系统环境检查",
         (
             Field("os", "1、操作系统安装，版本信息", named("os.release"), tell_each),
-            Field("deployment", "2、服务器部署情况: (单机/双机/集群/分布式)"),
-            Field("secondary", "3、是否运行着二次开发后的功能"),
+            Field(
+                "deployment",
+                "2、服务器部署情况: (单机/双机/集群/分布式)",
+                in_areas(Area.CLUSTER),
+            ),
+            Field(
+                "secondary",
+                "3、是否运行着二次开发后的功能",
+                named("app.secondary_development*"),
+                tell_each,
+            ),
         ),
     ),
     # The seed's own numbers: 3 and 5 are not there.
@@ -165,8 +199,8 @@ SECTIONS = (
             Field(
                 "patches",
                 "6、是否需要升级或补丁更新",
-                named("app.patches", "os.updates"),
-                tell_each,
+                named("app.advisory", "os.updates", "os.restart"),
+                tell_need,
             ),
             Field(
                 "os_bugs",
@@ -179,13 +213,14 @@ SECTIONS = (
                 "functions",
                 "9、邮件系统高级功能如归档、审核、查询能是否正常",
                 in_areas(Area.FUNCTION),
+                tell_named,
             ),
         ),
     ),
     Section(
         "现场部分",
         (
-            Field("cpu_memory", "1、CPU、Memory 使用率", named(*_LOADS), tell_each, REMOTE),
+            Field("cpu_memory", "1、CPU、Memory 使用率", _is_of_cpu_or_memory, tell_each, REMOTE),
             Field(
                 "devices",
                 "2、设备及温度",
@@ -194,7 +229,7 @@ SECTIONS = (
             Field(
                 "bandwidth",
                 "3、网络带宽占用是否正常",
-                named("network.bandwidth*", "network.traffic*", "network.usage*"),
+                named("network.bandwidth*", "network.errors*"),
             ),
         ),
     ),
@@ -217,7 +252,7 @@ SECTIONS = (
 )
 
 # The areas that no field of the form asks about are told under 其他.
-OTHER_AREAS = (Area.TLS, Area.SECURITY, Area.BACKUP, Area.CLUSTER)
+OTHER_AREAS = (Area.TLS, Area.SECURITY, Area.BACKUP)
 OTHERS = "others"
 FIELD_KEYS = frozenset(field.key for section in SECTIONS for field in section.fields) | {OTHERS}
 
@@ -229,34 +264,52 @@ def fill_form(system: System, items: Sequence[Item], written: Mapping[str, str])
     """
     if unknown := set(written) - FIELD_KEYS:
         raise ValueError(f"no such fields: {sorted(unknown)}")
-    given = {key: [text] for key, text in (_from_site(system) | dict(written)).items()}
+    declared = _from_site(system)
     return {
         "customer": _customer(system.site),
-        "sections": [_section(section, items, given) for section in SECTIONS],
-        "others": given.get(OTHERS) or _others(items),
-        "hosts": [_host(system, node) for node in system.site.nodes],
+        "sections": [_section(section, items, declared, written) for section in SECTIONS],
+        "others": [written[OTHERS]] if OTHERS in written else _others(items),
     }
 
 
 def _section(
-    section: Section, items: Sequence[Item], given: Mapping[str, list[str]]
+    section: Section,
+    items: Sequence[Item],
+    declared: Mapping[str, str],
+    written: Mapping[str, str],
 ) -> dict[str, Json]:
     fields: list[Json] = [
-        {"label": field.label, "answer": given.get(field.key) or _answer(field, items)}
+        {
+            "label": field.label,
+            "answer": [written[field.key]]
+            if field.key in written
+            else _answer(field, items, declared.get(field.key, "")),
+        }
         for field in section.fields
     ]
     return {"title": section.title, "fields": fields}
 
 
-def _answer(field: Field, items: Sequence[Item]) -> list[str]:
+def _answer(field: Field, items: Sequence[Item], declared: str) -> list[str]:
     if field.select is None:
         return [BLANK]
     found = [item for item in items if field.select(item)]
+    if declared:
+        return [declared, *_seen(field, found)]
     if not found:
         return [NOT_CHECKED]
     lines = [*field.tell(found), *_core_missing(field, found)]
     measured = any(item.state not in {"unmeasured", "manual", "not_applicable"} for item in found)
     return [f"{field.remark}{lines[0]}", *lines[1:]] if measured else lines
+
+
+def _seen(field: Field, found: Sequence[Item]) -> list[str]:
+    """Return what the checks found of what the site file declares."""
+    seen = [item for item in found if item.state != "not_applicable"]
+    if not found:
+        return [f"与实际对照：{NOT_CHECKED}"]
+    told = field.tell(seen) if seen else []
+    return [f"与实际对照：{told[0]}", *told[1:]] if told else []
 
 
 def _core_missing(field: Field, found: Sequence[Item]) -> list[str]:
@@ -273,7 +326,7 @@ def _others(items: Sequence[Item]) -> list[str]:
 
 def _from_site(system: System) -> dict[str, str]:
     chosen = system.site.system.deployment
-    boxes = (f"{'☑' if one is chosen else '☐'} {word}" for one, word in DEPLOYMENTS.items())
+    boxes = (f"{'☑' if one is chosen else '☐'} {one.label}" for one in Deployment)
     return {
         "deployment": f"{'　'.join(boxes)}（按客户档案）",
         "secondary": _secondary(system),
@@ -283,7 +336,7 @@ def _from_site(system: System) -> dict[str, str]:
 def _secondary(system: System) -> str:
     known = system.profile.secondary_development.value
     if known is None:
-        return "未测得：产品档案未填写二次开发功能"
+        return ""
     names = "、".join(one.name for one in known)
     return f"是：{names}（按客户档案）" if known else "无（按客户档案）"
 
@@ -302,15 +355,3 @@ def contact_of(site: Site) -> Contact:
     """Return who gets the papers at the customer's, else the first contact."""
     contacts = site.customer.contacts
     return next((one for one in contacts if one.gets_papers), contacts[0])
-
-
-def _host(system: System, node: Node) -> dict[str, Json]:
-    listeners = system.profile.listeners.value or ()
-    return {
-        "name": node.name,
-        "hostname": node.hostname,
-        "address": node.address,
-        "roles": "、".join(ROLES[role] for role in node.roles),
-        "is_mail": Role.MAIL in node.roles,
-        "ports": [f"{one.name} {one.port}" for one in listeners if Role.MAIL in node.roles],
-    }

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -35,6 +35,7 @@ FAMILIES: Mapping[str, str] = {
     "Noto Sans CJK SC": "fonts-noto-cjk",
     "DejaVu Sans Mono": "fonts-dejavu-core",
 }
+COMPLAINTS_MAX = 5
 # Holds the box signs ☐ and ☑; comes with DejaVu Sans Mono.
 SPARE_FAMILIES = frozenset({"DejaVu Sans"})
 
@@ -80,7 +81,8 @@ def print_pdf(html: str) -> bytes:
         codes = {ord(one): f"〔U+{ord(one):04X}〕" for one in printed.strange}
         printed = _print(html.translate(codes))
     if printed.complaints:
-        raise PaperError(f"排版程序报告了问题：{'；'.join(printed.complaints)}")
+        told = list(dict.fromkeys(printed.complaints))[:COMPLAINTS_MAX]
+        raise PaperError(f"排版程序报告了问题：{'；'.join(told)}")
     if foreign := printed.families - FAMILIES.keys() - SPARE_FAMILIES:
         raise PaperError(f"文件用到了规定之外的字体：{'、'.join(sorted(foreign))}")
     return printed.pdf
@@ -162,12 +164,28 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "blank": formats.blank,
+        "day": formats.day,
         "moment": formats.moment,
         "period": formats.period,
         "w3c": _w3c,
         "state": STATES.__getitem__,
+        "chart": _chart,
+        "topology": _topology,
     }
     return environment
+
+
+def _chart(content: Mapping[str, Any]) -> Markup:
+    # Matplotlib takes half a second to import; a letter needs none of it.
+    from mailcare.papers.figures import draw_chart  # noqa: PLC0415
+
+    return draw_chart(content)
+
+
+def _topology(content: Mapping[str, Any]) -> Markup:
+    from mailcare.papers.diagram import draw_topology  # noqa: PLC0415
+
+    return draw_topology(content)
 
 
 def _finalize(value: object) -> object:

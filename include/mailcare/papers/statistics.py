@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from types import MappingProxyType
-from unicodedata import east_asian_width
 
 import pandas as pd
 from openpyxl.cell import Cell, MergedCell
@@ -12,10 +11,12 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from mailcare.inspection.check import Finding, Result
+from mailcare.inspection.comparison import Past, compare
 from mailcare.inspection.planning import AnyCheck
-from mailcare.papers.formats import visible
+from mailcare.papers.changes import change_row
+from mailcare.papers.formats import columns, visible
 from mailcare.papers.items import Item, read_items
-from mailcare.papers.wording import AREAS, STATES, measure_of
+from mailcare.papers.wording import AREAS, STATES, TOTAL, measure_of
 
 MEASURE_COLUMNS = ("领域", "检查项", "对象", "指标", "数值", "单位", "结论")
 RESULT_COLUMNS = (
@@ -30,7 +31,15 @@ RESULT_COLUMNS = (
     "依据",
     "证据",
 )
-TOTAL = "合计"
+CHANGE_COLUMNS = {
+    "kind": "变化",
+    "area": "领域",
+    "title": "检查项",
+    "target": "对象",
+    "before": "上次",
+    "after": "本次",
+    "says": "说明",
+}
 CELL_CHARACTERS_MAX = 32_767  # Excel's limit
 COLUMN_WIDTHS = (8, 60)
 HEADER_FILL = PatternFill("solid", fgColor="DDE5EC")
@@ -94,28 +103,44 @@ def _result(item: Item) -> tuple[str, ...]:
     )
 
 
+def changes_table(
+    last: Past, results: Sequence[Result], checks: Sequence[AnyCheck]
+) -> pd.DataFrame:
+    """Return a row for each change since the last inspection."""
+    rows = (change_row(change, checks) for change in compare(last.results, results))
+    return pd.DataFrame(
+        ([row[key] for key in CHANGE_COLUMNS] for row in rows), columns=list(CHANGE_COLUMNS)
+    ).rename(columns=CHANGE_COLUMNS)
+
+
 def statistics_xlsx(
     results: Iterable[Result],
     checks: Iterable[AnyCheck],
     *,
     about: Mapping[str, str] = MappingProxyType({}),
+    past: Sequence[Past] = (),
 ) -> bytes:
     """Return an Excel file with the sheets 汇总, 数值 and 检查结果; text is never a formula.
 
-    `about` stands above the summary, a line each: whose figures these are, and when taken.
+    `about` stands above the summary, a line each: whose figures these are, and when taken. With
+    `past`, the earlier inspections, oldest first, a sheet 比较 tells what changed since the last.
     """
+    results, checks = tuple(results), tuple(checks)
     items = read_items(results, checks)
     heading = pd.DataFrame(list(about.items()))
     counts = counts_by_area(items).rename_axis("领域").reset_index()
     counts_row = len(heading) + 1 if about else 0
+    sheets = {"数值": measures(items), "检查结果": results_table(items)}
+    if past:
+        sheets["比较"] = changes_table(past[-1], results, checks)
     body = BytesIO()
     with pd.ExcelWriter(body, engine="openpyxl") as writer:
         _printable(heading).to_excel(writer, sheet_name="汇总", header=False, index=False)
         counts.to_excel(writer, sheet_name="汇总", startrow=counts_row, index=False)
-        _printable(measures(items)).to_excel(writer, sheet_name="数值", index=False)
-        _printable(results_table(items)).to_excel(writer, sheet_name="检查结果", index=False)
-        for name, row in (("汇总", counts_row), ("数值", 0), ("检查结果", 0)):
-            _finish(writer.sheets[name], header_row=row + 1)
+        _finish(writer.sheets["汇总"], header_row=counts_row + 1)
+        for name, table in sheets.items():
+            _printable(table).to_excel(writer, sheet_name=name, index=False)
+            _finish(writer.sheets[name], header_row=1)
     return body.getvalue()
 
 
@@ -149,10 +174,6 @@ def _finish_cell(cell: Cell | MergedCell, *, is_header: bool) -> None:
 
 def _width(column: Sequence[Cell | MergedCell]) -> int:
     lines = (line for cell in column for line in str(cell.value or "").splitlines())
-    widest = max(map(_columns, lines), default=0)
+    widest = max(map(columns, lines), default=0)
     low, high = COLUMN_WIDTHS
     return min(max(widest + 2, low), high)
-
-
-def _columns(text: str) -> int:
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)

@@ -2,38 +2,144 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.orm import Session
 
-from mailcare.errors import InputError
+from mailcare.errors import InputError, MailcareError
 from mailcare.files import write_whole
 from mailcare.inspection import steps as inspection_steps
 from mailcare.inspection.checks import all_checks
+from mailcare.inspection.comparison import Past
 from mailcare.inspection.outcome import findings_document, write_replies
-from mailcare.inspection.run import Inspection, areas
+from mailcare.inspection.proceedings import Proceedings, record_of_file
+from mailcare.inspection.run import Inspection, areas, given_by_file
+from mailcare.listing import Page, Wish
+from mailcare.papers.actions import action_list
 from mailcare.papers.document import Document
 from mailcare.papers.formats import BEIJING
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.statistics import statistics_xlsx
 from mailcare.progress import Progress
+from mailcare.records.customers import Customer, System
+from mailcare.records.paging import page_of, searched, sorted_by
 from mailcare.records.papers import FileKind, Paper, PaperFile
 from mailcare.records.session import reading, transaction
 from mailcare.settings import read_settings
 
 
+@dataclass(frozen=True, slots=True)
+class PaperRow:
+    """A version of a paper as the list shows it; `kinds` are pdf, html, xlsx, those that it has."""
+
+    id: int
+    number: str
+    version: int
+    template: str
+    system_id: int
+    system: str
+    customer_id: int
+    customer: str
+    made_at: datetime
+    kinds: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaperBody:
+    """A rendered file, as it was stored."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+MEDIA_TYPES = {
+    FileKind.PDF: "application/pdf",
+    FileKind.HTML: "text/html; charset=utf-8",
+    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
+    """Return a page of papers, every version, the newest first; with `system` only that one's.
+
+    Searched by number, customer, system and site; sorts: number customer system made_at.
+    """
+    statement = (
+        select(
+            Paper.id,
+            Paper.number,
+            Paper.version,
+            Paper.template,
+            Paper.system_id,
+            System.title.label("system"),
+            System.customer_id,
+            Customer.name.label("customer"),
+            Paper.created_at.label("made_at"),
+            _kinds().label("kinds"),
+        )
+        .join(System, System.id == Paper.system_id)
+        .join(Customer, Customer.id == System.customer_id)
+    )
+    if system is not None:
+        statement = statement.where(Paper.system_id == system)
+    columns = {
+        "number": Paper.number,
+        "customer": Customer.name,
+        "system": System.title,
+        "made_at": Paper.created_at,
+    }
+    statement = searched(statement, wish, (Paper.number, Customer.name, System.title, System.site))
+    statement = sorted_by(statement, wish, columns, (Paper.id.desc(),))
+    with reading() as session:
+        return page_of(session, statement, wish, PaperRow)
+
+
+def _kinds() -> ColumnElement[str]:
+    kinds = select(func.aggregate_strings(PaperFile.kind.cast(Text), " "))
+    return kinds.where(PaperFile.paper_id == Paper.id).scalar_subquery()
+
+
+def paper_file(paper: int, kind: str) -> PaperBody:
+    """Return a rendered file of a paper, after holding it against its stored SHA-256.
+
+    Raise `InputError` where there is none, `MailcareError` where it is no longer what was stored.
+    """
+    missing = InputError("没有这份文件", subject=f"{paper}.{kind}")
+    if kind not in list(FileKind):
+        raise missing
+    of_kind = (
+        select(Paper.number, Paper.version, PaperFile.kind, PaperFile.sha256, PaperFile.body)
+        .join(PaperFile, PaperFile.paper_id == Paper.id)
+        .where(Paper.id == paper, PaperFile.kind == FileKind(kind))
+    )
+    with reading() as session:
+        found = session.execute(of_kind).one_or_none()
+    if found is None:
+        raise missing
+    name = f"{found.number}-v{found.version}.{kind}"
+    if hashlib.sha256(found.body).hexdigest() != found.sha256:
+        raise MailcareError("文件与登记的 SHA-256 不符，可能已损坏，请从备份恢复", subject=name)
+    return PaperBody(name, MEDIA_TYPES[found.kind], found.body)
+
+
 def write_outcome(inspection: Inspection, out: Path, *, progress: Progress) -> list[Path]:
-    """Write an inspection's five files into a folder and return their paths.
+    """Write an inspection's six files into a folder and return their paths.
 
     Raise `Unavailable` where a file cannot be written; those written before stay.
     """
     site = inspection.system.site.site
     number = f"XJ-{site}-{inspection.started_at.astimezone(BEIJING):%Y%m%d-%H%M%S}"
-    document = _report(inspection, number)
-    progress.stage("生成报告", 5)
+    record = record_of_file(
+        inspection.system, inspection.answers, given_by_file(inspection.system.site)
+    )
+    document = _report(inspection, number, record=record)
+    progress.stage("生成报告", 6)
     written = []
     for name, body in _outcome(inspection, document):
         written.append(write_whole(out / name, body))
@@ -47,17 +153,25 @@ def _outcome(inspection: Inspection, document: Document) -> Iterator[tuple[str, 
     yield "findings.json", _findings_json(inspection)
     for kind, body in _files(inspection, document):
         yield f"{'statistics' if kind is FileKind.XLSX else 'report'}.{kind}", body
+    yield "actions.pdf", print_pdf(render_html(_actions(inspection, document.number)))
 
 
-def _files(inspection: Inspection, document: Document) -> Iterator[tuple[FileKind, bytes]]:
+def _files(
+    inspection: Inspection, document: Document, *, past: Sequence[Past] = ()
+) -> Iterator[tuple[FileKind, bytes]]:
     yield (
         FileKind.XLSX,
         statistics_xlsx(
             inspection.results,
             all_checks(),
             about={"客户名称": inspection.system.site.customer.name, "文件编号": document.number},
+            past=past,
         ),
     )
+    yield from _pages(document)
+
+
+def _pages(document: Document) -> Iterator[tuple[FileKind, bytes]]:
     html = render_html(document)
     yield FileKind.HTML, html.encode()
     yield FileKind.PDF, print_pdf(html)
@@ -74,7 +188,13 @@ def _findings_json(inspection: Inspection) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=2).encode()
 
 
-def _report(inspection: Inspection, number: str) -> Document:
+def _report(
+    inspection: Inspection,
+    number: str,
+    *,
+    record: Proceedings,
+    past: Sequence[Past] | None = None,
+) -> Document:
     settings = read_settings()
     return inspection_report(
         inspection.system,
@@ -83,7 +203,20 @@ def _report(inspection: Inspection, number: str) -> Document:
         number=number,
         started_at=inspection.started_at,
         finished_at=inspection.finished_at,
+        record=record,
+        past=past,
         remarks=Remarks(vendor=settings.vendor, feedback_address=settings.feedback_address),
+    )
+
+
+def _actions(inspection: Inspection, number: str) -> Document:
+    return action_list(
+        inspection.system,
+        inspection.results,
+        all_checks(),
+        number=number,
+        finished_at=inspection.finished_at,
+        vendor=read_settings().vendor,
     )
 
 
@@ -94,18 +227,28 @@ def inspection_number(identity: int) -> str:
 
 
 def render_inspection(identity: int) -> int:
-    """Return the paper of an inspection's current judgement, rendered where it is new.
+    """Return the report of an inspection's current judgement, rendered where it is new.
 
-    Equal content is the same version and is never rendered twice.
+    Equal content is the same version and is never rendered twice. The engineer's action list is a
+    paper of its own, kept beside the report and never delivered.
     """
     inspection = inspection_steps.recorded(identity)
-    document = _report(inspection, inspection_number(identity))
+    past = inspection_steps.earlier(identity)
+    record = inspection_steps.proceedings(identity)
+    system = inspection_steps.system_of(identity)
+    document = _report(inspection, inspection_number(identity), record=record, past=past)
+    actions = _actions(inspection, document.number)
+    _paper(system, actions, lambda: _pages(actions))
+    return _paper(system, document, lambda: _files(inspection, document, past=past))
+
+
+def _paper(
+    system: int, document: Document, files: Callable[[], Iterable[tuple[FileKind, bytes]]]
+) -> int:
+    """Return the stored version of a paper with this content; `files` renders a new one."""
     with reading() as session:
         known = _version(session, document.number, document.fingerprint())
-    if known:
-        return known.id
-    files = dict(_files(inspection, document))
-    return _keep(inspection_steps.system_of(identity), document, files)
+    return known.id if known else _keep(system, document, dict(files()))
 
 
 def _version(session: Session, number: str, fingerprint: str) -> Paper | None:
@@ -160,5 +303,7 @@ def write_paper(number: str, out: Path) -> Path:
         paper = _latest(session, number)
         if paper is None:
             raise InputError("没有这个编号的报告", subject=number)
-        body = next(file.body for file in paper.files if file.kind == kind)
+        body = next((file.body for file in paper.files if file.kind == kind), None)
+        if body is None:
+            raise InputError(f"这份文件没有 .{kind} 格式", subject=number)
     return write_whole(out, body)

@@ -127,16 +127,22 @@ class Extension(Strict):
 
 
 class LogPattern(Strict):
-    """What to look for in a log: a regex whose groups `address` and `account` name who it was."""
+    """What to look for in a log: a regex whose groups `address` and `account` name who it was.
+
+    `path` may name several logs, blanks between; those that exist are read. `journald` stands for
+    the mail that systemd's journal keeps, read where none of the logs before it is. The regex is a
+    POSIX extended one but for its named groups: the host's own tools look for it.
+    """
 
     path: str
     regex: str
 
 
 class AttackSign(Strict):
-    """What an attack leaves in the web access log, as a regex over its lines.
+    """What an attack leaves in the web access log, as a POSIX extended regex over its lines.
 
-    Where `per_address_per_hour` is set, only so many lines of one address within an hour are one.
+    Upper and lower case are one. Where `per_address_per_hour` is set, only so many lines of one
+    address within an hour are one.
     """
 
     name: str
@@ -146,7 +152,11 @@ class AttackSign(Strict):
 
 
 class ForwardQuery(Strict):
-    """A read-only command that prints the users' forwards; the regex names `account`, `target`."""
+    """A read-only command that prints the users' forwards; the regex names `account`, `target`.
+
+    A group `changed_s` is when the forward's file was last changed, in seconds since 1970. A line
+    `mailcare: unread WHAT` says what could not be read. `{mail_store}` in a word is replaced.
+    """
 
     words: tuple[str, ...] = Field(min_length=1)
     regex: str
@@ -202,7 +212,8 @@ class Profile(Strict):
     admin_pages: Known[tuple[str, ...]] = Known[tuple[str, ...]]()
     access_log: Known[str] = Known[str]()
     attack_signs: Known[tuple[AttackSign, ...]] = Known[tuple[AttackSign, ...]]()
-    login_failures: Known[LogPattern] = Known[LogPattern]()
+    login_failures: Known[tuple[LogPattern, ...]] = Known[tuple[LogPattern, ...]]()
+    logins: Known[tuple[LogPattern, ...]] = Known[tuple[LogPattern, ...]]()
     submissions: Known[LogPattern] = Known[LogPattern]()
     forwards: Known[ForwardQuery] = Known[ForwardQuery]()
     archive: Known[Archive] = Known[Archive]()

@@ -183,6 +183,14 @@ class Provider(Strict):
     mailbox: Mailbox | None = None
 
 
+def _told_apart(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
+    """Refuse two providers of one name: findings are told apart by it."""
+    for field in ("name", "title"):
+        if twice := _repeated(getattr(one, field) for one in providers):
+            raise ValueError(f"有重复的 {field}：{'、'.join(twice)}")
+    return providers
+
+
 class VirtualAddress(Strict):
     """An address that moves between hosts 虚拟地址: clients use it, one of `nodes` holds it."""
 
@@ -241,6 +249,19 @@ class Deployment(StrEnum):
     CLUSTER = "cluster"
     DISTRIBUTED = "distributed"
 
+    @property
+    def label(self) -> str:
+        """Return the Chinese word of the papers and of the findings."""
+        return _DEPLOYMENT_LABELS[self]
+
+
+_DEPLOYMENT_LABELS = {
+    Deployment.SINGLE: "单机",
+    Deployment.DUAL: "双机",
+    Deployment.CLUSTER: "集群",
+    Deployment.DISTRIBUTED: "分布式",
+}
+
 
 class Consent(StrEnum):
     """How an authorisation was given."""
@@ -298,7 +319,7 @@ class Site(Strict):
     ehlo_name: HostName = "inspection.invalid"
     ca_file: FileName | None = None
     mailboxes: Mailboxes = Mailboxes()
-    providers: tuple[Provider, ...] = ()
+    providers: Annotated[tuple[Provider, ...], AfterValidator(_told_apart)] = ()
     virtual_addresses: tuple[VirtualAddress, ...] = ()
     stores: tuple[Store, ...] = ()
     probing: Probing = Probing()

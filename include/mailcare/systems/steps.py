@@ -1,7 +1,7 @@
-"""Systems: check a site file and import it into the database."""
+"""Systems and authorisations: the seam between the records and the site files and forms."""
 
-import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import select
@@ -9,10 +9,156 @@ from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
 from mailcare.errors import InputError
+from mailcare.listing import Page, Wish
+from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once, revoke
 from mailcare.records.customers import Authorisation, Contact, Customer, System
-from mailcare.records.session import transaction
-from mailcare.systems.site import AuthorisationEntry, Site, load_site
+from mailcare.records.people import EvidenceFile
+from mailcare.records.session import reading, transaction
+from mailcare.settings import data_folder
+from mailcare.systems import authorising, lists, previewing
+from mailcare.systems.evidence import read_evidence
+from mailcare.systems.forms import AuthorisationForm
+from mailcare.systems.lines import read_yaml
+from mailcare.systems.lists import AuthorisationRow, SystemRow, WaitingRow
+from mailcare.systems.previewing import SitePreview
+from mailcare.systems.site import AuthorisationEntry, Site, load_site, parse_site
+
+
+@dataclass(frozen=True, slots=True)
+class SystemDetail:
+    """A system with its hosts (those that are logged in to) and its authorisations."""
+
+    row: SystemRow
+    hosts: tuple[str, ...]
+    authorisations: tuple[AuthorisationRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceBody:
+    """A file as it was handed in, whole."""
+
+    name: str
+    media_type: str
+    sha256: str
+    body: bytes
+
+
+def list_systems(wish: Wish) -> Page[SystemRow]:
+    """Return a page of systems with their last inspection.
+
+    Searched by title, site and customer; sorts: title customer site inspected_at.
+    """
+    with reading() as session:
+        return lists.system_rows(session, wish, at=utc_now())
+
+
+def system_detail(system: int) -> SystemDetail:
+    """Return a system with all that hangs on it; raise `InputError` if it is not recorded."""
+    at = utc_now()
+    with reading() as session:
+        row = lists.system_row(session, system, at=at)
+        if row is None:
+            raise InputError("没有登记这个系统", subject=str(system))
+        every = Wish(rows=0)
+        given = lists.authorisation_rows(session, every, at=at, system=system)
+        hosts = authorising.hosts_of(session.get_one(System, system).definition)
+    return SystemDetail(row, hosts, given.rows)
+
+
+def list_authorisations(wish: Wish) -> Page[AuthorisationRow]:
+    """Return a page of authorisations, the newest first.
+
+    Searched by customer, system, who gave it and purpose; sorts: customer system valid_to given_at.
+    """
+    with reading() as session:
+        return lists.authorisation_rows(session, wish, at=utc_now())
+
+
+def authorisation_detail(authorisation: int) -> AuthorisationRow:
+    """Return an authorisation; raise `InputError` if it is not recorded."""
+    with reading() as session:
+        row = lists.authorisation_row(session, authorisation, at=utc_now())
+    if row is None:
+        raise InputError("没有登记这份授权", subject=str(authorisation))
+    return row
+
+
+def list_waiting() -> tuple[WaitingRow, ...]:
+    """Return the running inspections that wait for an authorisation, the oldest first."""
+    with reading() as session:
+        return lists.waiting_rows(session, at=utc_now())
+
+
+def record_authorisation(
+    form: AuthorisationForm, evidence: tuple[str, bytes] | None, *, by: str
+) -> int:
+    """Record the customer's consent, with a file as evidence (name, content), and return its id.
+
+    Raise `FormError` for what cannot be, `InputError` for a file that is not taken.
+    """
+    file = read_evidence(*evidence) if evidence else None
+    with transaction() as session:
+        return authorising.add_authorisation(session, form, file, by=by, at=utc_now())
+
+
+def revoke_authorisation(authorisation: int, *, by: str) -> None:
+    """End an authorisation now: the next connection of a running inspection is refused.
+
+    Raise `InputError` where it is unknown or revoked already.
+    """
+    with transaction() as session:
+        authorising.end_authorisation(session, authorisation, by=by, at=utc_now())
+
+
+def evidence_body(authorisation: int) -> EvidenceBody:
+    """Return the file handed in with an authorisation; `InputError` where there is none."""
+    of_one = (
+        select(EvidenceFile)
+        .join(Authorisation, Authorisation.evidence_file_id == EvidenceFile.id)
+        .where(Authorisation.id == authorisation)
+    )
+    with reading() as session:
+        row = session.scalar(of_one)
+        if row is None:
+            raise InputError("这份授权没有附件", subject=str(authorisation))
+        return EvidenceBody(row.name, row.media_type, row.sha256, row.body)
+
+
+def preview_site(text: str) -> SitePreview:
+    """Return what importing a site file from a browser would change; nothing is written.
+
+    Raise `InputError` with every complaint and its line, or for a secret of this server that the
+    system does not use already.
+    """
+    site = _uploaded(text)
+    with reading() as session:
+        known = _known_definition(session, site)
+    previewing.refuse_servers_secrets(site, known)
+    return previewing.preview_of(site, known)
+
+
+def apply_site(text: str, *, token: str, by: str) -> int:
+    """Write what `preview_site` showed under `token`, and return the system's id.
+
+    Raise `InputError` as there, and where the records are no longer as they were shown.
+    """
+    site = _uploaded(text)
+    with transaction() as session:
+        known = _known_definition(session, site)
+        previewing.refuse_servers_secrets(site, known)
+        if previewing.preview_of(site, known).token != token:
+            raise InputError("登记内容在预览之后有变化，请重新预览")
+        return _write_site(session, site, by)[0]
+
+
+def _uploaded(text: str) -> Site:
+    data, lines = read_yaml(text, name="站点文件")
+    return parse_site(data, lines, base=data_folder())
+
+
+def _known_definition(session: Session, site: Site) -> dict[str, object] | None:
+    return session.scalar(select(System.definition).where(System.site == site.site))
 
 
 def describe_site(path: Path) -> str:
@@ -43,15 +189,32 @@ def import_site(path: Path, *, recorded_by: str) -> str:
     """
     site = load_site(path)
     with transaction() as session:
-        customer = _customer(session, site)
-        system = _system(session, site, customer)
-        told = [_authorise(session, system, one, recorded_by) for one in site.authorisations]
-        others = _in_force(session, system) - {fingerprint for fingerprint, _ in told}
-    added = sum(is_new for _, is_new in told)
+        system, told = _write_site(session, site, recorded_by)
+        others = _in_force(session, system) - told.keys()
+    added = sum(told.values())
     said = f"已导入 {site.customer.name} 的 {site.site}：新登记授权 {added} 份"
     if others:
         said += f"；另有 {len(others)} 份仍有效的授权不在文件里，如需撤销请写回并填 revoked_at"
     return said
+
+
+def _write_site(session: Session, site: Site, by: str) -> tuple[int, dict[str, bool]]:
+    """Return the system's id, and for each authorisation of the file whether it is new."""
+    before = _known_definition(session, site)
+    system = _system(session, site, _customer(session, site))
+    after = previewing.definition_of(site)
+    if before != after:
+        action, subject = ("change" if before else "enter"), f"system/{site.site}"
+        note_change(
+            session,
+            by=by,
+            at=utc_now(),
+            action=action,
+            subject=subject,
+            before=before,
+            after=after,
+        )
+    return system, dict(_authorise(session, system, one, by) for one in site.authorisations)
 
 
 def _customer(session: Session, site: Site) -> int:
@@ -74,7 +237,7 @@ def _system(session: Session, site: Site, customer: int) -> int:
         raise InputError("这个站点已登记在另一个客户名下", subject=site.site)
     system.title = site.system.title
     system.profile = site.system.profile
-    system.definition = site.model_dump(mode="json", by_alias=True)
+    system.definition = previewing.definition_of(site)
     system.updated_at = utc_now()
     session.add(system)
     session.flush()
@@ -85,17 +248,8 @@ def _authorise(
     session: Session, system: int, entry: AuthorisationEntry, recorded_by: str
 ) -> tuple[str, bool]:
     """Record one authorisation; return its fingerprint and whether it is new."""
-    content = entry.model_dump(exclude={"revoked_at"})
-    consent = json.dumps([system, content], sort_keys=True, default=str)
-    fingerprint = hashlib.sha256(consent.encode()).hexdigest()
-    values = content | {
-        "system_id": system,
-        "fingerprint": fingerprint,
-        "nodes": list(entry.nodes),
-        "recorded_by": recorded_by,
-        "recorded_at": utc_now(),
-    }
-    added = add_once(session, Authorisation, values)
+    added = authorising.add_entry(session, system, entry, by=recorded_by, at=utc_now())
+    fingerprint = authorising.fingerprint_of(system, entry)
     if entry.revoked_at:
         known = select(Authorisation.id).where(Authorisation.fingerprint == fingerprint)
         revoke(session, session.scalars(known).one(), by=recorded_by, at=entry.revoked_at)

@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mailcare.inspection.check import Check, Reply, Subject, Target, Verdict
+from mailcare.inspection.check import (
+    Check,
+    DoesNotApply,
+    ForPerson,
+    Reply,
+    ReplyError,
+    Severity,
+    Subject,
+    Target,
+    Verdict,
+)
 from mailcare.inspection.checks import all_checks
 from tests.inspection.samples import lab_system
 
@@ -37,3 +47,14 @@ def verdicts(check: str, file: str, *, target: Target | None = None) -> list[Ver
     target = target or next(iter(subject_of.ask(system))).target
     fact = subject_of.parse(replies_in(check, file))
     return list(subject_of.judge(fact, subject_of.limits, Subject(system, target, RECORDED_AT)))
+
+
+def advice_of(check: str) -> set[tuple[Severity, str]]:
+    """Return how bad the recorded bad replies of a check are judged, and what is then advised."""
+    found = set[tuple[Severity, str]]()
+    for path in sorted((REPLIES / check).glob("*.txt")):
+        try:
+            found |= {(one.severity, one.advice) for one in verdicts(check, path.stem)}
+        except (ReplyError, DoesNotApply, ForPerson):
+            continue
+    return {(severity, advice) for severity, advice in found if advice}

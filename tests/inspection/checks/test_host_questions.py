@@ -9,7 +9,6 @@ from mailcare.inspection.check import (
     Ask,
     Channel,
     Finding,
-    Manual,
     NoReply,
     NotApplicable,
     Reply,
@@ -22,7 +21,6 @@ from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import Plan, plan_inspection
 from mailcare.systems.profile import (
     Confidence,
-    Extension,
     Known,
     QueueKind,
     QueueQuery,
@@ -30,18 +28,9 @@ from mailcare.systems.profile import (
 )
 from mailcare.systems.site import Role
 from mailcare.systems.system import System
-from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, check_named, replies_in
+from tests.inspection.checks.reply_files import RECORDED_AT, check_named, replies_in
 from tests.inspection.checks.test_host_replies import CHECKS
 from tests.inspection.samples import lab_system
-
-BY_HAND = (
-    "app.patches",
-    "app.secondary_development",
-    "function.advanced",
-    "hardware.temperature",
-    "network.bandwidth",
-    "os.serious_bugs",
-)
 
 
 def plan(*checks: str, system: System | None = None) -> Plan:
@@ -192,26 +181,6 @@ def test_a_stopped_service_explains_its_silent_ports_and_no_others():
     assert [
         one.target for one in found if one.severity is Severity.CRITICAL and one.target.part
     ] == [Target("mx1", 0, "postfix")]
-
-
-@pytest.mark.parametrize("check", BY_HAND)
-def test_what_only_a_person_can_find_out_is_a_line_on_the_sheet(check):
-    system = with_profile(secondary_development=Known(value=(Extension(name="公文流转"),)))
-    [result] = judge_answers(plan(check, system=system), {})
-    assert isinstance(result, Manual)
-    assert result.reason.endswith("。")
-    assert not (REPLIES / check).exists()
-
-
-def test_no_secondary_development_leaves_nothing_to_confirm():
-    [settled] = plan("app.secondary_development").settled
-    assert isinstance(settled, NotApplicable)
-
-
-def test_unknown_secondary_development_is_asked_about():
-    asked = plan("app.secondary_development", system=with_profile(secondary_development=Known()))
-    [result] = judge_answers(asked, {})
-    assert "核实" in result.reason
 
 
 def test_every_check_over_ssh_is_tested_here():

@@ -297,6 +297,9 @@ class MailHost:
     accepts: bytes = b"250 2.0.0 queued\r\n"
     puts_in: str | None = "INBOX"
     bounces: bool = False
+    turns_away: str = "nobody"
+    wants_to_know: bool = False
+    flags: bytes = b""
     folders: dict[str, dict[int, bytes]] = field(
         default_factory=lambda: {"INBOX": {1: b"Subject: older\r\n\r\nhello"}, "Junk": {}}
     )
@@ -313,7 +316,7 @@ class MailHost:
                     peer.sendall(b"354 go\r\n")
                     peer.sendall(self._take(_until_dot(peer.reader)))
                     continue
-                answers = SMTP_ANSWERS | {"RCPT TO": b"250 ok\r\n"}
+                answers = SMTP_ANSWERS | {"RCPT TO": self._recipient}
                 peer.sendall(_answer(line.decode().strip(), answers))
                 if word == "STARTTLS":
                     peer.start_tls(tls)
@@ -327,12 +330,17 @@ class MailHost:
             "LIST": b'* LIST (\\HasNoChildren) "/" INBOX\r\n'
             b'* LIST (\\HasNoChildren \\Junk) "/" Junk\r\nTAG OK done\r\n',
             "SELECT": lambda text: self._select(text, folder),
+            "CAPABILITY": b"* CAPABILITY IMAP4rev1 ID UIDPLUS\r\nTAG OK done\r\n",
+            "ID": self._meet,
             "UID SEARCH": lambda text: self._search(text, folder[0]),
             "UID FETCH": lambda text: self._fetch(text, folder[0]),
             "UID STORE": b"TAG OK done\r\n",
             "UID EXPUNGE": lambda text: self._expunge(text, folder[0]),
         }
         return converses(IMAP_GREETING, answers, tls=self_signed().context(), implicit=True)
+
+    def _recipient(self, text: str) -> bytes:
+        return b"550 5.1.1 no such user\r\n" if self.turns_away in text else b"250 ok\r\n"
 
     def _take(self, mail: bytes) -> bytes:
         if self.accepts.startswith(b"2") and self.puts_in:
@@ -342,17 +350,23 @@ class MailHost:
             self.folders["INBOX"][99] = bounce
         return self.accepts
 
+    def _meet(self, _text: str) -> bytes:
+        self.wants_to_know = False
+        return b"* ID NIL\r\nTAG OK done\r\n"
+
     def _select(self, text: str, folder: list[str]) -> bytes:
+        if self.wants_to_know:
+            return b"TAG NO SELECT Unsafe Login\r\n"
         folder[0] = text.rsplit(maxsplit=1)[-1]
-        return b"TAG OK done\r\n"
+        return self.flags + b"TAG OK done\r\n"
 
     def _search(self, text: str, folder: str) -> bytes:
         token = text.split('"')[1].encode()
-        whole = "BODY" in text
+        whole = "TEXT" in text
         uids = [
             str(uid)
             for uid, mail in self.folders[folder].items()
-            if token in (mail.partition(b"\r\n\r\n")[2] if whole else _subject(mail))
+            if token in (mail if whole else _subject(mail))
         ]
         return f"* SEARCH{''.join(f' {uid}' for uid in uids)}\r\nTAG OK done\r\n".encode()
 

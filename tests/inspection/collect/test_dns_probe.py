@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from mailcare.inspection.check import Ask, Channel, Reply, ReplyError
 from mailcare.inspection.collect import dns
-from mailcare.inspection.lookups import read_lookups
+from mailcare.inspection.lookups import read_lookups, read_servers
 from tests.inspection.checks.reply_files import check_named
 from tests.inspection.collect.loopback import NameServer, Zone
 from tests.inspection.collect.probing import scene, site_asking
@@ -121,3 +123,49 @@ def test_a_silent_server_does_not_hold_a_long_evaluation_beyond_the_deadline():
     reply, server = look("spf", BANK, "192.0.2.1", zone=zone, timeout_s=0.5)
     assert reply.exit_code == 1
     assert len(server.asked) < 20
+
+
+def test_signatures_are_asked_for_with_keys_and_the_parents_word():
+    _, server = look("dnssec", BANK, zone={("SOA", BANK): ("a. b. 1 2 3 4 5",)})
+    assert server.asked == [("DS", BANK), ("DNSKEY", BANK), ("SOA", BANK)]
+
+
+def test_pinned_certificates_are_looked_up_for_each_exchanger():
+    pinned = "_25._tcp.mx.bank.example"
+    reply, server = look("tlsa", BANK, zone=ZONE | {("TLSA", pinned): (f"3 1 1 {'5a' * 32}",)})
+    assert ("TLSA", pinned) in server.asked
+    assert len(read_lookups(reply).records("TLSA", pinned)) == 1
+
+
+def test_reverse_names_are_looked_up_for_each_ipv6_address():
+    _, server = look(
+        "ptr6", "mx.bank.example", zone={("AAAA", "mx.bank.example"): ("2001:db8::1",)}
+    )
+    assert ("PTR", "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa") in server.asked
+
+
+def test_each_name_server_is_asked_itself_and_once_more_where_they_differ(monkeypatch):
+    monkeypatch.setattr(dns, "PAUSE_S", 0)
+    soa = "a. b. 1 2 3 4 5"
+    with NameServer({("SOA", BANK): (soa,)}) as own:
+        monkeypatch.setattr(dns, "DNS_PORT", own.port)
+        names = {
+            ("NS", BANK): ("ns1.bank.example.", "ns2.bank.example."),
+            ("A", "ns1.bank.example"): ("127.0.0.1",),
+            ("A", "ns2.bank.example"): ("127.0.0.2",),
+        }
+        reply, _ = look("zone", BANK, zone=names, timeout_s=15.0)
+    assert own.asked == [("SOA", BANK), ("SOA", BANK)]
+    first, second = sorted(read_servers(reply), key=lambda one: one[1])
+    assert first[:2] == ("ns1.bank.example", "127.0.0.1")
+    assert len(first[2].records("SOA", BANK)) == 1
+    assert second[2].answered[("SOA", BANK)].response is None
+
+
+def test_an_answer_with_an_extended_error_is_read():
+    reply, _ = look("lookup", "MX", BANK)
+    told = reply.text.replace(
+        "< ;QUESTION", "< option EDE 22 (No Reachable Authority)\n< ;QUESTION"
+    )
+    assert told != reply.text
+    assert read_lookups(replace(reply, text=told)).records("MX", BANK)

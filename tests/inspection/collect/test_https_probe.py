@@ -1,7 +1,18 @@
-from mailcare.inspection.check import Channel, Reply
+from pathlib import Path
+
+import pytest
+
+from mailcare.inspection.check import Ask, Channel, Reply
 from mailcare.inspection.collect import https
-from tests.inspection.collect.loopback import HOSTNAME, Server
-from tests.inspection.collect.probing import ask, scene
+from tests.inspection.collect.loopback import (
+    HOSTNAME,
+    NameServer,
+    Server,
+    Zone,
+    authority,
+    self_signed,
+)
+from tests.inspection.collect.probing import ask, scene, site_asking
 
 
 def get(server: Server, path: str = "/") -> Reply:
@@ -116,3 +127,53 @@ def test_an_answer_that_is_not_http_is_said():
 def test_a_server_that_closes_without_an_answer_is_said():
     with answers(b"") as server:
         assert "# not-http RemoteDisconnected\n" in get(server).text
+
+
+def policy(server: Server, zone: Zone, *, ca_file: Path | None = None) -> Reply:
+    words = ("policy", HOSTNAME, str(server.port), "/.well-known/mta-sts.txt")
+    with NameServer(zone) as names:
+        site = site_asking(names).model_copy(update={"ca_file": ca_file})
+        answer = https.probe(Ask(Channel.HTTPS, words, 8.0), scene(site))
+    assert isinstance(answer, Reply)
+    return answer
+
+
+HERE: Zone = {("A", HOSTNAME): ("127.0.0.1",)}
+
+
+def secured(data: bytes) -> Server:
+    def talk(peer):
+        peer.start_tls(self_signed().context())
+        peer.recv(4096)
+        peer.sendall(data)
+
+    return Server(talk)
+
+
+def test_a_policy_is_taken_from_a_server_that_is_vouched_for():
+    with secured(page(b"version: STSv1\n")) as server:
+        reply = policy(server, HERE, ca_file=authority())
+    assert "# body\n< version: STSv1\n" in reply.text
+
+
+def test_a_policy_of_a_stranger_is_not_read():
+    with secured(page(b"version: STSv1\n")) as server:
+        reply = policy(server, HERE)
+    assert "# verify-failed 18" in reply.text
+    assert "version" not in reply.text.partition("verify-failed")[2]
+
+
+def test_a_redirect_of_a_policy_is_not_followed():
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+    with secured(moved) as server:
+        reply = policy(server, HERE, ca_file=authority())
+    assert reply.text.count("> GET ") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "event"), [("NXDOMAIN", "no-address"), ("SERVFAIL", "unresolved")]
+)
+def test_a_policy_host_that_has_no_address_is_told_from_one_that_nobody_can_find(answer, event):
+    with pages() as server:
+        reply = policy(server, {("A", HOSTNAME): answer})
+    assert f"# {event} " in reply.text

@@ -51,9 +51,21 @@ def test_a_mail_in_the_junk_folder_is_found_there():
     assert host.folders["Junk"] == {}
 
 
+def test_a_server_that_opens_no_mailbox_to_the_nameless_is_told_who_we_are():
+    host = MailHost(wants_to_know=True)
+    reply = round_trip(host)
+    assert "> id" in reply.text
+    assert "# found INBOX\n" in reply.text
+
+
 def test_a_mail_that_does_not_come_is_waited_for_and_given_up():
     reply = round_trip(MailHost(puts_in=None))
     assert reply.exit_code == 1
+    assert "# not-found 0.2\n" in reply.text
+
+
+def test_a_mailbox_that_says_much_at_each_look_is_waited_for_to_the_end():
+    reply = round_trip(MailHost(puts_in=None, flags=b"* FLAGS (x)\r\n" * 12_000))
     assert "# not-found 0.2\n" in reply.text
 
 

@@ -189,3 +189,13 @@ def test_a_relay_test_ends_before_data():
 def test_only_the_sites_own_mailboxes_are_used():
     with smtp_server() as server, pytest.raises(InputError, match="stranger"):
         probe(smtp, "login", "stranger@example.org", server=server)
+
+
+def test_a_second_envelope_is_tried_after_the_first_is_refused():
+    def refuse(_text: str) -> bytes:
+        return b"554 5.7.1 Relay access denied\r\n"
+
+    with smtp_server(SMTP_ANSWERS | {"RCPT TO": refuse}) as server:
+        reply = probe(smtp, "relay", OUTSIDE, OUTSIDE, INSIDE, OUTSIDE, server=server)
+    assert reply.text.count("> RSET\n< 250 ok\n") == 2
+    assert f"> MAIL FROM:<{INSIDE}>\n" in reply.text

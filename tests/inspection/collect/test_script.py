@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -156,10 +157,23 @@ def test_binary_output_arrives_but_for_its_zeros(shell):
     assert "\\x1b" in text
 
 
-def test_second_samples_come_last_and_apart(shell):
-    first, second = ask("cat", "/proc/uptime"), ask("cat", "/proc/uptime", sample=2)
-    answers = run(shell, [ask("true"), first, second])
-    times = [float(told(answers[one])[1].split()[0]) for one in (first, second)]
+def test_samples_are_taken_a_window_apart_while_the_others_run(shell):
+    samples = [ask("cat", "/proc/uptime", sample=number) for number in (1, 2, 3, 4)]
+    slow = [ask("sh", "-c", f"sleep 1.{number}; cat /proc/uptime") for number in (0, 1, 2)]
+    answers = run(shell, [*slow, *samples])
+    times = [float(told(answers[one])[1].split()[0]) for one in samples]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert min(gaps) >= SAMPLE_WINDOW_S - 0.02
+    others = [float(told(answers[one])[1].split()[0]) for one in slow]
+    assert times[0] < min(others)
+    assert max(others) < times[-1]
+
+
+def test_a_slow_command_delays_a_sample_and_loses_none(shell):
+    samples = [ask("cat", "/proc/uptime", sample=number) for number in (1, 2, 3)]
+    answers = run(shell, [*samples, ask("sleep", "5"), ask("true")])
+    times = [float(told(answers[one])[1].split()[0]) for one in samples]
+    assert times == sorted(times)
     assert times[1] - times[0] >= SAMPLE_WINDOW_S - 0.02
 
 
@@ -174,10 +188,20 @@ def test_a_password_on_a_command_line_stays_on_the_host(shell):
     assert "t0ps3cret" not in text
 
 
-def test_what_is_asked_once_runs_between_the_samples():
+def test_sampled_commands_run_first_and_the_others_once():
     asks = [ask("true"), ask("cat", "/proc/stat"), ask("cat", "/proc/stat", sample=2)]
-    lines = [line for line in collector_script(asks).splitlines() if line.startswith("ask ")]
-    assert [line.split(" ", 3)[3] for line in lines] == ["cat /proc/stat", "true", "cat /proc/stat"]
+    lines = collector_script(asks).splitlines()
+    main = lines[lines.index("main() {") :]
+    assert [line.split(" ", 3)[-1] for line in main[3:-3]] == [
+        "take",
+        "true",
+        "take_due",
+        "take_rest",
+    ]
+
+
+def test_a_script_without_samples_waits_for_no_window():
+    assert "window" not in collector_script([ask("true")])
 
 
 def test_the_same_words_have_one_key_on_every_host_and_another_for_another_sample():

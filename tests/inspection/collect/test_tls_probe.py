@@ -1,7 +1,10 @@
+import ssl
+
 import pytest
 
 from mailcare.errors import InputError
-from mailcare.inspection.check import Channel, Reply
+from mailcare.inspection.certificate import Offers, read_offers
+from mailcare.inspection.check import Channel, Reply, ReplyError
 from mailcare.inspection.collect import tls
 from tests.inspection.collect.loopback import (
     IMAP_ANSWERS,
@@ -92,6 +95,39 @@ def test_a_handshake_that_hangs_is_left_at_the_deadline():
     with Server(hangs) as server:
         reply = probe(server, timeout_s=0.3)
     assert reply.text.endswith("# tls-failed timeout\n")
+
+
+def offers(server: Server, protocol: str = "imap", *, mode: str = "implicit") -> Offers:
+    asked = ask(Channel.TLS, "offers", server, protocol, tls=mode)
+    answer = tls.probe(asked, scene())
+    assert isinstance(answer, Reply)
+    return read_offers(answer)
+
+
+def test_a_modern_server_is_found_to_refuse_what_is_old_and_weak():
+    context = self_signed().context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with Server(converses(IMAP_GREETING, IMAP_ANSWERS, tls=context, implicit=True)) as server:
+        found = offers(server)
+    assert found.versions == ("TLSv1.2", "TLSv1.3")
+    assert found.refused == ("TLSv1", "TLSv1.1")
+    assert found.weak == ()
+
+
+def test_weak_ciphers_are_found_one_after_the_other():
+    context = self_signed().context()
+    context.set_ciphers("eNULL:aNULL:ECDHE+AES:@SECLEVEL=0")
+    with Server(converses(SMTP_GREETING, SMTP_ANSWERS, tls=context)) as server:
+        found = offers(server, "smtp", mode="starttls")
+    assert set(found.weak) >= {"NULL", "ANON"}
+
+
+def test_a_port_that_is_closed_offers_nothing_that_could_be_judged():
+    server = Server(hangs)
+    server.__enter__()
+    server.__exit__()
+    with pytest.raises(ReplyError, match="连接被拒绝"):
+        offers(server)
 
 
 def test_a_missing_ca_file_is_the_site_files_fault(tmp_path):

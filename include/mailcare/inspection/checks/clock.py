@@ -133,7 +133,7 @@ CHECKS = (
         ask=_ask_clock,
         parse=_parse_clock,
         judge=_judge_clock,
-        limits=Ceiling(warning=30, critical=300),
+        limits=Ceiling(warning=30, critical=300, unit="秒"),
         source="RFC 6238 §5.2（动态口令时间步长 30 秒）；krb5.conf(5) clockskew 缺省 300 秒",
         after=LOGIN_FIRST,
     ),

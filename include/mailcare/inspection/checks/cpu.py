@@ -1,8 +1,9 @@
-"""How busy each host is: its processors over a short window, and its load over 15 minutes."""
+"""How busy each host is: its processors over short windows, and its load over 15 minutes."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 
 from mailcare.inspection.check import (
     Area,
@@ -12,37 +13,41 @@ from mailcare.inspection.check import (
     ReplyError,
     Severity,
     Subject,
-    Target,
     Verdict,
 )
-from mailcare.inspection.hosts import (
-    LOGIN_FIRST,
-    ask_hosts,
-    asked_hosts,
-    host_ask,
-    whole_output_of,
-)
+from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, whole_output_of
 from mailcare.inspection.levels import Ceiling
+from mailcare.inspection.snapshot import Window, ask_samples, read_snapshots, windows_between
 from mailcare.systems.system import System
 
 _STAT = ("cat", "/proc/stat")
-_APART_S = 60
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 
 @dataclass(frozen=True, slots=True)
 class CpuShare:
-    """What the processors did during the window, in per cent of their time."""
+    """What the processors did during a window, in per cent of their time."""
 
     used_pct: float
     iowait_pct: float
     steal_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class CpuUse:
+    """The windows of a run, and the counters at the moments between them."""
+
+    shares: tuple[CpuShare, ...]
     lines: tuple[str, ...] = ()
+
+    def used_pct(self) -> list[float]:
+        """Return the use in each window, the least first."""
+        return sorted(one.used_pct for one in self.shares)
 
 
 @dataclass(frozen=True, slots=True)
 class CpuLimits:
-    """Per cent of the window."""
+    """Per cent of the windows' time, held against the median window."""
 
     used_warning_pct: float
     iowait_warning_pct: float
@@ -58,37 +63,27 @@ class Load:
     line: str = ""
 
 
-def _ask_cpu(system: System) -> Iterator[Question]:
-    for node in asked_hosts(system):
-        asks = (host_ask(node, *_STAT), host_ask(node, *_STAT, sample=2))
-        yield Question(Target(node.name), asks)
+def _parse_cpu(replies: tuple[Reply, ...]) -> CpuUse:
+    snapshots = read_snapshots(replies)
+    lines = tuple(_total_line(one.file("stat")) for one in snapshots)
+    shares = tuple(filter(None, map(_share, windows_between(snapshots))))
+    if not shares:
+        raise ReplyError("各次采样之间 CPU 计数没有变化")
+    return CpuUse(shares, lines)
 
 
-def _parse_cpu(replies: tuple[Reply, ...]) -> CpuShare:
-    lines = tuple(_total_line(whole_output_of(reply, "cat /proc/stat")) for reply in replies)
-    before, after = map(_ticks, lines)
-    _need_one_window(replies, before, after)
+def _share(window: Window) -> CpuShare | None:
+    before, after = (_ticks(_total_line(one.file("stat"))) for one in (window.before, window.after))
+    if after["idle"] < before["idle"] or sum(after.values()) < sum(before.values()):
+        raise ReplyError("两次采样之间 CPU 计数变小（主机可能重启过），无法计算使用率")
     # The kernel's manual page warns that iowait may run backwards.
     passed = {name: max(0, after[name] - before[name]) for name in _FIELDS}
     total = sum(passed.values())
     if total == 0:
-        raise ReplyError("两次采样之间 CPU 计数没有变化")
-    return CpuShare(
-        used_pct=100 * (total - passed["idle"]) / total,
-        iowait_pct=100 * passed["iowait"] / total,
-        steal_pct=100 * passed["steal"] / total,
-        lines=lines,
-    )
-
-
-def _need_one_window(
-    replies: tuple[Reply, ...], before: dict[str, int], after: dict[str, int]
-) -> None:
-    apart_s = abs((replies[1].taken_at - replies[0].taken_at).total_seconds())
-    if apart_s > _APART_S:
-        raise ReplyError(f"两次采样相隔 {apart_s:.0f} 秒（上限 {_APART_S} 秒），不属于同一次巡检")
-    if after["idle"] < before["idle"] or sum(after.values()) < sum(before.values()):
-        raise ReplyError("两次采样之间 CPU 计数变小（主机可能重启过），无法计算使用率")
+        return None
+    used = total - passed["idle"]
+    shares = (100 * ticks / total for ticks in (used, passed["iowait"], passed["steal"]))
+    return CpuShare(*shares)
 
 
 def _total_line(text: str) -> str:
@@ -104,19 +99,28 @@ def _ticks(line: str) -> dict[str, int]:
     return dict(zip(_FIELDS, padded, strict=False))
 
 
-def _judge_cpu(share: CpuShare, limits: CpuLimits, _subject: Subject) -> Iterator[Verdict]:
-    severity, advice = _cpu_meaning(share, limits)
+def _judge_cpu(use: CpuUse, limits: CpuLimits, _subject: Subject) -> Iterator[Verdict]:
+    used = use.used_pct()
+    middle = CpuShare(
+        median(used),
+        median(one.iowait_pct for one in use.shares),
+        median(one.steal_pct for one in use.shares),
+    )
+    severity, advice = _cpu_meaning(middle, limits)
     yield Verdict(
         severity,
-        f"采样数秒内 CPU 使用率 {share.used_pct:.0f}%（≥ {limits.used_warning_pct:g}% 警告），"
-        f"其中等待磁盘 {share.iowait_pct:.0f}%（≥ {limits.iowait_warning_pct:g}% 警告），"
-        f"被宿主机占用 {share.steal_pct:.0f}%（≥ {limits.steal_warning_pct:g}% 警告）",
+        f"{len(used)} 个数秒的窗口中 CPU 使用率中位 {middle.used_pct:.0f}%"
+        f"（≥ {limits.used_warning_pct:g}% 警告），最低 {used[0]:.0f}%，最高 {used[-1]:.0f}%；"
+        f"等待磁盘 {middle.iowait_pct:.0f}%（≥ {limits.iowait_warning_pct:g}% 警告），"
+        f"被宿主机占用 {middle.steal_pct:.0f}%（≥ {limits.steal_warning_pct:g}% 警告）",
         advice,
-        evidence=share.lines,
+        evidence=use.lines,
         metrics={
-            "cpu_used_pct": round(share.used_pct, 1),
-            "iowait_pct": round(share.iowait_pct, 1),
-            "steal_pct": round(share.steal_pct, 1),
+            "cpu_used_min_pct": round(used[0], 1),
+            "cpu_used_median_pct": round(middle.used_pct, 1),
+            "cpu_used_max_pct": round(used[-1], 1),
+            "iowait_pct": round(middle.iowait_pct, 1),
+            "steal_pct": round(middle.steal_pct, 1),
         },
     )
 
@@ -128,7 +132,7 @@ def _cpu_meaning(share: CpuShare, limits: CpuLimits) -> tuple[Severity, str]:
         return Severity.WARNING, "宿主机资源不足，请虚拟化管理员迁移该虚拟机或保证其 CPU 配额。"
     if share.used_pct >= limits.used_warning_pct:
         return Severity.WARNING, (
-            "采样只有数秒：请结合 15 分钟负载判断是否持续，用 top 找出占用最多的进程。"
+            "采样只有数秒：请结合 15 分钟负载和历史趋势判断是否持续，用 top 找出占用最多的进程。"
         )
     return Severity.OK, ""
 
@@ -171,11 +175,11 @@ CHECKS = (
         area=Area.HARDWARE,
         title="CPU 使用率",
         question="CPU 是否繁忙，是否在等待磁盘或被宿主机占用？",
-        ask=_ask_cpu,
+        ask=ask_samples,
         parse=_parse_cpu,
         judge=_judge_cpu,
         limits=CpuLimits(used_warning_pct=95, iowait_warning_pct=30, steal_warning_pct=30),
-        source="proc(5) /proc/stat 两次采样之差；界限为经验值（采样窗口仅数秒）",
+        source="proc(5) /proc/stat 相邻采样之差，取各窗口的中位数；界限为经验值（窗口仅数秒）",
         after=LOGIN_FIRST,
     ),
     Check(

@@ -27,7 +27,7 @@ from mailcare.inspection.hosts import (
 from mailcare.systems.system import System
 
 # State 0A is LISTEN; a busy host has tens of thousands of other rows, which stay where they are.
-_LISTENING = ("grep", "-h", " 0A ", "/proc/net/tcp", "/proc/net/tcp6")
+LISTENING = ("grep", "-h", " 0A ", "/proc/net/tcp", "/proc/net/tcp6")
 _ROW = re.compile(r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F:]+ 0A ")
 _FOUND_OR_NOT = (0, 1)
 SSH_PORT = 22
@@ -57,11 +57,15 @@ class ListenerLimits:
 def _ask(system: System) -> Iterator[Question]:
     for endpoint in system.endpoints():
         node = endpoint.node
-        yield Question(Target(node.name, endpoint.listener.port), (host_ask(node, *_LISTENING),))
+        yield Question(Target(node.name, endpoint.listener.port), (host_ask(node, *LISTENING),))
 
 
 def _parse(replies: tuple[Reply, ...]) -> tuple[Socket, ...]:
-    reply = replies[0]
+    return read_sockets(replies[0])
+
+
+def read_sockets(reply: Reply) -> tuple[Socket, ...]:
+    """Read the rows of `LISTENING`; raise `ReplyError` where they cannot be had."""
     if reply.exit_code in (NOT_FOUND, CUT):
         raise ReplyError("主机上没有 grep，或其输出被截断")
     rows = [(found, line) for line in lines_of(reply.text) if (found := _ROW.match(line))]
@@ -103,7 +107,7 @@ def _judge(
 def _ask_host(system: System) -> Iterator[Question]:
     list(system.endpoints())  # a profile without listeners is a gap: nothing to compare with
     for node in asked_hosts(system):
-        yield Question(Target(node.name), (host_ask(node, *_LISTENING),))
+        yield Question(Target(node.name), (host_ask(node, *LISTENING),))
 
 
 def _judge_host(
@@ -113,11 +117,13 @@ def _judge_host(
     foreign = [one for one in sockets if not one.is_loopback and one.port not in declared]
     ports = "、".join(str(port) for port in sorted({one.port for one in foreign}))
     if not ports:
-        yield Verdict(Severity.OK, f"没有未登记的对外端口（登记 {len(declared)} 个）")
+        yield Verdict(
+            Severity.OK, f"没有未登记的对外 TCP 端口（登记 {len(declared)} 个；UDP 未查）"
+        )
         return
     yield Verdict(
         Severity.WARNING,
-        f"有未登记的端口对外监听：{ports}（应只有登记的 {len(declared)} 个）",
+        f"有未登记的 TCP 端口对外监听：{ports}（应只有登记的 {len(declared)} 个）",
         "请用 ss -lntp 查明是哪个程序在监听；不需要的请停用或由防火墙拦住，"
         "需要的请登记到站点文件的 expected_ports。",
         evidence=tuple(one.row for one in foreign),
@@ -147,12 +153,12 @@ CHECKS = (
         name="security.listeners",
         area=Area.SECURITY,
         title="未登记的对外端口",
-        question="是否有未登记的端口对外监听？",
+        question="是否有未登记的 TCP 端口对外监听？",
         ask=_ask_host,
         parse=_parse,
         judge=_judge_host,
         limits=ListenerLimits(),
         source="CIS Debian Linux Benchmark：只开放需要的网络服务；登记见产品档案与站点文件",
-        after=LOGIN_FIRST,
+        blind_after=LOGIN_FIRST,
     ),
 )

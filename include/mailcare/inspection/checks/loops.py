@@ -4,8 +4,6 @@ The one check that sees the whole chain; the others explain where it broke. The 
 outside also tells whether the customer's DKIM signature holds.
 """
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -27,17 +25,21 @@ from mailcare.inspection.check import (
 from mailcare.inspection.dialogues import distrust, last_line, silence, smtp_code
 from mailcare.inspection.levels import Ceiling
 from mailcare.inspection.lookups import Lookups, read_lookups
+from mailcare.inspection.mails import bounce_lines, decode_mail, headers_of
 from mailcare.inspection.probes import (
     dkim_key_ask,
     dkim_key_names,
     inside_mailbox,
     outside_mailbox,
+    server_words,
 )
 from mailcare.inspection.transcript import Transcript, read_transcript
-from mailcare.systems.site import Mailbox
-from mailcare.systems.system import System
+from mailcare.systems.profile import Protocol
+from mailcare.systems.site import Mailbox, Role
+from mailcare.systems.system import Endpoint, System
 
 TALK_S = 30.0  # for both dialogues, beside the wait for the mail
+INTERNAL, INBOUND, OUTBOUND = "内部→内部", "外部→内部", "内部→外部"
 SIGNING = "外发签名"
 
 
@@ -61,24 +63,50 @@ class PassageLimits:
     delay_s: Ceiling
 
 
-def _round_trip(system: System, sender: Mailbox, recipient: Mailbox) -> Ask:
+def _round_trip(
+    system: System, sender: Mailbox, recipient: Mailbox, *, by: Endpoint | None = None
+) -> Ask:
     wait_s = system.site.probing.mail_wait_s
     words = ("round-trip", sender.address, recipient.address, str(wait_s))
-    return Ask(Channel.LOOP, words, wait_s + TALK_S)
+    if by is None:
+        return Ask(Channel.LOOP, words, wait_s + TALK_S)
+    return Ask(Channel.LOOP, (*words, *server_words(by)), wait_s + TALK_S, by.node.name)
 
 
 def _ask_internal(system: System) -> Iterator[Question]:
     inside = inside_mailbox(system)
-    yield Question(Target(part="内部→内部"), (_round_trip(system, inside, inside),))
+    yield Question(Target(part=INTERNAL), (_round_trip(system, inside, inside),))
+    for endpoint in _submissions_of_cluster(system):
+        ask = _round_trip(system, inside, inside, by=endpoint)
+        yield Question(Target(endpoint.node.name, part=INTERNAL), (ask,))
+
+
+def _submissions_of_cluster(system: System) -> Iterator[Endpoint]:
+    """Yield one submission port of each mail host where there are several of them."""
+    if len(system.nodes_of(Role.MAIL)) < 2:
+        return
+    endpoints = {one.node.name: one for one in system.endpoints(Protocol.SUBMISSION)}
+    yield from endpoints.values()
 
 
 def _ask_inbound(system: System) -> Iterator[Question]:
     ask = _round_trip(system, outside_mailbox(system), inside_mailbox(system))
-    yield Question(Target(part="外部→内部"), (ask,))
+    yield Question(_between_domains(system, INBOUND), (ask,))
 
 
 def _ask_outbound(system: System) -> Iterator[Question]:
-    yield Question(Target(part="内部→外部"), (_outbound(system),))
+    yield Question(_between_domains(system, OUTBOUND), (_outbound(system),))
+
+
+def _between_domains(system: System, way: str) -> Target:
+    """Name the probe mailbox's domain where there are several: another's DNS does no harm to it."""
+    if len(system.site.domains) < 2:
+        return Target(part=way)
+    return Target(part=f"{_inside_domain(system)} {way}")
+
+
+def _inside_domain(system: System) -> str:
+    return inside_mailbox(system).address.rpartition("@")[2].lower()
 
 
 def _outbound(system: System) -> Ask:
@@ -114,13 +142,13 @@ def _parse_passage(transcript: Transcript) -> Passage:
     folder, delay = transcript.event("found"), transcript.event("delay_s")
     evidence = _talk(transcript)
     if folder is not None and delay is not None:
-        headers = _headers(_message_bytes(transcript))
+        headers = headers_of(_message_bytes(transcript))
         return Passage(_token(transcript), folder, _seconds(delay), evidence=headers or evidence)
     waited = transcript.event("not-found")
     if waited is None:
         raise ReplyError(f"邮件已发出，但无法查看收件箱：{_stopped_by(transcript)}")
     bounced = transcript.event("bounced") is not None
-    bounce = tuple(_bounce_lines(_message_bytes(transcript))) if bounced else ()
+    bounce = bounce_lines(_message_bytes(transcript)) if bounced else ()
     return Passage(_token(transcript), waited_s=waited, bounce=bounce, evidence=evidence)
 
 
@@ -164,25 +192,11 @@ def _message_bytes(transcript: Transcript) -> bytes:
             encoded.append(text)
         elif in_message:
             break
-    try:
-        return base64.b64decode("".join(encoded), validate=True)
-    except (ValueError, binascii.Error):
-        return b""
-
-
-def _headers(message: bytes) -> tuple[str, ...]:
-    head = message.partition(b"\r\n\r\n")[0].decode("utf-8", "backslashreplace")
-    return tuple(head.splitlines())
-
-
-def _bounce_lines(message: bytes) -> Iterator[str]:
-    for line in message.decode("utf-8", "backslashreplace").splitlines():
-        if line.lower().startswith(("diagnostic-code:", "status:", "remote-mta:", "action:")):
-            yield line
+    return decode_mail(encoded)
 
 
 def _judge(passage: Passage, limits: PassageLimits, subject: Subject) -> Iterator[Verdict]:
-    way = subject.target.part
+    way = str(subject.target)
     limit = f"上限 {limits.delay_s.warning:g} 秒"
     if passage.refusal is not None:
         summary = f"{way}：发信被本方服务器拒绝（{passage.refusal}），应接受"
@@ -206,14 +220,24 @@ def _judge(passage: Passage, limits: PassageLimits, subject: Subject) -> Iterato
 
 
 def _lost(passage: Passage, way: str) -> Verdict:
-    advice = (
-        "请依次检查：MX 记录、防火墙 25 端口、对端服务器、收件地址、投递规则与配额；"
-        f"可在邮件日志中查找 {passage.token}。"
-    )
+    steps = _INBOUND_STEPS if way.endswith(INBOUND) else _STEPS
+    advice = f"{steps}邮件日志中可查找 {passage.token}。"
     summary = f"{way}：邮件 {passage.waited_s} 秒内没有到达"
     if passage.bounce:
         summary += f"，已被退信（{passage.bounce[-1]}）"
     return Verdict(Severity.CRITICAL, summary, advice, (*passage.bounce, *passage.evidence))
+
+
+_STEPS = "请依次检查：队列中是否积压、投递规则与配额、出口防火墙 25 端口、对端服务器、收件地址。"
+# The order in which TurboMail's vendor looks for mail that does not come in:
+# turbomail.org/user_help/hpb03.html; the checks of this inspection that answer a step are named.
+_INBOUND_STEPS = (
+    "请按厂商的顺序排查：(1) 用 dig 或 nslookup 查本域 MX（见 dns.mx、dns.addresses）；"
+    "(2) 从外网 telnet 本机 25 端口，查防火墙（见 network.vantage、smtp.greeting）；"
+    "(3) 请对方管理员查看其服务器的发信记录与退信；(4) 核对收件地址有无写错；"
+    "(5) 查本方的拒收规则、黑名单与配额，读退信原文；(6) 查收件人是否设了转发而不留副本；"
+    "(7) 查收件人是否被限制只收内部邮件；(8) 仍未查明请联系拓波技术支持。"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +257,7 @@ class SignatureLimits:
 
 
 def _ask_signature(system: System) -> Iterator[Question]:
-    domain = inside_mailbox(system).address.rpartition("@")[2].lower()
+    domain = _inside_domain(system)
     for one in system.site.domains:
         if one.name.lower() == domain:
             keys = tuple(dkim_key_ask(name) for name in dkim_key_names(one))
@@ -254,7 +278,7 @@ def _parse_signature(replies: tuple[Reply, ...]) -> Signature:
 
 def _signature_header(message: bytes) -> tuple[str, ...]:
     rows: list[str] = []
-    for line in _headers(message):
+    for line in headers_of(message):
         if line.lower().startswith("dkim-signature:"):
             rows = [line]
         elif rows and line[:1] in " \t":
@@ -291,11 +315,13 @@ def _judge_signature(
         yield Verdict(Severity.WARNING, summary, advice, signature.header)
 
 
-_DELIVERY = (
+DELIVERY = (
     "network.reach",
     "service.ports",
+    "service.steadiness",
     "service.processes",
     "storage.space",
+    "storage.mounts",
     "storage.inodes",
     "submission.login",
     "imap.login",
@@ -335,7 +361,7 @@ CHECKS = (
         "内部用户之间能否收发邮件，用时多久？",
         _ask_internal,
         _parse_ours,
-        _DELIVERY,
+        DELIVERY,
     ),
     _loop_check(
         "loop.inbound",
@@ -343,7 +369,7 @@ CHECKS = (
         "外部邮件能否收到，用时多久，落在收件箱还是垃圾箱？",
         _ask_inbound,
         _parse_theirs,
-        ("dns.resolver", "dns.mx", "dns.addresses", *_DELIVERY),
+        ("dns.resolver", "dns.mx", "dns.addresses", *DELIVERY),
     ),
     _loop_check(
         "loop.outbound",
@@ -351,7 +377,7 @@ CHECKS = (
         "发往外部的邮件能否送达，用时多久，落在收件箱还是垃圾箱？",
         _ask_outbound,
         _parse_ours,
-        ("dns.resolver", *_DELIVERY, "dns.blocklist", "dns.spf", "dns.ptr"),
+        ("dns.resolver", *DELIVERY, "dns.blocklist", "dns.spf", "dns.ptr"),
     ),
     Check(
         name="loop.dkim",

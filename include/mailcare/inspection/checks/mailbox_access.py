@@ -186,8 +186,10 @@ _MEANINGS = {
 _AFTER = (
     "network.reach",
     "service.ports",
+    "service.steadiness",
     "service.processes",
     "storage.space",
+    "storage.mounts",
     "tls.handshake",
     "tls.certificate",
     "dns.resolver",

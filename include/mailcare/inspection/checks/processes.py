@@ -14,18 +14,25 @@ from mailcare.inspection.check import (
     Subject,
     Verdict,
 )
-from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, lines_of, output_of
+from mailcare.inspection.hosts import (
+    LOGIN_FIRST,
+    ask_mail_hosts,
+    first_line,
+    lines_of,
+    whole_output_of,
+)
 from mailcare.systems.profile import ProfileGap, Service
 from mailcare.systems.system import System
 
 # procps, then System V style, then busybox; each names its columns in the first line. A password
 # on somebody's command line stays on the host.
-_PS = (
+PROCESS_LIST = (
     "sh",
     "-c",
     "command -v ps >/dev/null || exit 127; "
     "{ ps -ww -eo pid,etime,args 2>/dev/null || ps -ww -ef 2>/dev/null || ps w 2>/dev/null || ps; }"
-    " | sed -E 's/((pass(word|wd|phrase)?|pwd|secret|token)[=: ]+)[^ ]+/\\1***/Ig'",
+    " | sed -E 's/(sshpass +-p *)[^ ]+/\\1***/g; s#(://[^:/@ ]*:)[^@/ ]+@#\\1***@#g; "
+    "s/((pass(word|wd|phrase)?|pwd|secret|token)([_-]?key)?\"?[=: ]+)[^ ]+/\\1***/Ig'",
 )
 _COMMAND_COLUMNS = frozenset({"COMMAND", "CMD", "ARGS"})
 _EVIDENCE_LINES = 4
@@ -51,7 +58,7 @@ def _ask(system: System) -> Iterator[Question]:
     services = system.profile.need("services")
     for service in services:
         _compiled(service)
-    return ask_mail_hosts(system, _PS) if services else iter(())
+    return ask_mail_hosts(system, PROCESS_LIST) if services else iter(())
 
 
 def _compiled(service: Service) -> re.Pattern[str]:
@@ -61,8 +68,9 @@ def _compiled(service: Service) -> re.Pattern[str]:
         raise ProfileGap(f"services 中 {service.name} 的 process 不是正则表达式：{error}") from None
 
 
-def _parse(replies: tuple[Reply, ...]) -> tuple[Process, ...]:
-    text = output_of(replies[0], "ps")
+def read_processes(replies: tuple[Reply, ...]) -> tuple[Process, ...]:
+    """Read the answer to `PROCESS_LIST`; raise `ReplyError` where it is not the whole list."""
+    text = whole_output_of(replies[0], "ps")
     head, *lines = lines_of(text, width=_COMMAND_WIDTH)
     columns = head.split()
     place = next((at for at, name in enumerate(columns) if name in _COMMAND_COLUMNS), None)
@@ -112,7 +120,7 @@ CHECKS = (
         title="服务进程",
         question="邮件系统的各个程序是否在运行？",
         ask=_ask,
-        parse=_parse,
+        parse=read_processes,
         judge=_judge,
         limits=ProcessLimits(least_count=1),
         source="产品档案 services：每项服务至少一个进程",

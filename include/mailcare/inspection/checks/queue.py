@@ -1,12 +1,9 @@
 """How much mail waits in the queue of each mail host, how long, and what for."""
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from mailcare.inspection.check import (
     Area,
@@ -14,55 +11,33 @@ from mailcare.inspection.check import (
     Check,
     Question,
     Reply,
-    ReplyError,
+    Severity,
     Subject,
     Target,
     Verdict,
 )
 from mailcare.inspection.checks.clock import DATE, read_date
-from mailcare.inspection.hosts import CUT, LOGIN_FIRST, NOT_FOUND, first_line, host_ask, lines_of
+from mailcare.inspection.hosts import LOGIN_FIRST, host_ask
 from mailcare.inspection.levels import Ceiling
+from mailcare.inspection.queues import COUNT_FILES, POSTQUEUE, Mail, Queue, read_queue
+from mailcare.inspection.refusals import Refusal, classify
 from mailcare.systems.profile import ProfileGap, QueueKind, QueueQuery
 from mailcare.systems.site import Node, Role
 from mailcare.systems.system import System
 
 QUEUE_S = 10.0
-_POSTQUEUE = ("postqueue", "-j")
-# Two numbers instead of a row for each file; what find may not read it says on its own.
-_COUNT_FILES = (
-    "[ -d \"$1\" ] || { echo 'mailcare: no such directory'; exit 1; }; "
-    'find "$1" -type f -printf "%T@\\n" | sort -n | '
-    "awk 'NR == 1 { oldest = $1 } END { print \"mailcare:\", NR, oldest }'"
-)
-_COUNTED = re.compile(r"^mailcare: (\d{1,12})(?: (\d{1,11})(?:\.\d+)?)?\s*$", re.MULTILINE)
-_TOP_REASONS = 3
-_REASON_WIDTH = 160
+_DEPTH = Ceiling(warning=100, critical=1000, unit="封")
+_AGE = Ceiling(warning=4, critical=24, unit="小时")
+_TOP = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """The mail that waits; `is_partial` where the answer was cut: then there is more.
+class ReasonLimits:
+    """Mails that wait for one reason or one destination, beside the limits of the whole queue."""
 
-    `looked_at` is the host's own time, as the times of arrival are.
-    """
-
-    count: int
-    oldest_at: datetime | None
-    looked_at: datetime
-    reasons: tuple[tuple[str, int], ...] = ()
-    is_partial: bool = False
-
-    @property
-    def oldest_hours(self) -> float:
-        """Return the age of the oldest mail; 0 where none waits."""
-        if self.oldest_at is None:
-            return 0.0
-        return max(0.0, (self.looked_at - self.oldest_at).total_seconds() / 3600)
-
-    @property
-    def at_least(self) -> str:
-        """Return the word that stands before a number of a cut answer."""
-        return "至少 " if self.is_partial else ""
+    depth: Ceiling
+    age: Ceiling
+    alike: Ceiling
 
 
 def _ask(system: System) -> Iterator[Question]:
@@ -73,73 +48,20 @@ def _ask(system: System) -> Iterator[Question]:
         yield Question(Target(node.name), (_queue_ask(node, query), host_ask(node, *DATE)))
 
 
+def _ask_reasons(system: System) -> Iterator[Question]:
+    query: QueueQuery = system.profile.need("queue")
+    # The files of a directory say how many and how old, not why.
+    return _ask(system) if query.kind is QueueKind.POSTQUEUE_JSON else iter(())
+
+
 def _queue_ask(node: Node, query: QueueQuery) -> Ask:
     if query.kind is QueueKind.POSTQUEUE_JSON:
-        return host_ask(node, *_POSTQUEUE, timeout_s=QUEUE_S)
-    return host_ask(node, "sh", "-c", _COUNT_FILES, "queue", query.path, timeout_s=QUEUE_S)
+        return host_ask(node, *POSTQUEUE, timeout_s=QUEUE_S)
+    return host_ask(node, "sh", "-c", COUNT_FILES, "queue", query.path, timeout_s=QUEUE_S)
 
 
 def _parse(replies: tuple[Reply, ...]) -> Queue:
-    listing, looked_at = replies[0], read_date(replies[1])
-    if listing.exit_code == NOT_FOUND:
-        raise ReplyError("主机上没有读取队列的命令（postqueue 或 find、awk）")
-    if "mailcare:" in listing.text:
-        return _from_files(listing, looked_at)
-    return _from_postqueue(listing, looked_at)
-
-
-def _from_files(listing: Reply, looked_at: datetime) -> Queue:
-    counted = _COUNTED.search(listing.text)
-    others = [line for line in lines_of(listing.text) if not _COUNTED.match(line)]
-    if not counted or any(line.strip() for line in others):
-        raise ReplyError(f"队列目录无法完整读取：{first_line(chr(10).join(others))}")
-    count = int(counted[1])
-    oldest_at = _moment(int(counted[2])) if count and counted[2] else None
-    return Queue(count, oldest_at, looked_at)
-
-
-def _from_postqueue(listing: Reply, looked_at: datetime) -> Queue:
-    is_partial = listing.exit_code == CUT
-    if listing.exit_code != 0 and not is_partial:
-        raise ReplyError(f"postqueue 未能列出队列：{first_line(listing.text)}")
-    lines = [line for line in listing.text.split("\n") if line.startswith("{")]
-    mails = [mail for line in lines if (mail := _mail(line)) is not None]
-    unread = len(lines) - len(mails) - is_partial
-    if unread > 0 or (listing.text.strip() and not lines):
-        raise ReplyError(f"postqueue 的输出无法识别：{first_line(listing.text)}")
-    oldest_s = min((mail[0] for mail in mails), default=None)
-    return Queue(
-        count=len(mails),
-        oldest_at=None if oldest_s is None else _moment(oldest_s),
-        looked_at=looked_at,
-        reasons=tuple(Counter(reason for _, reason in mails if reason).most_common(_TOP_REASONS)),
-        is_partial=is_partial,
-    )
-
-
-def _mail(line: str) -> tuple[int, str] | None:
-    """Return a mail's time of arrival and why its first recipient waits, None for no mail."""
-    try:
-        mail = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    arrival = mail.get("arrival_time") if isinstance(mail, dict) else None
-    if not isinstance(arrival, int) or not 0 < arrival < 10**11:
-        return None
-    return arrival, _reason(mail)
-
-
-def _reason(mail: dict[str, Any]) -> str:
-    recipients = mail.get("recipients")
-    for recipient in recipients if isinstance(recipients, list) else ():
-        reason = recipient.get("delay_reason") if isinstance(recipient, dict) else None
-        if isinstance(reason, str) and reason:
-            return reason[:_REASON_WIDTH]
-    return ""
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return read_queue(replies[0], read_date(replies[1]))
 
 
 def _judge_depth(queue: Queue, limits: Ceiling, _subject: Subject) -> Iterator[Verdict]:
@@ -174,6 +96,42 @@ def _evidence(queue: Queue) -> tuple[str, ...]:
     return (head, *(f"{number} 封：{reason}" for reason, number in queue.reasons))
 
 
+def _judge_reasons(queue: Queue, limits: ReasonLimits, _subject: Subject) -> Iterator[Verdict]:
+    waiting = [mail for mail in queue.mails if mail.waits]
+    reasons = Counter(classify(mail.waits[0].reason).refusal for mail in waiting)
+    domains = Counter(mail.waits[0].domain for mail in waiting)
+    if not waiting:
+        yield Verdict(Severity.OK, "队列中没有投递失败而等待重试的邮件")
+        return
+    severity = max(
+        limits.depth.severity(len(waiting)),
+        limits.age.severity(queue.hours_since(_oldest(waiting))),
+        limits.alike.severity(max((*reasons.values(), *domains.values()))),
+    )
+    top = next(iter(reasons.most_common(1)))[0]
+    yield Verdict(
+        severity,
+        f"{queue.at_least}{len(waiting)} 封邮件在等待重试，原因：{_listed(reasons)}；"
+        f"目的域：{_listed(domains)}（单一原因或目的域警告 ≥ {limits.alike.warning:g} 封，"
+        f"严重 ≥ {limits.alike.critical:g} 封）",
+        f"最多的原因是{top.label}，{top.remedy}" if severity else "",
+        evidence=_evidence(queue),
+        metrics={f"{refusal}_count": float(number) for refusal, number in reasons.items()},
+    )
+
+
+def _oldest(mails: list[Mail]) -> datetime:
+    return min(mail.arrived_at for mail in mails)
+
+
+def _listed(counted: Counter[Refusal] | Counter[str]) -> str:
+    names = (
+        (one.label if isinstance(one, Refusal) else one, number)
+        for one, number in counted.most_common(_TOP)
+    )
+    return "、".join(f"{name} {number} 封" for name, number in names)
+
+
 _DEPTH_ADVICE = (
     "请按原因处理：对方拒收或超时先查对端与出口网络；域名解析失败先查 DNS；"
     "若发件人集中于个别账号，按账号被盗用处理，先停用再清理队列。"
@@ -185,6 +143,19 @@ _AGE_ADVICE = (
 
 CHECKS = (
     Check(
+        name="queue.reasons",
+        area=Area.QUEUE,
+        title="队列邮件等待的原因",
+        question="队列中的邮件在等什么，集中于哪个原因或目的域？",
+        ask=_ask_reasons,
+        parse=_parse,
+        judge=_judge_reasons,
+        limits=ReasonLimits(_DEPTH, _AGE, alike=Ceiling(warning=50, critical=1000, unit="封")),
+        source="postqueue(1) delay_reason，按 refusals.yaml 归类；"
+        "封数与时长沿用 queue.depth、queue.age，单一原因 50 封为本产品经验值",
+        after=("service.processes", "dns.resolver", *LOGIN_FIRST),
+    ),
+    Check(
         name="queue.depth",
         area=Area.QUEUE,
         title="队列邮件数",
@@ -192,9 +163,9 @@ CHECKS = (
         ask=_ask,
         parse=_parse,
         judge=_judge_depth,
-        limits=Ceiling(warning=100, critical=1000),
+        limits=_DEPTH,
         source="postqueue(1) -j；界限为产品档案缺省值（100 / 1000 封），大型系统可在合同中放宽",
-        after=("service.processes", *LOGIN_FIRST),
+        after=("queue.reasons", "service.processes", *LOGIN_FIRST),
     ),
     Check(
         name="queue.age",
@@ -204,8 +175,8 @@ CHECKS = (
         ask=_ask,
         parse=_parse,
         judge=_judge_age,
-        limits=Ceiling(warning=4, critical=24),
+        limits=_AGE,
         source="RFC 5321 §4.5.4.1：数小时未送达即应关注；Postfix delay_warning_time 常用 4 小时",
-        after=("service.processes", *LOGIN_FIRST),
+        after=("queue.reasons", "queue.depth", "service.processes", *LOGIN_FIRST),
     ),
 )

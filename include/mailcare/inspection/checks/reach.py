@@ -82,7 +82,8 @@ def _rows(attempts: tuple[Attempt, ...]) -> tuple[str, ...]:
 
 
 def _ask_ports(system: System) -> Iterator[Question]:
-    return ask_each(_port_ask, system.endpoints())
+    # What need not answer to the outside is looked at from inside, by service.listeners.
+    return ask_each(_port_ask, (one for one in system.endpoints() if one.listener.public))
 
 
 def _port_ask(endpoint: Endpoint) -> Ask:
@@ -136,6 +137,12 @@ CHECKS = (
         judge=_judge_port,
         limits=ReachLimits(),
         source="产品档案 listeners：声明的端口必须接受连接",
-        after=("network.reach", "service.processes", "service.listeners"),
+        after=(
+            "network.reach",
+            "network.vantage",
+            "service.processes",
+            "service.listeners",
+            "service.steadiness",
+        ),
     ),
 )

@@ -1,7 +1,9 @@
 """Whether a stranger may send through the customer's server to a stranger: an open relay.
 
-Asked up to RCPT only: nothing is ever sent. The worker must not be inside the server's trusted
-networks, or an honest server looks open.
+Asked up to RCPT only: nothing is ever sent. On the port for mail from outside it is asked again
+with a sender of the customer's own domain, which some servers take for one of their users; more
+forms would look like an attack to a server that bans whoever is refused a few times. The worker
+must not be inside the server's trusted networks, or an honest server looks open.
 """
 
 import re
@@ -44,6 +46,7 @@ class Relaying:
     accepted: bool
     line: str
     evidence: tuple[str, ...]
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,17 @@ class RelayLimits:
 def _ask(system: System) -> Iterator[Question]:
     for endpoint in system.endpoints(Protocol.SMTP, Protocol.SUBMISSION):
         stranger = outside_mailbox(system).address
-        ask = endpoint_ask(Channel.SMTP, "relay", endpoint, stranger, stranger)
+        envelopes = [stranger, stranger]
+        if endpoint.listener.protocol is Protocol.SMTP:
+            envelopes += [f"postmaster@{system.site.domains[0].name}", stranger]
+        ask = endpoint_ask(Channel.SMTP, "relay", endpoint, *envelopes)
         yield Question(endpoint_target(endpoint), (ask,))
 
 
 def _parse(replies: tuple[Reply, ...]) -> Relaying:
     transcript = read_opened(replies[0])
+    for sender, line in _accepted(transcript):
+        return Relaying(True, line, _envelope(transcript), sender)
     rcpt = last_line(transcript.after("RCPT TO"))
     line = rcpt or last_line(transcript.after("MAIL FROM"))
     code = smtp_code(line)
@@ -72,7 +80,18 @@ def _parse(replies: tuple[Reply, ...]) -> Relaying:
         raise ReplyError(f"发件人一步即被拒绝，未能测试转发：{line}")
     if code >= 300 and not _denies_relaying(code, _ADDRESS.sub("", line.lower())):
         raise ReplyError(f"服务器拒绝的不是转发（而是巡检机或发件人等），未能测试转发：{line}")
-    return Relaying(code < 300, line, _envelope(transcript))
+    return Relaying(False, line, _envelope(transcript))
+
+
+def _accepted(transcript: Transcript) -> Iterator[tuple[str, str]]:
+    """Yield the sender and the answer of each envelope whose recipient was accepted."""
+    sender = said = ""
+    for mark, text in transcript.lines:
+        if mark == ">":
+            said = text.upper()
+            sender = text.partition(":")[2].strip("<>") if said.startswith("MAIL FROM") else sender
+        elif mark == "<" and said.startswith("RCPT TO") and (smtp_code(text) or 500) < 300:
+            yield sender, text
 
 
 def _denies_relaying(code: int, line: str) -> bool:
@@ -94,7 +113,8 @@ def _judge(relaying: Relaying, _limits: RelayLimits, _subject: Subject) -> Itera
     if relaying.accepted:
         yield Verdict(
             Severity.CRITICAL,
-            f"开放转发：未登录即接受外部收件人（{relaying.line}），应拒绝",
+            f"开放转发：未登录、以 {relaying.sender} 为发件人即接受外部收件人"
+            f"（{relaying.line}），应拒绝",
             "请立即限制转发，只允许登录用户和受信网段；若巡检机在受信网段内，请改从外部网络复测。",
             relaying.evidence,
         )
@@ -117,10 +137,12 @@ CHECKS = (
         after=(
             "network.reach",
             "service.ports",
+            "service.steadiness",
             "service.processes",
             "smtp.greeting",
             "tls.handshake",
             "storage.space",
+            "storage.mounts",
             "storage.inodes",
         ),
     ),

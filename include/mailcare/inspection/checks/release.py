@@ -24,8 +24,15 @@ from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, lines_
 from mailcare.systems.system import System
 
 # Several files in one command: head prints each name before its text, and goes on at a missing one.
-_FILES = ("head", "-n", "40", "/etc/os-release", "/etc/redhat-release", "/etc/debian_version")
-_KERNEL = ("uname", "-r")
+RELEASE_FILES = (
+    "head",
+    "-n",
+    "40",
+    "/etc/os-release",
+    "/etc/redhat-release",
+    "/etc/debian_version",
+)
+KERNEL = ("uname", "-r")
 _SECTION = re.compile(r"^==> (\S+) <==$", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"""^([A-Z_]+)=(["']?)(.*?)\2\s*$""", re.MULTILINE)
 _RED_HAT = re.compile(r"^(.+?)(?: Linux)?(?: Server)? release (\d+(?:\.\d+)*)", re.IGNORECASE)
@@ -66,10 +73,11 @@ class EndOfLifeLimits:
 
 
 def _ask(system: System) -> Iterator[Question]:
-    return ask_hosts(system, _FILES, _KERNEL)
+    return ask_hosts(system, RELEASE_FILES, KERNEL)
 
 
-def _parse(replies: tuple[Reply, ...]) -> Release:
+def read_release(replies: tuple[Reply, ...]) -> Release:
+    """Read the answers to `RELEASE_FILES` and `KERNEL`; more answers do not matter."""
     sections = _sections(output_of(replies[0], "head"))
     kernel = first_line(replies[1].text) if replies[1].exit_code == 0 else ""
     release = _from_os_release(sections) or _from_red_hat(sections)
@@ -126,7 +134,7 @@ def _judge_release(
 
 
 def _parse_end(replies: tuple[Reply, ...]) -> EndOfLife:
-    release = _parse(replies)
+    release = read_release(replies)
     major = release.version.partition(".")[0]
     for version in (release.version, major):
         if row := _ends().get((release.family, version)):
@@ -179,7 +187,7 @@ CHECKS = (
         title="操作系统版本",
         question="操作系统是什么版本？",
         ask=_ask,
-        parse=_parse,
+        parse=read_release,
         judge=_judge_release,
         limits=ReleaseLimits(),
         source="os-release(5)；服务方案附件二「操作系统安装，版本信息」",

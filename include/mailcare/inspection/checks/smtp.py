@@ -84,7 +84,8 @@ def _judge(greeting: Greeting, limits: GreetingLimits, subject: Subject) -> Iter
         yield Verdict(Severity.CRITICAL, summary, _ADVICE, greeting.evidence)
         return
     endpoint = endpoint_at(subject.system, subject.target)
-    flaws = tuple(_flaws(greeting, endpoint))
+    own = _own_names(endpoint, subject.system)
+    flaws = tuple(_flaws(greeting, endpoint, own))
     if not flaws:
         summary = f"问候正常：{greeting.banner}"
         yield Verdict(Severity.OK, summary, evidence=greeting.evidence)
@@ -94,12 +95,26 @@ def _judge(greeting: Greeting, limits: GreetingLimits, subject: Subject) -> Iter
     yield Verdict(Severity.WARNING, summary, advice, greeting.evidence)
 
 
-def _flaws(greeting: Greeting, endpoint: Endpoint) -> Iterator[tuple[str, str]]:
-    hostname = endpoint.node.hostname.rstrip(".").lower()
-    others = [name for name in dict.fromkeys(greeting.names) if name != hostname]
+def _own_names(endpoint: Endpoint, system: System) -> tuple[str, ...]:
+    """Return the host's name and those of the virtual addresses that it may hold."""
+    node = endpoint.node
+    virtual = (one for one in system.site.virtual_addresses if node.name in one.nodes)
+    names = (node.hostname, *(one.hostname for one in virtual))
+    return tuple(dict.fromkeys(name.rstrip(".").lower() for name in names))
+
+
+def _is_own(name: str, own: tuple[str, ...]) -> bool:
+    # A host that is registered without a domain greets with the whole name, as it must.
+    return name in own or name.partition(".")[0] in own
+
+
+def _flaws(
+    greeting: Greeting, endpoint: Endpoint, own: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    others = [name for name in dict.fromkeys(greeting.names) if not _is_own(name, own)]
     if others:
         yield (
-            f"问候自称 {'、'.join(others)}，应为主机名 {hostname}",
+            f"问候自称 {'、'.join(others)}，应为主机名 {'或 '.join(own)}",
             "请把邮件服务的主机名改为与 DNS 反向解析一致的名字。",
         )
     if endpoint.listener.tls is TlsMode.STARTTLS and "STARTTLS" not in greeting.extensions:
@@ -123,8 +138,10 @@ CHECKS = (
         after=(
             "network.reach",
             "service.ports",
+            "service.steadiness",
             "service.processes",
             "storage.space",
+            "storage.mounts",
             "dns.resolver",
         ),
     ),

@@ -128,9 +128,9 @@ def _judge_space(usages: Usages, limits: Ceiling, _subject: Subject) -> Iterator
         )
     if usages.has_silent_server:
         yield Verdict(
-            Severity.WARNING,
+            Severity.NOTICE,  # storage.network tells which one, and how bad that is
             "网络存储在 3 秒内没有应答，未能检查其空间",
-            "请检查文件服务器及其网络；访问该挂载点的进程会被长期阻塞。",
+            "请先处理“网络存储”一项的问题，再检查其空间。",
             evidence=(_SILENT_SERVER,),
             part="网络存储",
         )
@@ -205,9 +205,9 @@ def _judge_mounts(writing: Writing, _limits: MountLimits, _subject: Subject) -> 
 
 def _read_only(mount: Mount) -> Verdict:
     line = f"{mount.source} {mount.point} {mount.kind} {','.join(mount.options)}"
-    if mount.is_network:
+    if mount.is_network or mount.kind == "zfs":  # ZFS never turns read-only by itself
         severity = Severity.NOTICE
-        advice = "请确认该网络存储只读是否有意为之。"
+        advice = "请确认该文件系统只读是否有意为之。"
     else:
         severity = Severity.CRITICAL
         advice = "多为磁盘出错后内核所为：请查看 dmesg，确认备份完好后检查磁盘并修复文件系统。"
@@ -224,7 +224,7 @@ CHECKS = (
         ask=_ask_space,
         parse=_parse_space,
         judge=_judge_space,
-        limits=Ceiling(warning=80, critical=90),
+        limits=Ceiling(warning=80, critical=90, unit="%"),
         source="df(1)；Checkmk df 缺省界限 80% / 90%",
         after=LOGIN_FIRST,
     ),
@@ -236,7 +236,7 @@ CHECKS = (
         ask=_ask_inodes,
         parse=_parse_inodes,
         judge=_judge_inodes,
-        limits=Ceiling(warning=80, critical=90),
+        limits=Ceiling(warning=80, critical=90, unit="%"),
         source="df(1) -i；每封邮件一个文件的存储格式先用尽 inode；界限与空间相同",
         after=LOGIN_FIRST,
     ),

@@ -15,19 +15,24 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, whole_output_of
-from mailcare.systems.profile import ProfileGap, VersionQuery
+from mailcare.systems.profile import Profile, ProfileGap, VersionQuery
 from mailcare.systems.system import System
 
 
 @dataclass(frozen=True, slots=True)
 class VersionLimits:
-    """No number: the version is stated; whether it is current is for `app.patches`."""
+    """No number: the version is stated; whether it is current is for `app.advisory`."""
+
+
+def version_words(system: System) -> tuple[str, ...]:
+    """Return the command that prints the version; raise `ProfileGap` where it is not known."""
+    query: VersionQuery = system.profile.need("version")
+    _compiled(query)
+    return query.words
 
 
 def _ask(system: System) -> Iterator[Question]:
-    query: VersionQuery = system.profile.need("version")
-    _compiled(query)
-    return ask_mail_hosts(system, query.words)
+    return ask_mail_hosts(system, version_words(system))
 
 
 def _compiled(query: VersionQuery) -> re.Pattern[str]:
@@ -37,19 +42,28 @@ def _compiled(query: VersionQuery) -> re.Pattern[str]:
         raise ProfileGap(f"version 的 regex 不是正则表达式：{error}") from None
 
 
+def read_version_output(reply: Reply) -> str:
+    """Return what the command printed; raise `ReplyError` where it failed."""
+    return whole_output_of(reply, "版本查询")
+
+
+def version_in(text: str, profile: Profile) -> str:
+    """Return the version that an output holds; raise `ReplyError` where it holds none."""
+    found = _compiled(profile.need("version")).search(text)
+    version = next((group for group in found.groups() if group), found[0]) if found else ""
+    if not version.strip():
+        raise ReplyError(f"输出「{first_line(text)}」中没有与档案 regex 相符的版本号")
+    return version.strip()
+
+
 def _parse(replies: tuple[Reply, ...]) -> str:
-    return whole_output_of(replies[0], "版本查询")
+    return read_version_output(replies[0])
 
 
 def _judge(text: str, _limits: VersionLimits, subject: Subject) -> Iterator[Verdict]:
+    # Only here the profile is known, and with it what a version looks like.
     profile = subject.system.profile
-    pattern = _compiled(profile.need("version"))
-    found = pattern.search(text)
-    version = next((group for group in found.groups() if group), found[0]) if found else ""
-    if not version.strip():
-        # Only here the profile is known, and with it what a version looks like.
-        raise ReplyError(f"输出「{first_line(text)}」中没有与档案 regex 相符的版本号")
-    yield Verdict(Severity.OK, f"{profile.title} 版本 {version.strip()}")
+    yield Verdict(Severity.OK, f"{profile.title} 版本 {version_in(text, profile)}")
 
 
 CHECKS = (

@@ -23,7 +23,10 @@ from mailcare.systems.profile import Protocol, WebPage
 from mailcare.systems.system import System
 
 _STATUS = re.compile(r"^HTTP (\d{3})\b")
-_FIELD = re.compile(r"<(?:input|button|select)\b[^>]*?\bname\s*=\s*[\"']?([^\"'\s>]+)", re.I)
+# Bounded, and no further than the next tag: the page is a stranger's.
+_FIELD = re.compile(
+    r"<(?:input|button|select)\b[^<>]{0,2000}?\sname\s{0,9}=\s{0,9}[\"']?([^\"'\s>]{1,200})", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,10 @@ CHECKS = (
         after=(
             "network.reach",
             "service.ports",
+            "service.steadiness",
             "service.processes",
             "storage.space",
+            "storage.mounts",
             "tls.handshake",
         ),
     ),

@@ -1,16 +1,20 @@
 """DNS lookups, every answer written down as it came (read again by `lookups`).
 
 Words: `lookup TYPE NAME`; `mx DOMAIN` and `hosts NAME` with the addresses of what they find;
-`ptr ADDRESS` with the way back; `spf DOMAIN ADDRESS…`, `dmarc DOMAIN`, `dnsbl ZONE ADDRESS`.
+`ptr ADDRESS` with the way back, `ptr6 NAME` the same for a host's IPv6 addresses;
+`spf DOMAIN ADDRESS…`, `dmarc DOMAIN`, `dnsbl ZONE ADDRESS`; `dnssec DOMAIN` with the signatures;
+`tlsa DOMAIN` for the DANE records of its exchangers; `zone DOMAIN` with what each of its own name
+servers says of it, asked directly.
 The site's resolver is asked, or the worker's own where the site file names none.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
@@ -19,7 +23,9 @@ import dns.rdatatype
 import dns.resolver
 import dns.reversename
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.NS import NS
 from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.SOA import SOA
 
 from mailcare.errors import Unavailable
 from mailcare.inspection.blocklist import entry_name, point_names
@@ -32,6 +38,9 @@ from mailcare.systems.site import Site
 TRY_S = 2.0
 LOOKUP_S = 5.0
 SIZE_LIMIT_LINES = 4000
+SIGNED_BYTES = 1232  # the datagram that passes every path; more comes over TCP
+DNS_PORT = 53
+PAUSE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -150,6 +159,20 @@ def probe(ask: Ask, scene: Scene) -> Answer:
     return Reply(text, int(record.failed), scene.now(), source)
 
 
+def address_of(name: str, site: Site) -> str:
+    """Return an address of a host, asked of the site's resolver.
+
+    Raise dnspython's errors where there is none, `Unavailable` where there is nobody to ask.
+    """
+    resolver = resolver_over(_servers(site))
+    resolver.timeout, resolver.lifetime = TRY_S, LOOKUP_S
+    try:
+        rdatas = resolver.resolve(name, "A")
+    except dns.resolver.NoAnswer:
+        rdatas = resolver.resolve(name, "AAAA")
+    return next(rdata.to_text() for rdata in rdatas)
+
+
 def _servers(site: Site) -> tuple[dns.nameserver.Do53Nameserver, ...]:
     if site.resolver:
         return (dns.nameserver.Do53Nameserver(site.resolver.address, site.resolver.port),)
@@ -175,7 +198,7 @@ def _names(rdatas: tuple[dns.rdata.Rdata, ...]) -> Iterator[dns.name.Name]:
     for rdata in rdatas:
         if isinstance(rdata, MX):
             yield rdata.exchange
-        elif isinstance(rdata, PTR):
+        elif isinstance(rdata, PTR | NS):
             yield rdata.target
 
 
@@ -192,6 +215,11 @@ def _look_up_ptr(client: Client, address: str) -> None:
     client.find_hosts(*_names(client.look_up("PTR", name)))
 
 
+def _look_up_ptr6(client: Client, name: str) -> None:
+    for rdata in client.look_up("AAAA", name):
+        client.look_up("PTR", dns.reversename.from_address(rdata.to_text()))
+
+
 def _look_up_spf(client: Client, domain: str, *addresses: str) -> None:
     client.record.lines += [f"# domain {domain}", f"# senders {' '.join(addresses)}"]
     read_sender_policy(domain, addresses, client.servers)
@@ -200,6 +228,52 @@ def _look_up_spf(client: Client, domain: str, *addresses: str) -> None:
 def _look_up_dmarc(client: Client, domain: str) -> None:
     client.record.lines.append(f"# domain {domain}")
     read_report_policy(domain, client.servers)
+
+
+def _look_up_dnssec(client: Client, domain: str) -> None:
+    # Signatures are checked from the record: a resolver that validates is told not to (CD).
+    client.resolver.use_edns(0, dns.flags.DO, SIGNED_BYTES)
+    client.resolver.set_flags(dns.flags.RD | dns.flags.CD)
+    for rdtype in ("DS", "DNSKEY", "SOA"):
+        client.look_up(rdtype, domain)
+
+
+def _look_up_tlsa(client: Client, domain: str) -> None:
+    for name in _names(client.look_up("MX", domain)):
+        client.find_hosts(name)
+        client.look_up("TLSA", f"_25._tcp.{name}")
+
+
+def _look_up_zone(client: Client, domain: str) -> None:
+    servers = [
+        (name, address)
+        for name in _names(client.look_up("NS", domain))
+        for address in _addresses(client, name)
+    ]
+    serials = {_ask_server(client, domain, name, address=address) for name, address in servers}
+    if len(serials) > 1:
+        # A change may be on its way to the secondaries, a datagram may be lost: once more.
+        sleep(PAUSE_S)
+        for name, address in servers:
+            _ask_server(client, domain, name, address=address)
+
+
+def _addresses(client: Client, name: dns.name.Name) -> tuple[str, ...]:
+    """Return a name server's IPv4 addresses, its IPv6 ones where it has no others."""
+    rdatas = client.look_up("A", name) or client.look_up("AAAA", name)
+    return tuple(rdata.to_text() for rdata in rdatas)
+
+
+def _ask_server(client: Client, domain: str, name: dns.name.Name, *, address: str) -> int | None:
+    """Ask one server for the zone's SOA; return its serial, None where it gives none."""
+    client.record.lines.append(f"# server {name} {address}")
+    server = RecordingServer(dns.nameserver.Do53Nameserver(address, DNS_PORT), client.record)
+    query = dns.message.make_query(domain, "SOA", flags=0)
+    with suppress(dns.exception.DNSException, OSError, EOFError):
+        response = server.query(query, TRY_S, None, 0, max_size=False)
+        serials = [soa.serial for rrset in response.answer for soa in rrset if isinstance(soa, SOA)]
+        return next(iter(serials), None)
+    return None
 
 
 def _look_up_dnsbl(client: Client, zone: str, address: str) -> None:
@@ -215,7 +289,11 @@ _VERBS: dict[str, Callable[..., None]] = {
     "mx": _look_up_mx,
     "hosts": _look_up_hosts,
     "ptr": _look_up_ptr,
+    "ptr6": _look_up_ptr6,
     "spf": _look_up_spf,
     "dmarc": _look_up_dmarc,
     "dnsbl": _look_up_dnsbl,
+    "dnssec": _look_up_dnssec,
+    "tlsa": _look_up_tlsa,
+    "zone": _look_up_zone,
 }

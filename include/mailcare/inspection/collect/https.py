@@ -2,6 +2,10 @@
 
 Words: `get SERVER PATH`; SERVER is address, port, TLS mode and host name. Redirects are followed
 on the same host only. The transcript holds the headers, then `# body` and the page's text.
+
+`policy NAME PORT PATH` fetches a file as a mail server would (RFC 8461 §3.3): the name looked up by
+the site's resolver (`# no-address REASON` where it has no address, `# unresolved REASON` where
+nobody can tell), the certificate verified for it, no redirect followed.
 """
 
 import http.client
@@ -10,15 +14,21 @@ from time import monotonic
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+import dns.exception
+import dns.resolver
+
 from mailcare.inspection.check import Answer, Ask
 from mailcare.inspection.collect.dialogue import (
     Declined,
     Dialogue,
+    Script,
     Server,
     any_certificate,
     converse,
     hang_up,
+    trusted_by,
 )
+from mailcare.inspection.collect.dns import address_of
 from mailcare.inspection.collect.scene import Scene
 
 REDIRECTS = 3
@@ -44,7 +54,9 @@ class _Socket:
 
 
 def probe(ask: Ask, scene: Scene) -> Answer:
-    """Fetch the page."""
+    """Fetch the page; raise `InputError` where the site's `ca_file` cannot be used."""
+    if ask.words[0] == "policy":
+        return converse(ask, scene, _policy(ask, scene), farewell=hang_up)
     server, path = Server.of(ask.words[1:5]), ask.words[5]
 
     def script(dialogue: Dialogue) -> None:
@@ -53,6 +65,28 @@ def probe(ask: Ask, scene: Scene) -> Answer:
         dialogue.note(f"elapsed_ms {(monotonic() - started) * 1000:.0f}")
 
     return converse(ask, scene, script, farewell=hang_up)
+
+
+def _policy(ask: Ask, scene: Scene) -> Script:
+    _, name, port, path = ask.words
+    trusted = trusted_by(scene.system.site)
+
+    def script(dialogue: Dialogue) -> None:
+        dialogue.note(f"server-name {name}")
+        try:
+            address = address_of(name, scene.system.site)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer) as error:
+            dialogue.note(f"no-address {type(error).__name__}")
+            raise Declined from None
+        except (dns.exception.DNSException, OSError) as error:
+            dialogue.note(f"unresolved {type(error).__name__}")
+            raise Declined from None
+        server = Server(address, int(port), "implicit", name)
+        dialogue.connect(address, server.port)
+        dialogue.start_trusted_tls(trusted, name)
+        _fetch(dialogue, server, path)
+
+    return script
 
 
 def _follow(dialogue: Dialogue, server: Server, path: str) -> None:
@@ -69,6 +103,11 @@ def _get(dialogue: Dialogue, server: Server, path: str) -> str | None:
     dialogue.connect(server.address, server.port)
     if server.tls != "none":
         dialogue.start_tls(any_certificate(), server.name)
+    response = _fetch(dialogue, server, path)
+    return _next_path(dialogue, server, path, response=response)
+
+
+def _fetch(dialogue: Dialogue, server: Server, path: str) -> http.client.HTTPResponse:
     try:
         response = _request(dialogue, server, path)
         page = response.read(PAGE_BYTES)
@@ -79,7 +118,7 @@ def _get(dialogue: Dialogue, server: Server, path: str) -> str | None:
     dialogue.heard(_text(page, response.getheader("Content-Type", "")))
     if len(page) == PAGE_BYTES:
         dialogue.note("cut")
-    return _next_path(dialogue, server, path, response=response)
+    return response
 
 
 def _request(dialogue: Dialogue, server: Server, path: str) -> http.client.HTTPResponse:

@@ -6,6 +6,7 @@ command's own name and a number, so that a transcript can be read without counti
 
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mailcare.inspection.check import Answer, Ask
@@ -78,7 +79,10 @@ def log_in(
         _start_tls(dialogue, server, trust)
     login = f"LOGIN {_quoted(secret.login)} "
     order(dialogue, login + _quoted(secret.password or ""), shown=login + SECRET)
-    return _capabilities(dialogue)
+    features = _capabilities(dialogue)
+    if "ID" in features:
+        _introduce(dialogue)
+    return features
 
 
 def order(dialogue: Dialogue, command: str, *, shown: str | None = None) -> Response:
@@ -107,6 +111,12 @@ def _start_tls(dialogue: Dialogue, server: Server, trust: ssl.SSLContext) -> Non
         raise Declined
     request_tls(dialogue)
     dialogue.start_trusted_tls(trust, server.name)
+
+
+def _introduce(dialogue: Dialogue) -> None:
+    """Say who we are (RFC 2971): 163.com opens no mailbox to a client that has not."""
+    with suppress(Declined):
+        order(dialogue, 'ID ("name" "mailcare" "vendor" "mailcare")')
 
 
 def _capabilities(dialogue: Dialogue) -> frozenset[str]:

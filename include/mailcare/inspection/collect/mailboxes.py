@@ -7,9 +7,9 @@ from mailcare.systems.site import Mailbox
 
 
 def mailbox_of(address: str, scene: Scene) -> Mailbox:
-    """Return the site's probe mailbox of that address; only the site's own two are ever used."""
-    mailboxes = scene.system.site.mailboxes
-    for mailbox in (mailboxes.inside, mailboxes.outside):
+    """Return the site's probe mailbox of that address; only the site's own are ever used."""
+    own = scene.system.site.mailboxes
+    for mailbox in (own.inside, own.outside, own.archive, own.approver):
         if mailbox is not None and mailbox.address == address:
             return mailbox
     raise InputError("不是站点文件登记的探测邮箱", subject=address)

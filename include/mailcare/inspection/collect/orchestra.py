@@ -3,17 +3,34 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TypeVar
 
 from mailcare.errors import MailcareError
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply
-from mailcare.inspection.collect import dns, https, imap, loop, pop3, smtp, ssh, tcp, tls
+from mailcare.inspection.collect import (
+    dns,
+    functions,
+    https,
+    imap,
+    loop,
+    pop3,
+    series,
+    smtp,
+    ssh,
+    tcp,
+    tls,
+)
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.planning import by_node, hosts_touched
 from mailcare.systems.profile import Protocol
 
 PROBES_AT_ONCE = 16
+TRAVELS_AT_ONCE = 16  # probes that wait for a mail, perhaps for an hour, hold up no other
 HOSTS_AT_ONCE = 64
 
+DoneT = TypeVar("DoneT")
 OnAnswer = Callable[[Ask, Answer], None]
 Probe = Callable[[Ask, Scene], Answer]
 
@@ -26,7 +43,10 @@ PROBES: Mapping[Channel, Probe] = {
     Channel.TLS: tls.probe,
     Channel.DNS: dns.probe,
     Channel.LOOP: loop.probe,
+    Channel.FUNCTION: functions.probe,
 }
+_TRAVELS = (Channel.LOOP, Channel.FUNCTION)
+_SMTP = {Protocol.SMTP, Protocol.SUBMISSION}
 
 
 def collect_answers(
@@ -71,36 +91,53 @@ async def _ask_host(node: str, asks: tuple[Ask, ...], scene: Scene, take: OnAnsw
 
 
 async def _ask_network(asks: tuple[Ask, ...], scene: Scene, take: OnAnswer) -> None:
-    limit = asyncio.Semaphore(PROBES_AT_ONCE)
-    servers: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+    worker = _Worker(scene)
+    threads = ThreadPoolExecutor(PROBES_AT_ONCE + TRAVELS_AT_ONCE)
+    asyncio.get_running_loop().set_default_executor(threads)  # its own has few on a small machine
     async with asyncio.TaskGroup() as tasks:
         for ask in asks:
-            work = _ask_probe(ask, scene, take)
-            if _speaks_smtp(ask):
-                work = _one_by_one(servers[ask.node], work)
-            tasks.create_task(_within(limit, work))
+            tasks.create_task(_ask_probe(ask, worker, scene, take))
+
+
+class _Worker:
+    """Carries out conversations: so many at once, and one at a time with each SMTP server."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
+        self._travels = asyncio.Semaphore(TRAVELS_AT_ONCE)
+        self._servers: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def carry_out(self, ask: Ask, conversation: Callable[[], DoneT]) -> DoneT:
+        """Hold a conversation in a thread when its turn has come and the customer permits it."""
+        limit = self._travels if ask.channel in _TRAVELS else self._probes
+        async with self._server(ask), limit:
+            for host in hosts_touched(ask, self._scene.system):
+                self._scene.permit(host)
+            return await asyncio.to_thread(conversation)
+
+    def _server(self, ask: Ask) -> AbstractAsyncContextManager[None]:
+        return self._servers[ask.node] if _speaks_smtp(ask) else nullcontext()
 
 
 def _speaks_smtp(ask: Ask) -> bool:
     return ask.channel is Channel.SMTP or (
-        ask.channel is Channel.TLS
-        and not {Protocol.SMTP, Protocol.SUBMISSION}.isdisjoint(ask.words)
+        ask.channel in (Channel.TLS, Channel.SERIES) and not _SMTP.isdisjoint(ask.words)
     )
 
 
-async def _one_by_one(server: asyncio.Lock, work: Awaitable[None]) -> None:
-    async with server:
-        await work
-
-
-async def _ask_probe(ask: Ask, scene: Scene, take: OnAnswer) -> None:
+async def _ask_probe(ask: Ask, worker: _Worker, scene: Scene, take: OnAnswer) -> None:
     try:
-        for host in hosts_touched(ask, scene.system):
-            scene.permit(host)
-        answer = await asyncio.to_thread(PROBES[ask.channel], ask, scene)
+        answer = await _answer(ask, worker, scene)
     except MailcareError as error:
         answer = _refusal(ask, error, scene)
     take(ask, answer)
+
+
+async def _answer(ask: Ask, worker: _Worker, scene: Scene) -> Answer:
+    if ask.channel is Channel.SERIES:
+        return await series.probe(ask, scene, lambda one: worker.carry_out(ask, one))
+    return await worker.carry_out(ask, lambda: PROBES[ask.channel](ask, scene))
 
 
 def _refusal(ask: Ask, error: MailcareError, scene: Scene) -> NoReply:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mailcare.inspection.check import Ask, Channel
 from mailcare.inspection.checks import all_checks
@@ -115,30 +115,64 @@ def ask_key(ask: Ask) -> str:
 def collector_script(asks: Sequence[Ask]) -> str:
     """Return the script that answers the SSH asks; asks without words are no commands.
 
-    Commands that are asked for a second sample run first and last, at least `SAMPLE_WINDOW_S`
-    apart; the others run in between.
+    Commands that are asked for several samples run first, and again each time that
+    `SAMPLE_WINDOW_S` has passed; the others run meanwhile.
     """
     commands = {ask_key(ask): ask for ask in asks if ask.channel is Channel.SSH and ask.words}
-    text = _HEAD + _LIMITED + _ASK + "\n".join(["main() {", *_body(commands), "}", "main", ""])
+    text = _HEAD + _LIMITED + _ASK + "\n".join([*_sampling(commands), *_main(commands), "main", ""])
     values = {"@LIMIT@": ANSWER_LIMIT_BYTES, "@CUT@": CUT, "@NOT_FOUND@": NOT_FOUND}
     for mark, value in values.items():
         text = text.replace(mark, str(value))
     return text
 
 
-def _body(commands: dict[str, Ask]) -> list[str]:
-    again = [ask for ask in commands.values() if ask.sample > 1]
-    twice = {ask.words for ask in again}
-    first = [ask for ask in commands.values() if ask.sample == 1 and ask.words in twice]
-    between = [ask for ask in commands.values() if ask.sample == 1 and ask.words not in twice]
-    lines = ["now=$(date +%s) host=$(uname -n)"]
+def windows_of(asks: Iterable[Ask]) -> int:
+    """Return how many sampling windows pass while the asks are answered."""
+    return max((ask.sample for ask in asks), default=1) - 1
+
+
+# Samples are taken between two other commands, never beside one: a frame must stay in one piece.
+# Each names its own moment (/proc/uptime), so a command that takes long does no harm.
+_WINDOWS = """\
+taken=0
+take() {
+  taken=$((taken + 1))
+  sample "$taken"
+  [ "$taken" -ge @SAMPLES@ ] || open_window
+}
+open_window() { sleep @WINDOW@ >/dev/null & window=$!; }
+take_due() { [ "$taken" -ge @SAMPLES@ ] || kill -0 "$window" || take; }
+take_rest() { while [ "$taken" -lt @SAMPLES@ ]; do wait "$window"; take; done; }"""
+
+
+def _sampling(commands: Mapping[str, Ask]) -> list[str]:
+    windows = windows_of(commands.values())
+    if not windows:
+        return []
+    text = _WINDOWS.replace("@SAMPLES@", str(windows + 1))
+    lines = text.replace("@WINDOW@", str(SAMPLE_WINDOW_S)).splitlines()
+    lines += ["sample() {", "case $1 in"]
+    for number in range(1, windows + 2):
+        due = [ask for ask in _sampled(commands) if ask.sample == number]
+        lines += [f"{number})", *map(_line, due), ";;"]
+    return [*lines, "esac", "}"]
+
+
+def _sampled(commands: Mapping[str, Ask]) -> list[Ask]:
+    words = {ask.words for ask in commands.values() if ask.sample > 1}
+    return [ask for ask in commands.values() if ask.words in words]
+
+
+def _main(commands: Mapping[str, Ask]) -> list[str]:
+    sampled = _sampled(commands)
+    lines = ["main() {", "now=$(date +%s) host=$(uname -n)"]
     lines += [_printed("begin", f'"${{now:-0}}" {len(commands)} "${{host:-unknown}}"')]
-    lines += map(_line, first)
-    lines += [f"sleep {SAMPLE_WINDOW_S} >/dev/null & window=$!"] if again else []
-    lines += map(_line, between)
-    lines += ['wait "$window"'] if again else []
-    lines += map(_line, again)
-    return [*lines, _printed("end", f"- {len(commands)} -")]
+    lines += ["take"] if sampled else []
+    for ask in commands.values():
+        if ask not in sampled:
+            lines += [_line(ask), *(["take_due"] if sampled else [])]
+    lines += ["take_rest"] if sampled else []
+    return [*lines, _printed("end", f"- {len(commands)} -"), "}"]
 
 
 def _printed(kind: str, words: str) -> str:

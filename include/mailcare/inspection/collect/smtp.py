@@ -1,11 +1,12 @@
 """SMTP conversations: the greeting, a login, and the question whether strangers may relay.
 
-Words: `greeting SERVER`, `login SERVER MAILBOX`, `relay SERVER SENDER RECIPIENT`; SERVER is
+Words: `greeting SERVER`, `login SERVER MAILBOX`, `relay SERVER (SENDER RECIPIENT)…`; SERVER is
 address, port, TLS mode and host name. The words name the mailbox only: its secret is looked up
 here. Nothing but the loop ever gets as far as DATA.
 """
 
 import base64
+import contextlib
 import ssl
 
 from mailcare.inspection.check import Answer, Ask
@@ -36,7 +37,8 @@ def probe(ask: Ask, scene: Scene) -> Answer:
             trust = trusted_by(scene.system.site)
             log_in(dialogue, server, ehlo_name, secret=secret, trust=trust)
         else:
-            _ask_relay(dialogue, server, ehlo_name, envelope=(more[0], more[1]))
+            envelopes = tuple(zip(more[::2], more[1::2], strict=True))
+            _ask_relay(dialogue, server, ehlo_name, envelopes=envelopes)
 
     return converse(ask, scene, script, farewell=quit_politely)
 
@@ -153,11 +155,12 @@ def _base64(data: bytes) -> str:
 
 
 def _ask_relay(
-    dialogue: Dialogue, server: Server, ehlo_name: str, *, envelope: tuple[str, str]
+    dialogue: Dialogue, server: Server, ehlo_name: str, *, envelopes: tuple[tuple[str, str], ...]
 ) -> None:
-    sender, recipient = envelope
     features = greet(dialogue, server, ehlo_name)
     secure(dialogue, server, ehlo_name, features=features)
-    order(dialogue, f"MAIL FROM:<{sender}>", accept="2")
-    order(dialogue, f"RCPT TO:<{recipient}>", accept="2")
-    order(dialogue, "RSET", accept="2")
+    for sender, recipient in envelopes:
+        with contextlib.suppress(Declined):  # the answer is written down; the next may differ
+            order(dialogue, f"MAIL FROM:<{sender}>", accept="2")
+            order(dialogue, f"RCPT TO:<{recipient}>", accept="2")
+        order(dialogue, "RSET", accept="2")

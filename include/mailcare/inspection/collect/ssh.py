@@ -23,7 +23,7 @@ from mailcare.inspection.collect.frames import (
     why_missing,
 )
 from mailcare.inspection.collect.scene import Scene
-from mailcare.inspection.collect.script import SAMPLE_WINDOW_S, collector_script
+from mailcare.inspection.collect.script import SAMPLE_WINDOW_S, collector_script, windows_of
 from mailcare.secrets import Secret
 from mailcare.systems.site import Node, Ssh
 
@@ -247,8 +247,9 @@ async def _collect(visit: _Visit, connection: asyncssh.SSHClientConnection) -> N
 
 
 def _allowed_s(asks: Sequence[Ask]) -> float:
-    # Each command's limit, a second for its end, the sampling window, and a margin for the link.
-    return min(ANSWERS_S, sum(ask.timeout_s + 1 for ask in asks) + SAMPLE_WINDOW_S + 10)
+    # Each command's limit, a second for its end, the sampling windows, and a margin for the link.
+    windows_s = windows_of(asks) * SAMPLE_WINDOW_S
+    return min(ANSWERS_S, sum(ask.timeout_s + 1 for ask in asks) + windows_s + 10)
 
 
 async def _listen(

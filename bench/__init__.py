@@ -1,0 +1,1 @@
+"""How fast the product is, as ratios against its peers in the same run: `make bench`."""

@@ -1,0 +1,104 @@
+"""Authorisations as they are entered, and what they do to a running inspection."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mailcare.clock import utc_now
+from mailcare.contracts.forms import FormError, read_form
+from mailcare.errors import InputError
+from mailcare.inspection import steps as inspection
+from mailcare.listing import Wish
+from mailcare.systems import steps
+from mailcare.systems.forms import AuthorisationForm
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "lab" / "site.yaml"
+NAME = "shili-bank-lab"
+
+
+@pytest.fixture(autouse=True)
+def database(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    text = SITE.read_text("utf-8")
+    kept, _, _ = text.partition("\nauthorisations:")
+    assert kept != text
+    file = tmp_path / "site.yaml"
+    file.write_text(kept, "utf-8")
+    steps.import_site(file, recorded_by="test")
+
+
+def form(**changes) -> AuthorisationForm:
+    now = utc_now()
+    data = {
+        "system": NAME,
+        "given_by": "王示例",
+        "given_at": (now - timedelta(hours=2)).isoformat(),
+        "how": "phone",
+        "purpose": "年度巡检",
+        "nodes": ["mx1", "bak1"],
+        "valid_from": (now - timedelta(hours=1)).isoformat(),
+        "valid_to": (now + timedelta(days=1)).isoformat(),
+        "evidence": "电话记录",
+    }
+    return read_form(AuthorisationForm, data | changes)
+
+
+def test_an_inspection_waits_until_it_is_recorded_and_again_once_it_is_revoked():
+    run = inspection.open_inspection("run-1", site=NAME)
+    assert [one.hosts for one in steps.list_waiting()] == [("mx1", "bak1")]
+    given = steps.record_authorisation(form(), None, by="li")
+    assert steps.list_waiting() == ()
+    assert inspection.hosts_without_authorisation(run) == []
+    steps.revoke_authorisation(given, by="wang")
+    assert inspection.hosts_without_authorisation(run) == ["mx1", "bak1"]
+    assert [one.hosts for one in steps.list_waiting()] == [("mx1", "bak1")]
+
+
+def test_one_that_covers_some_hosts_leaves_the_others_waiting():
+    inspection.open_inspection("run-1", site=NAME)
+    steps.record_authorisation(form(nodes=["mx1"]), None, by="li")
+    assert [one.hosts for one in steps.list_waiting()] == [("bak1",)]
+
+
+def test_times_without_a_zone_are_beijing_time():
+    entered = form(valid_from="2026-01-05T09:00", given_at="2026-01-05 08:00")
+    assert entered.valid_from.isoformat() == "2026-01-05T09:00:00+08:00"
+    assert entered.given_at.isoformat() == "2026-01-05T08:00:00+08:00"
+
+
+@pytest.mark.parametrize("text", ["", "0001-01-01T00:00", "9999-12-31T23:59+00:00", "x" * 5000])
+def test_an_odd_moment_is_a_complaint_and_no_crash(text):
+    with pytest.raises(FormError):
+        steps.record_authorisation(form(valid_to=text), None, by="li")
+
+
+def test_states_are_told_for_now():
+    first = steps.record_authorisation(form(), None, by="li")
+    later = (utc_now() + timedelta(hours=1)).isoformat()
+    steps.record_authorisation(form(valid_from=later), None, by="li")
+    steps.revoke_authorisation(first, by="li")
+    listed = {one.state for one in steps.list_authorisations(Wish()).rows}
+    assert listed == {"revoked", "coming"}
+    with pytest.raises(InputError, match="已经撤销"):
+        steps.revoke_authorisation(first, by="li")
+
+
+def test_equal_evidence_is_kept_once_and_given_back_whole():
+    file = ("a.pdf", b"%PDF-1.7 consent")
+    first = steps.record_authorisation(form(), file, by="li")
+    second = steps.record_authorisation(form(purpose="复查"), file, by="li")
+    assert steps.evidence_body(first).body == steps.evidence_body(second).body == file[1]
+    names = {one.evidence_sha256 for one in steps.list_authorisations(Wish()).rows}
+    assert len(names) == 1
+
+
+def test_a_system_is_listed_with_its_authorisation_and_before_its_first_inspection():
+    steps.record_authorisation(form(), None, by="li")
+    [row] = steps.list_systems(Wish(text="实验")).rows
+    assert (row.inspected_at, row.critical) == (None, None)
+    assert row.authorised_to > utc_now()
+    assert steps.system_detail(row.id).hosts == ("mx1", "bak1")
+    with pytest.raises(InputError, match="没有登记"):
+        steps.system_detail(row.id + 1)
