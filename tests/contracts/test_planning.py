@@ -12,6 +12,7 @@ from mailcare.workdays import Calendar, YearTable
 
 DAYS = st.dates(date(2020, 1, 1), date(2035, 12, 31))
 LENGTHS = st.integers(0, 1500)
+EVER = date(2000, 1, 1)  # recorded before any year was over
 
 
 @st.composite
@@ -48,7 +49,7 @@ def test_the_years_are_the_contract_without_gaps(one):
 @settings(deadline=None)  # the first question of a year reads it from the libraries
 @given(contracts(), calendars(), DAYS)
 def test_every_year_that_has_begun_has_its_one_inspection_on_a_working_day(one, calendar, today):
-    services = plan_services(one, calendar, today=today)
+    services = plan_services(one, calendar, today=today, since=EVER)
     begun = [year for year in one.years() if year.first_on <= today]
     inspections = [each for each in services if each.promise is Promise.REMOTE_INSPECTION]
     assert [each.year for each in inspections] == begun
@@ -60,10 +61,28 @@ def test_every_year_that_has_begun_has_its_one_inspection_on_a_working_day(one, 
 @settings(deadline=None)
 @given(contracts(), calendars(), DAYS, st.integers(0, 800))
 def test_a_later_day_drops_no_service(one, calendar, today, later):
-    keys = {each.key for each in plan_services(one, calendar, today=today)}
-    after = plan_services(one, calendar, today=today + timedelta(days=later))
+    keys = {each.key for each in plan_services(one, calendar, today=today, since=EVER)}
+    after = plan_services(one, calendar, today=today + timedelta(days=later), since=EVER)
     assert keys <= {each.key for each in after}
     assert len({each.key for each in after}) == len(after)
+
+
+@given(contracts(), DAYS)
+def test_years_over_when_the_contract_was_recorded_owe_nothing(one, since):
+    services = plan_services(one, Calendar(), today=one.ends_on, since=since)
+    planned = {each.year for each in services}
+    assert planned == {year for year in one.years() if year.last_on >= since}
+
+
+def test_each_year_begins_with_all_that_the_plan_promises():
+    one = contract(date(2026, 1, 1), date(2026, 12, 31), visits=1)
+    services = plan_services(one, Calendar(), today=date(2026, 1, 1), since=EVER)
+    assert [(each.promise, each.due_on) for each in services] == [
+        (Promise.REMOTE_INSPECTION, date(2026, 7, 2)),
+        (Promise.BACKUP_VERIFICATION, date(2026, 4, 2)),
+        (Promise.VISIT, date(2026, 7, 2)),
+        (Promise.REVIEW, date(2026, 12, 1)),
+    ]
 
 
 def test_a_year_from_29_february_ends_on_the_last_of_february():
@@ -75,27 +94,27 @@ def test_a_year_from_29_february_ends_on_the_last_of_february():
 
 def test_visits_are_spread_over_the_year():
     one = contract(date(2026, 1, 1), date(2026, 12, 31), visits=2)
-    services = plan_services(one, Calendar(), today=date(2026, 1, 1))
+    services = plan_services(one, Calendar(), today=date(2026, 1, 1), since=EVER)
     visits = [each.due_on for each in services if each.promise is Promise.VISIT]
     assert visits == [date(2026, 5, 6), date(2026, 8, 31)]  # 2 May is a holiday
 
 
 def test_no_visit_bought_is_no_visit_planned():
     one = contract(date(2026, 1, 1), date(2026, 12, 31))
-    services = plan_services(one, Calendar(), today=date(2026, 6, 1))
+    services = plan_services(one, Calendar(), today=date(2026, 6, 1), since=EVER)
     assert services
     assert not [each for each in services if each.promise is Promise.VISIT]
 
 
 def test_a_contract_entered_late_is_due_from_today_on():
     one = contract(date(2026, 1, 1), date(2026, 12, 31))
-    [inspection, _] = plan_services(one, Calendar(), today=date(2026, 9, 19))
+    inspection, *_ = plan_services(one, Calendar(), today=date(2026, 9, 19), since=EVER)
     assert inspection.due_on == date(2026, 9, 20)  # a Sunday on which people work
 
 
 def test_a_day_in_an_unpublished_year_is_provisional():
     one = contract(date(2027, 1, 1), date(2027, 12, 31))
-    services = plan_services(one, Calendar(), today=date(2027, 1, 1))
+    services = plan_services(one, Calendar(), today=date(2027, 1, 1), since=EVER)
     assert services
     assert all(each.is_provisional for each in services)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-KNOWN = {"inspect_system"}  # a Dag that is not named here fails the suite
+KNOWN = {"inspect_system", "plan_services"}  # a Dag that is not named here fails the suite
 CUSTOMERS_HOSTS = {("inspect_system", "collect")}
 
 
@@ -83,3 +83,29 @@ def test_the_steps_that_dags_name_exist():
 
 def test_judging_goes_on_when_one_host_refused_us(dags):
     assert dags["inspect_system"].get_task("judge").trigger_rule == "all_done_min_one_success"
+
+
+def test_runs_that_wait_for_the_customer_hold_up_no_other(dags):
+    assert dags["inspect_system"].max_active_runs >= 500
+
+
+def test_planning_is_daily_and_no_weekday_cron(dags):
+    timetable = dags["plan_services"].timetable
+    assert timetable.expression == "0 1 * * *"
+    assert str(timetable.timezone) == "Asia/Shanghai"
+    assert not dags["plan_services"].catchup
+
+
+def test_planning_is_one_straight_line_that_starts_what_is_due(dags):
+    dag = dags["plan_services"]
+    line = ["plan", "calendar", "due", "start"]
+    assert sorted(dag.task_ids) == sorted(line)
+    for before, after in pairwise(line):
+        assert after in dag.get_task(before).downstream_task_ids
+
+
+def test_a_service_is_started_once_by_the_name_of_its_run(dags):
+    start = dags["plan_services"].get_task("start")
+    assert start.partial_kwargs["trigger_dag_id"] in dags
+    assert start.partial_kwargs["skip_when_already_exists"] is True
+    assert start.partial_kwargs["logical_date"] is None  # many runs a day

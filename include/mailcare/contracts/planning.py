@@ -13,19 +13,32 @@ from mailcare.contracts.terms import Contract, ContractYear
 from mailcare.workdays import ONE_DAY, Calendar
 
 REMINDERS_DAYS = (60, 30, 7)  # before the end of a contract
+REVIEW_DAYS = 30  # before the end of a contract year
 
 
 class Promise(StrEnum):
     """What a contract year owes the customer."""
 
     REMOTE_INSPECTION = "remote_inspection"
+    BACKUP_VERIFICATION = "backup_verification"
     VISIT = "visit"
     REVIEW = "review"
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """One service that a contract owes, without a day; `key` is the same however often asked."""
+
+    key: str
+    promise: Promise
+    number: int
+    system: int
+    year: ContractYear
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedService:
-    """One service that a contract owes; `key` is the same however often it is planned.
+    """One service that a contract owes, with the day that it is due.
 
     `is_provisional` tells that its day rests on a year whose holidays are not published.
     """
@@ -46,55 +59,74 @@ class Reminder:
     days_left: int
 
 
+def owed(contract: Contract, *, since: date) -> tuple[Owed, ...]:
+    """Return what the contract owes in all of its years, those to come included.
+
+    `since` is the day that the contract was recorded: a year over by then was somebody else's.
+    """
+    return tuple(
+        Owed(
+            f"{contract.number}/{year.number}/{system}/{promise}/{number}",
+            promise,
+            number,
+            system,
+            year,
+        )
+        for year in contract.years()
+        if year.last_on >= since
+        for system in contract.systems
+        for promise, number in _promises(contract)
+    )
+
+
 def plan_services(
-    contract: Contract, calendar: Calendar, *, today: date
+    contract: Contract, calendar: Calendar, *, today: date, since: date
 ) -> tuple[PlannedService, ...]:
     """Return what the contract owes in its years that have begun, those gone by included.
 
     Who missed a day, or a year, finds the service still there. A service keeps the day that it was
     first given (its key is known); the day here is the one for a service that is new.
     """
-    begun = [year for year in contract.years() if year.first_on <= today]
     return tuple(
-        _service(contract, year, system, kept, calendar, today)
-        for year in begun
-        for system in contract.systems
-        for kept in _promises(contract)
+        give_day(contract, one, calendar, today=today)
+        for one in owed(contract, since=since)
+        if one.year.first_on <= today
     )
+
+
+def give_day(contract: Contract, one: Owed, calendar: Calendar, *, today: date) -> PlannedService:
+    """Return a service with the working day that it is due: not before today, in its year."""
+    wanted_on = max(_wanted_on(contract, one), min(today, one.year.last_on))
+    due_on = workday_within(one.year, wanted_on, calendar)
+    provisional = calendar.day(due_on).is_provisional
+    return PlannedService(one.key, one.promise, one.system, one.year, due_on, provisional)
 
 
 def _promises(contract: Contract) -> Iterator[tuple[Promise, int]]:
     """Yield each promise of a contract year with its number, from 1."""
     if contract.terms.remote_service:
         yield Promise.REMOTE_INSPECTION, 1
+        yield Promise.BACKUP_VERIFICATION, 1
     for number in range(1, contract.terms.visits_per_year + 1):
         yield Promise.VISIT, number
     yield Promise.REVIEW, 1
 
 
-def _service(
-    contract: Contract,
-    year: ContractYear,
-    system: int,
-    kept: tuple[Promise, int],
-    calendar: Calendar,
-    today: date,
-) -> PlannedService:
-    promise, number = kept
-    wanted_on = max(_wanted_on(contract, year, promise, number), min(today, year.last_on))
-    due_on = workday_within(year, wanted_on, calendar)
-    key = f"{contract.number}/{year.number}/{system}/{promise}/{number}"
-    provisional = calendar.day(due_on).is_provisional
-    return PlannedService(key, promise, system, year, due_on, provisional)
+def _wanted_on(contract: Contract, one: Owed) -> date:
+    """Return the day that a promise is spread to.
 
-
-def _wanted_on(contract: Contract, year: ContractYear, promise: Promise, number: int) -> date:
-    """Return the day that a promise is spread to: visits evenly, the inspection in the middle."""
-    days = (year.last_on - year.first_on).days
-    if promise is Promise.REVIEW:
-        return max(year.first_on, year.last_on - 30 * ONE_DAY)  # before the contract ends
-    parts = 2 if promise is Promise.REMOTE_INSPECTION else contract.terms.visits_per_year + 1
-    return year.first_on + days * number // parts * ONE_DAY
+    Visits evenly, the inspection in the middle, the backup verification half-way to it, the
+    review before the year ends.
+    """
+    first_on, last_on = one.year.first_on, one.year.last_on
+    if one.promise is Promise.REVIEW:
+        return max(first_on, last_on - REVIEW_DAYS * ONE_DAY)
+    parts = {
+        Promise.REMOTE_INSPECTION: 2,
+        Promise.BACKUP_VERIFICATION: 4,
+        Promise.VISIT: contract.terms.visits_per_year + 1,
+    }[one.promise]
+    return first_on + (last_on - first_on).days * one.number // parts * ONE_DAY
 
 
 def workday_within(year: ContractYear, wanted_on: date, calendar: Calendar) -> date:
@@ -103,11 +135,10 @@ def workday_within(year: ContractYear, wanted_on: date, calendar: Calendar) -> d
     A rest of a contract without any working day gets the first one after it: late is better than
     never.
     """
-    span = (year.last_on - year.first_on).days + 1
-    days = [year.first_on + ONE_DAY * number for number in range(span)]
-    after = (on for on in days if on >= wanted_on and calendar.is_workday(on))
-    before = (on for on in reversed(days) if on < wanted_on and calendar.is_workday(on))
-    found = next(after, None) or next(before, None)
+    after = (wanted_on + ONE_DAY * ahead for ahead in range((year.last_on - wanted_on).days + 1))
+    back = (wanted_on - ONE_DAY * ago for ago in range(1, (wanted_on - year.first_on).days + 1))
+    found = next(filter(calendar.is_workday, after), None)
+    found = found or next(filter(calendar.is_workday, back), None)
     return found or calendar.next_workdays(year.last_on, 1)[0]
 
 

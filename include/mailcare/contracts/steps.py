@@ -1,50 +1,118 @@
 """Customers and contracts: the seam between the records and the rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
+from mailcare.calendars.steps import working_calendar
 from mailcare.clock import utc_now
-from mailcare.contracts.forms import ContractForm, CustomerForm, complain
-from mailcare.errors import InputError
-from mailcare.records.audit import note_change
+from mailcare.contracts import (
+    cases,
+    daily,
+    details,
+    entering,
+    extra_visits,
+    imported,
+    importing,
+    lists,
+)
+from mailcare.contracts.details import ContractDetail, CustomerDetail
+from mailcare.contracts.forms import ContractForm, CustomerForm
+from mailcare.contracts.importing import Preview
+from mailcare.contracts.lists import ContractRow, CustomerRow, NoticeRow, ServiceRow
+from mailcare.contracts.notices import Notice, calendar_notices, rest_day_notice
+from mailcare.contracts.sheets import read_sheets
+from mailcare.listing import Page, Wish
+from mailcare.records import contracts
 from mailcare.records.changes import add_once
-from mailcare.records.contracts import Contract, ContractVersion, CoveredSystem
-from mailcare.records.customers import Contact, Customer, System
-from mailcare.records.session import transaction
+from mailcare.records.inspections import Service, ServiceKind, ServiceState
+from mailcare.records.session import reading, transaction
+
+Changed = entering.Changed  # what a caller catches of this seam
+RUNS_MOST = 500  # of one day; Airflow fails a task that maps over more than 1024
 
 
-class Changed(InputError):
-    """Somebody else changed the record since it was read; nothing was overwritten."""
+@dataclass(frozen=True, slots=True)
+class PlanOutcome:
+    """How many services a day's planning added, withdrew and moved, and how many notices."""
+
+    added: int = 0
+    withdrawn: int = 0
+    moved: int = 0
+    noticed: int = 0
+
+
+def list_contracts(wish: Wish, *, on: date) -> Page[ContractRow]:
+    """Return a page of contracts; searched by number, customer and note.
+
+    Sorts: number (usual), customer, starts_on, ends_on. `on` is the day for `is_in_force`.
+    """
+    with reading() as session:
+        return lists.contract_rows(session, wish, on=on)
+
+
+def list_customers(wish: Wish) -> Page[CustomerRow]:
+    """Return a page of customers by name; searched by their name and their contacts'."""
+    with reading() as session:
+        return lists.customer_rows(session, wish)
+
+
+def list_services(wish: Wish, *, until: date | None, on: date) -> Page[ServiceRow]:
+    """Return a page of services that are planned or running, the late ones first.
+
+    `until` is the last due day shown (None: all), `on` the day from which lateness is told.
+    Sorts: due_on, customer, system, kind, state.
+    """
+    with reading() as session:
+        return lists.service_rows(session, wish, until=until, on=on)
+
+
+def list_notices(wish: Wish) -> Page[NoticeRow]:
+    """Return a page of notices, the newest first; sorts: raised_on, kind, contract."""
+    with reading() as session:
+        return lists.notice_rows(session, wish)
+
+
+def contract_detail(number: str, *, on: date) -> ContractDetail:
+    """Return a contract with its versions, years, ledger and services; `on` tells lateness.
+
+    Raise `InputError` for a number that is not recorded.
+    """
+    with reading() as session:
+        return details.describe_contract(session, number, on=on)
+
+
+def customer_detail(customer: int, *, on: date) -> CustomerDetail:
+    """Return a customer with contacts, systems and contracts; `InputError` if not recorded."""
+    with reading() as session:
+        return details.describe_customer(session, customer, on=on)
 
 
 def enter_customer(form: CustomerForm, *, by: str) -> int:
     """Record a new customer and return the id; raise `FormError` for a name that is known."""
     with transaction() as session:
-        if session.scalar(select(Customer.id).where(Customer.name == form.name)):
-            raise complain("name", "已有同名客户")
-        customer = Customer(name=form.name)
-        session.add(customer)
-        session.flush()
-        _write_contacts(session, customer.id, form)
-        _note(session, by, "enter", f"customer/{customer.id}", None, _plain(form))
-        return customer.id
+        return entering.add_customer(session, form, by=by)
 
 
-def _write_contacts(session: Session, customer: int, form: CustomerForm) -> None:
-    known = {
-        one.name: one
-        for one in session.scalars(select(Contact).where(Contact.customer_id == customer))
-    }
-    for one in form.contacts:
-        contact = known.pop(one.name, None) or Contact(customer_id=customer, name=one.name)
-        contact.role, contact.email, contact.phone = one.role, one.email, one.phone
-        contact.gets_papers = one.gets_papers
-        session.add(contact)
-    for gone in known.values():
-        session.delete(gone)
+def change_customer(customer: int, form: CustomerForm, *, read_version: int, by: str) -> int:
+    """Write a customer's name and contacts anew and return the new version.
+
+    Raise `Changed` where another person wrote since `read_version` was read.
+    """
+    with transaction() as session:
+        return entering.rewrite_customer(session, customer, form, read_version=read_version, by=by)
+
+
+def delete_customer(customer: int, *, read_version: int, by: str) -> None:
+    """Delete a customer who has no contract, service, paper or authorisation.
+
+    Raise `InputError` that names what stands against it, `Changed` as `change_customer`.
+    """
+    with transaction() as session:
+        entering.remove_customer(session, customer, read_version=read_version, by=by)
 
 
 def enter_contract(form: ContractForm, *, by: str) -> int:
@@ -54,16 +122,7 @@ def enter_contract(form: ContractForm, *, by: str) -> int:
     system that another contract covers in the same time.
     """
     with transaction() as session:
-        customer, systems = _customer(session, form), _systems(session, form)
-        contract = add_once(
-            session, Contract, {"customer_id": customer, "number": form.number, "version": 1}
-        )
-        if contract is None:
-            raise complain("number", "已有这个编号的合同")
-        _refuse_overlap(session, contract, form, systems)
-        _add_version(session, contract, 1, form, systems, by=by)
-        _note(session, by, "enter", f"contract/{form.number}", None, _plain(form))
-        return contract
+        return entering.add_contract(session, form, by=by)
 
 
 def change_contract(number: str, form: ContractForm, *, read_version: int, by: str) -> int:
@@ -73,159 +132,112 @@ def change_contract(number: str, form: ContractForm, *, read_version: int, by: s
     is overwritten; `FormError` as for a new contract.
     """
     with transaction() as session:
-        contract = _contract(session, number)
-        before = _version_in_force(session, contract)
-        if form.number != number:
-            raise complain("number", "合同编号不能更改")
-        if _customer(session, form) != contract.customer_id:
-            raise complain("customer", "合同的客户不能更改")
-        systems = _systems(session, form)
-        if not _succeed(session, contract.id, read_version):
-            raise Changed(_who_changed(session, contract.id), subject=number)
-        _refuse_overlap(session, contract.id, form, systems)
-        _add_version(session, contract.id, read_version + 1, form, systems, by=by)
-        _note(session, by, "change", f"contract/{number}", _described(before), _plain(form))
-        return read_version + 1
+        return entering.rewrite_contract(session, number, form, read_version=read_version, by=by)
 
 
-def _succeed(session: Session, contract: int, version: int) -> bool:
-    statement = (
-        update(Contract)
-        .where(Contract.id == contract, Contract.version == version)
-        .values(version=version + 1)
-        .returning(Contract.id)
-    )
-    return session.scalar(statement) is not None
+def add_visit(
+    number: str, site: str, due_on: date, *, by: str, approved_by: str | None = None
+) -> int:
+    """Plan a visit that a person asks for, and return the service's id.
 
-
-def _who_changed(session: Session, contract: int) -> str:
-    latest = session.scalars(
-        select(ContractVersion)
-        .where(ContractVersion.contract_id == contract)
-        .order_by(ContractVersion.version.desc())
-        .limit(1)
-    ).one()
-    return f"合同已由 {latest.recorded_by} 改为第 {latest.version} 版，请重新打开后再改"
-
-
-def _contract(session: Session, number: str) -> Contract:
-    contract = session.scalar(select(Contract).where(Contract.number == number))
-    if contract is None:
-        raise InputError("没有这份合同", subject=number)
-    return contract
-
-
-def _version_in_force(session: Session, contract: Contract) -> ContractVersion:
-    return session.scalars(
-        select(ContractVersion).where(
-            ContractVersion.contract_id == contract.id,
-            ContractVersion.version == contract.version,
+    One that the contract year has no more entitlement for is 合同外: it is refused unless
+    `approved_by` is the login of a manager, and the ledger then says so. Raise `FormError`.
+    """
+    calendar = working_calendar()
+    with transaction() as session:
+        asked = extra_visits.read_asked(session, number, site, due_on, calendar)
+        return extra_visits.plan_extra_visit(
+            session, asked, calendar, by=by, approved_by=approved_by
         )
-    ).one()
 
 
-def _customer(session: Session, form: ContractForm) -> int:
-    found = session.scalar(select(Customer.id).where(Customer.name == form.customer))
-    if found is None:
-        raise complain("customer", "没有登记这个客户")
-    return found
+def preview_import(content: bytes, name: str) -> Preview:
+    """Return what a file (xlsx, or YAML by its ending) would add and change, row by row.
+
+    Nothing is written. Raise `InputError` for a file that cannot be read at all.
+    """
+    sheets = read_sheets(content, name)
+    with reading() as session:
+        return importing.previewed(importing.compare(sheets, imported.records(session)))
 
 
-def _systems(session: Session, form: ContractForm) -> tuple[int, ...]:
-    """Return the ids of the systems; they must be the contract's customer's own."""
-    rows = session.execute(
-        select(System.site, System.id)
-        .join(Customer, Customer.id == System.customer_id)
-        .where(System.site.in_(form.systems), Customer.name == form.customer)
+def apply_import(content: bytes, name: str, *, token: str, by: str) -> Preview:
+    """Write what `preview_import` showed under `token`: all of it or nothing.
+
+    Raise `InputError` where a row is wrong, or where the file or the records are no longer as
+    they were when they were shown.
+    """
+    sheets = read_sheets(content, name)
+    with transaction() as session:
+        found = importing.compare(sheets, imported.records(session))
+        preview = importing.previewed(found)
+        importing.refuse_unseen(preview, token)
+        imported.write(session, found, by=by)
+        return preview
+
+
+def plan_due(*, today: date) -> PlanOutcome:
+    """Write what the contracts owe as of a day, and the notices about them; twice is once.
+
+    A chunk of contracts is one transaction: what was written before a failure stands, and the
+    next call goes on from there.
+    """
+    calendar = working_calendar()
+    done = PlanOutcome(noticed=_tell(calendar_notices(calendar, today=today), today))
+    last_id = 0
+    while True:
+        with transaction() as session:
+            chunk = cases.cases_after(session, last_id)
+            plans = [daily.plan_case(case, calendar, today=today) for case in chunk]
+            plans = daily.write_plans(session, plans, today=today, at=utc_now())
+        if not chunk:
+            return done
+        last_id = chunk[-1].id
+        done = _with(done, plans)
+
+
+def _with(done: PlanOutcome, plans: Sequence[daily.Plan]) -> PlanOutcome:
+    revisions = [plan.revision for plan in plans]
+    return PlanOutcome(
+        done.added + sum(len(one.added) + len(one.again) for one in revisions),
+        done.withdrawn + sum(len(one.withdrawn) for one in revisions),
+        done.moved + sum(len(one.moved) for one in revisions),
+        done.noticed + sum(len(plan.notices) for plan in plans),
     )
-    known = {row.site: row.id for row in rows}
-    if unknown := [site for site in form.systems if site not in known]:
-        raise complain("systems", f"该客户没有登记这些系统：{'、'.join(unknown)}")
-    return tuple(known[site] for site in form.systems)
 
 
-def _refuse_overlap(
-    session: Session, contract: int, form: ContractForm, systems: tuple[int, ...]
-) -> None:
-    other = session.execute(
-        select(Contract.number, ContractVersion.starts_on, ContractVersion.ends_on, System.site)
-        .join(ContractVersion, ContractVersion.contract_id == Contract.id)
-        .join(CoveredSystem, CoveredSystem.contract_version_id == ContractVersion.id)
-        .join(System, System.id == CoveredSystem.system_id)
+def _tell(notices: Iterable[Notice], today: date) -> int:
+    """Write notices that concern no single contract; return how many are new."""
+    with transaction() as session:
+        rows = [daily.notice_row(one, today) for one in notices]
+        return sum(add_once(session, contracts.Notice, row) is not None for row in rows)
+
+
+def may_start(*, today: date) -> bool:
+    """Tell whether services are started on a day; a rest day is written down as a notice."""
+    if working_calendar().is_workday(today):
+        return True
+    _tell([rest_day_notice(today)], today)
+    return False
+
+
+def due_runs(*, today: date) -> list[dict[str, Any]]:
+    """Return the runs of `inspect_system` to be started, the longest due first.
+
+    It looks back without a limit, and a run's id is the service's: who missed a day starts what
+    is due, and who starts twice starts once. At most `RUNS_MOST` come at once; the others follow,
+    for a service that has begun is no longer planned.
+    """
+    due = (
+        select(Service.id)
         .where(
-            Contract.id != contract,
-            ContractVersion.version == Contract.version,
-            CoveredSystem.system_id.in_(systems),
-            ContractVersion.starts_on <= form.ends_on,
-            ContractVersion.ends_on >= form.starts_on,
+            Service.kind == ServiceKind.REMOTE_INSPECTION,
+            Service.state == ServiceState.PLANNED,
+            Service.due_on <= today,
         )
-        .limit(1)
-    ).first()
-    if other:
-        raise complain(
-            "starts_on",
-            f"{other.site} 在此期间已有合同 {other.number}（{other.starts_on} 至 {other.ends_on}）",
-        )
-
-
-def _add_version(
-    session: Session,
-    contract: int,
-    version: int,
-    form: ContractForm,
-    systems: tuple[int, ...],
-    *,
-    by: str,
-) -> None:
-    row = ContractVersion(
-        contract_id=contract,
-        version=version,
-        starts_on=form.starts_on,
-        ends_on=form.ends_on,
-        remote_service=form.remote_service,
-        visits_per_year=form.visits_per_year,
-        remote_cny=form.remote_cny,
-        visit_cny=form.visit_cny,
-        note=form.note,
-        recorded_by=by,
+        .order_by(Service.due_on, Service.id)
+        .limit(RUNS_MOST)
     )
-    session.add(row)
-    session.flush()
-    session.add_all(CoveredSystem(contract_version_id=row.id, system_id=one) for one in systems)
-
-
-def _described(version: ContractVersion) -> dict[str, object]:
-    return {
-        "version": version.version,
-        "starts_on": version.starts_on.isoformat(),
-        "ends_on": version.ends_on.isoformat(),
-        "remote_service": version.remote_service,
-        "visits_per_year": version.visits_per_year,
-        "remote_cny": str(version.remote_cny),
-        "visit_cny": str(version.visit_cny),
-        "systems": [one.system_id for one in version.covered],
-        "note": version.note,
-    }
-
-
-def _plain(form: CustomerForm | ContractForm) -> dict[str, Any]:
-    return form.model_dump(mode="json")
-
-
-def _note(
-    session: Session,
-    by: str,
-    action: str,
-    subject: str,
-    before: Mapping[str, object] | None,
-    after: Mapping[str, object] | None,
-) -> None:
-    note_change(
-        session,
-        by=by,
-        at=utc_now(),
-        action=action,
-        subject=subject,
-        before=before,
-        after=after,
-    )
+    with reading() as session:
+        ids = session.scalars(due).all()
+    return [{"trigger_run_id": f"inspect__{one}", "conf": {"service": one}} for one in ids]

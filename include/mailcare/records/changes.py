@@ -1,6 +1,6 @@
 """The changes that must hold when two processes try at once: add once, move on, revoke."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import update
@@ -13,9 +13,21 @@ from mailcare.records.customers import Authorisation
 
 def add_once(session: Session, model: type[Base], values: Mapping[str, object]) -> int | None:
     """Insert a row and return its id, or None where a unique key of it is already there."""
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = insert(model).values(**values).on_conflict_do_nothing().returning(model.id)
-    return session.scalar(statement)
+    statement = _insert(session, model).values(**values).on_conflict_do_nothing()
+    return session.scalar(statement.returning(model.id))
+
+
+def add_all_once(session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of equal keys in one statement, those left out whose unique key is there."""
+    if rows:
+        session.connection().execute(
+            _insert(session, model).on_conflict_do_nothing(), [dict(row) for row in rows]
+        )
+
+
+def _insert(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    is_postgresql = session.get_bind().dialect.name == "postgresql"
+    return postgresql.insert(model) if is_postgresql else sqlite.insert(model)
 
 
 def move(

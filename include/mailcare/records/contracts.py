@@ -75,11 +75,14 @@ class Entitlement(AppendOnly, Base):
     """One line of the ledger 服务次数台账; `key` names its cause, so that it is written once.
 
     `promise` is the kind of service, `count` how many: planning takes one from what was bought,
-    using takes it from what was planned, giving back undoes the planning.
+    using takes it from what was planned, giving back undoes the planning. The last line of what
+    was bought counts, for a later version of the contract says it anew, and may say none.
     """
 
     __tablename__ = "entitlements"
-    __table_args__ = (CheckConstraint("count > 0", name="count_is_positive"),)
+    __table_args__ = (
+        CheckConstraint("count > 0 OR (count = 0 AND reason = 'bought')", name="something_counted"),
+    )
 
     contract_id: Mapped[int] = mapped_column(ForeignKey(Contract.id), index=True)
     contract_year: Mapped[int]

@@ -10,11 +10,12 @@ from mailcare.records.people import EvidenceFile
 
 
 class Customer(Base):
-    """A customer 客户."""
+    """A customer 客户; who edits it says which `version` was read."""
 
     __tablename__ = "customers"
 
     name: Mapped[str] = mapped_column(unique=True)
+    version: Mapped[int] = mapped_column(server_default="1")
 
     contacts: Mapped[list["Contact"]] = relationship(order_by="Contact.id")
 

@@ -41,6 +41,8 @@ def upgrade() -> None:
     _create_year_tables()
     _create_contracts()
     _create_ledger()
+    with op.batch_alter_table("customers") as customers:
+        customers.add_column(sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     with op.batch_alter_table("authorisations") as authorisations:
         authorisations.add_column(column("evidence_file_id", sa.Integer(), nullable=True))
         authorisations.create_foreign_key(
@@ -74,6 +76,8 @@ def downgrade() -> None:
             "fk_authorisations_evidence_file_id_evidence_files", type_="foreignkey"
         )
         authorisations.drop_column("evidence_file_id")
+    with op.batch_alter_table("customers") as customers:
+        customers.drop_column("version")
     for table in TABLES_CHILDREN_FIRST:
         op.drop_table(table)
 
@@ -196,7 +200,9 @@ def _create_ledger() -> None:
         text("note"),
         text("recorded_by"),
         unique("entitlements", "key"),
-        check("entitlements", "count_is_positive", "count > 0"),
+        check(
+            "entitlements", "something_counted", "count > 0 OR (count = 0 AND reason = 'bought')"
+        ),
     )
     index("entitlements", "contract_id")
     create(
