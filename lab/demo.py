@@ -24,6 +24,7 @@ from mailcare.errors import MailcareError
 from mailcare.inspection import steps as inspection_steps
 from mailcare.papers.steps import inspection_number, write_paper
 from mailcare.records.schema import upgrade
+from mailcare.staff.steps import Role, grant_role
 from mailcare.systems import steps as system_steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +119,7 @@ def _prepare(*, on_lab: bool) -> dict[str, str]:
     os.environ.update(own)
     upgrade(own["MAILCARE_DB_URL"])
     _say(system_steps.import_site(SITE, recorded_by="demo"))
+    grant_role(airflow.LOGIN, Role.MANAGER, by="demo")
     return own
 
 

@@ -10,8 +10,9 @@ from airflow.sdk.exceptions import AirflowFailException
 LOOK_AGAIN = "已登记授权，继续"
 CANCEL = "取消本次服务"
 LOOK_AGAIN_EVERY = timedelta(minutes=5)
-HOW_TO = """没有有效授权，不会建立任何连接。请取得客户授权，写入站点文件的 `authorisations`，
-用 `mailcare site import SITE.yaml` 登记，然后选择「已登记授权，继续」。
+HOW_TO = """没有有效授权，不会建立任何连接。请取得客户授权，在「维保控制台」的「授权」中登记
+（或写入站点文件的 `authorisations`，用 `mailcare site import SITE.yaml` 登记），
+然后选择「已登记授权，继续」。
 登记后即使无人点选，本任务也会在五分钟内自行继续。"""
 
 

@@ -230,6 +230,7 @@ MEASURES: Mapping[str, str] = {
     "failed": "未正常送达的邮箱",
     "depth": "队列邮件数",
     "alike": "同一原因或目的域的邮件数",
+    "critical_from": "达到严重至少",
 }
 
 # A limit that is a word and not a number.

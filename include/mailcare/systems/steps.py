@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records.audit import note_change
@@ -17,7 +18,7 @@ from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.settings import data_folder
 from mailcare.systems import authorising, lists, previewing
-from mailcare.systems.evidence import read_evidence
+from mailcare.systems.evidence import Evidence, read_evidence
 from mailcare.systems.forms import AuthorisationForm
 from mailcare.systems.lines import read_yaml
 from mailcare.systems.lists import AuthorisationRow, SystemRow, WaitingRow
@@ -95,11 +96,18 @@ def record_authorisation(
 ) -> int:
     """Record the customer's consent, with a file as evidence (name, content), and return its id.
 
-    Raise `FormError` for what cannot be, `InputError` for a file that is not taken.
+    Raise `FormError` for what cannot be, a file that is not taken included.
     """
-    file = read_evidence(*evidence) if evidence else None
+    file = _evidence(*evidence) if evidence else None
     with transaction() as session:
         return authorising.add_authorisation(session, form, file, by=by, at=utc_now())
+
+
+def _evidence(name: str, body: bytes) -> Evidence:
+    try:
+        return read_evidence(name, body)
+    except InputError as error:
+        raise complain("file", str(error)) from None
 
 
 def revoke_authorisation(authorisation: int, *, by: str) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mailcare.inspection.check import Channel
+from mailcare.inspection.check import Channel, ReplyError
 from mailcare.inspection.checks import all_checks
-from tests.inspection.checks.reply_files import REPLIES
+from tests.inspection.checks.reply_files import REPLIES, verdicts
 from tests.inspection.samples import lab_system
 
 NAMES = {check.name for check in all_checks()}
@@ -35,3 +35,22 @@ def test_a_check_has_replies_that_are_good_bad_and_not_to_be_read(check):
     assert any(name.startswith("ok") for name in files)
     assert any(name.startswith("unmeasured") for name in files)
     assert [name for name in files if not name.startswith(("ok", "unmeasured"))]
+
+
+UNREADABLE = [
+    (check.name, path.stem)
+    for check in MEASURED
+    if list(check.ask(lab_system()))
+    for path in sorted((REPLIES / check.name).glob("unmeasured*.txt"))
+]
+
+
+def test_there_are_unreadable_replies_to_try():
+    assert len(UNREADABLE) > 150
+
+
+@pytest.mark.parametrize(("check", "file"), UNREADABLE)
+def test_a_reply_that_holds_no_fact_is_never_judged(check, file):
+    with pytest.raises(ReplyError) as reason:
+        verdicts(check, file)
+    assert str(reason.value)

@@ -16,7 +16,6 @@ from mailcare.inspection.check import (
     Target,
     Unmeasured,
 )
-from mailcare.inspection.checks import all_checks
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import Plan, plan_inspection
 from mailcare.systems.profile import (
@@ -181,13 +180,3 @@ def test_a_stopped_service_explains_its_silent_ports_and_no_others():
     assert [
         one.target for one in found if one.severity is Severity.CRITICAL and one.target.part
     ] == [Target("mx1", 0, "postfix")]
-
-
-def test_every_check_over_ssh_is_tested_here():
-    over_ssh = {
-        check.name
-        for check in all_checks()
-        for question in check.ask(lab_system())
-        if question.asks[0].channel is Channel.SSH
-    }
-    assert over_ssh == set(CHECKS)

@@ -81,7 +81,7 @@ MEASURED = [
     ("queue.age", "ok", OK, "队列为空"),
     ("queue.age", "few", OK, "等待 0.2 小时"),
     ("queue.age", "bad", WARNING, "等待 7.6 小时（警告 ≥ 4 小时"),
-    ("queue.age", "days", CRITICAL, "等待 50.0 小时"),
+    ("queue.age", "days", WARNING, "等待 50.0 小时"),
     ("queue.age", "cut", WARNING, "至少 7.6 小时"),
     ("queue.age", "from-tomorrow", OK, "等待 0.0 小时"),
     ("queue.age", "directory", OK, "等待 2.0 小时"),

@@ -27,7 +27,7 @@ NOW = reply("1795478400.000000000\n")
         ("queue.reasons", "bad", WARNING, "连接不上对方服务器 55 封、发信频率受限 4 封；"),
         ("queue.reasons", "bad", WARNING, "目的域：partner.example 55 封、qq.com 4 封"),
         ("queue.reasons", "bad-many", WARNING, "120 封邮件在等待重试"),
-        ("queue.reasons", "bad-old", CRITICAL, "1 封邮件在等待重试"),
+        ("queue.reasons", "bad-old", WARNING, "1 封邮件在等待重试"),
         ("queue.reasons", "bad-old-postfix", WARNING, "连接不上对方服务器 60 封"),
         ("queue.depth", "old-postfix-text", OK, "60 封邮件"),
         ("queue.age", "old-postfix-text", WARNING, "等待 4.0 小时"),

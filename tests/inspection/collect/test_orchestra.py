@@ -1,9 +1,10 @@
+import asyncio
 import threading
 from dataclasses import replace
 
 from mailcare.errors import NotAuthorised
 from mailcare.inspection.check import Ask, Channel, NoReply, Reply
-from mailcare.inspection.collect.orchestra import collect_answers
+from mailcare.inspection.collect.orchestra import _Worker, collect_answers
 from tests.inspection.collect.loopback import Peer, Server
 from tests.inspection.collect.probing import ask, scene
 
@@ -45,6 +46,39 @@ def test_a_server_has_one_smtp_conversation_at_a_time():
     assert counting.total >= 5
     assert counting.most == 1
     assert all(isinstance(answers[one], Reply) for one in asks)
+
+
+def meet(*outcomes: str) -> list[bool]:
+    """Hold conversations with one port that end so; tell whether the last two were held at once."""
+    to_port = Ask(Channel.SMTP, ("relay", "127.0.0.1", "25", "none", ""), node="mx1")
+    together = threading.Barrier(2)
+
+    def meets() -> bool:
+        try:
+            together.wait(0.3)
+        except threading.BrokenBarrierError:
+            together.reset()
+            return False
+        return True
+
+    async def hold() -> list[bool]:
+        worker = _Worker(scene())
+        for outcome in outcomes:
+            await worker.carry_out(to_port, lambda outcome=outcome: outcome)
+        last = (worker.carry_out(to_port, meets) for _ in range(2))
+        return list(await asyncio.gather(*last))
+
+    return asyncio.run(hold())
+
+
+def test_a_port_without_a_sign_of_life_is_tried_side_by_side():
+    assert meet("failed timeout connect") == [True, True]
+    assert meet("failed unreachable No route to host") == [True, True]
+
+
+def test_a_port_that_answers_again_is_talked_to_one_at_a_time_again():
+    assert meet("failed refused") == [False, False]
+    assert meet("failed timeout connect", "ok 3.0") == [False, False]
 
 
 def test_without_permission_nothing_connects():

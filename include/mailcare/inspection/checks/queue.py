@@ -27,8 +27,20 @@ from mailcare.systems.system import System
 
 QUEUE_S = 10.0
 _DEPTH = Ceiling(warning=100, critical=1000, unit="封")
-_AGE = Ceiling(warning=4, critical=24, unit="小时")
 _TOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AgeLimits:
+    """How long the oldest mail may wait, and from how many mails on it can be critical."""
+
+    oldest: Ceiling
+    critical_from_count: int
+
+    def severity(self, hours: float, count: int) -> Severity:
+        """Return how bad it is that the oldest of so many mails has waited so long."""
+        worst = Severity.CRITICAL if count >= self.critical_from_count else Severity.WARNING
+        return min(self.oldest.severity(hours), worst)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +48,12 @@ class ReasonLimits:
     """Mails that wait for one reason or one destination, beside the limits of the whole queue."""
 
     depth: Ceiling
-    age: Ceiling
+    age: AgeLimits
     alike: Ceiling
+
+
+# A mail to a dead address is retried for days: a few old ones are no emergency.
+_AGE = AgeLimits(Ceiling(warning=4, critical=24, unit="小时"), critical_from_count=10)
 
 
 def _ask(system: System) -> Iterator[Question]:
@@ -77,13 +93,14 @@ def _judge_depth(queue: Queue, limits: Ceiling, _subject: Subject) -> Iterator[V
     )
 
 
-def _judge_age(queue: Queue, limits: Ceiling, _subject: Subject) -> Iterator[Verdict]:
-    hours = queue.oldest_hours
-    severity = limits.severity(hours)
+def _judge_age(queue: Queue, limits: AgeLimits, _subject: Subject) -> Iterator[Verdict]:
+    hours, oldest = queue.oldest_hours, limits.oldest
+    severity = limits.severity(hours, queue.count)
     text = f"最早一封已等待 {queue.at_least}{hours:.1f} 小时" if queue.count else "队列为空"
     yield Verdict(
         severity,
-        f"{text}（警告 ≥ {limits.warning:g} 小时，严重 ≥ {limits.critical:g} 小时）",
+        f"{text}（警告 ≥ {oldest.warning:g} 小时；"
+        f"满 {limits.critical_from_count} 封且 ≥ {oldest.critical:g} 小时严重）",
         _AGE_ADVICE if severity else "",
         evidence=_evidence(queue),
         metrics={"oldest_hours": round(hours, 1)},
@@ -105,7 +122,7 @@ def _judge_reasons(queue: Queue, limits: ReasonLimits, _subject: Subject) -> Ite
         return
     severity = max(
         limits.depth.severity(len(waiting)),
-        limits.age.severity(queue.hours_since(_oldest(waiting))),
+        limits.age.severity(queue.hours_since(_oldest(waiting)), len(waiting)),
         limits.alike.severity(max((*reasons.values(), *domains.values()))),
     )
     top = next(iter(reasons.most_common(1)))[0]

@@ -528,7 +528,7 @@ def _judge_users(
         yield Verdict(Severity.OK, summary + limit, "", rows, {"apart_pct": apart_pct})
 
 
-_ENTRY = ("network.reach", "service.processes", "service.ports")
+_ENTRY = ("network.reach", "service.processes", "service.ports", "service.steadiness")
 
 CHECKS = (
     Check(

@@ -132,6 +132,6 @@ CHECKS = (
         judge=_judge,
         limits=VantageLimits(),
         source="服务方案「外部邮件无法收到」；产品档案 listeners 中 public 的端口应内外都能连接",
-        after=("service.listeners", "service.processes", *LOGIN_FIRST),
+        after=("service.listeners", "service.processes", "service.steadiness", *LOGIN_FIRST),
     ),
 )

@@ -1,14 +1,15 @@
 """Put all asks of a plan to the network: hosts and probes side by side, in a bounded number."""
 
 import asyncio
+import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mailcare.errors import MailcareError
-from mailcare.inspection.check import Answer, Ask, Channel, NoReply
+from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply
 from mailcare.inspection.collect import (
     dns,
     functions,
@@ -45,6 +46,8 @@ PROBES: Mapping[Channel, Probe] = {
     Channel.LOOP: loop.probe,
     Channel.FUNCTION: functions.probe,
 }
+_SILENT_REPLY = re.compile(r"^# (?:timeout connect|unreachable)", re.MULTILINE)
+_SILENT_ROUND = ("failed timeout connect", "failed unreachable")
 _TRAVELS = (Channel.LOOP, Channel.FUNCTION)
 _SMTP = {Protocol.SMTP, Protocol.SUBMISSION}
 
@@ -100,24 +103,49 @@ async def _ask_network(asks: tuple[Ask, ...], scene: Scene, take: OnAnswer) -> N
 
 
 class _Worker:
-    """Carries out conversations: so many at once, and one at a time with each SMTP server."""
+    """Carries out conversations: so many at once, and one at a time with each SMTP server.
+
+    A port that gives no sign of life has no conversation to be disturbed: once that has shown,
+    those who want to try it too do so side by side, until it answers one of them.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._probes = asyncio.Semaphore(PROBES_AT_ONCE)
         self._travels = asyncio.Semaphore(TRAVELS_AT_ONCE)
         self._servers: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._silent: set[tuple[str, ...]] = set()
 
     async def carry_out(self, ask: Ask, conversation: Callable[[], DoneT]) -> DoneT:
         """Hold a conversation in a thread when its turn has come and the customer permits it."""
         limit = self._travels if ask.channel in _TRAVELS else self._probes
-        async with self._server(ask), limit:
+        async with self._turn(ask), limit:
             for host in hosts_touched(ask, self._scene.system):
                 self._scene.permit(host)
-            return await asyncio.to_thread(conversation)
+            done = await asyncio.to_thread(conversation)
+            note = self._silent.add if _met_silence(done) else self._silent.discard
+            note(_port(ask))
+            return done
 
-    def _server(self, ask: Ask) -> AbstractAsyncContextManager[None]:
-        return self._servers[ask.node] if _speaks_smtp(ask) else nullcontext()
+    @asynccontextmanager
+    async def _turn(self, ask: Ask) -> AsyncIterator[None]:
+        if _speaks_smtp(ask):
+            async with self._servers[ask.node]:
+                if _port(ask) not in self._silent:
+                    yield
+                    return
+        yield
+
+
+def _port(ask: Ask) -> tuple[str, ...]:
+    return ask.words[1:3]  # its address and number, behind the verb of every ask to a port
+
+
+def _met_silence(done: object) -> bool:
+    """Tell whether an answer, or a round of a series, says that not even a connection was made."""
+    if isinstance(done, Reply):
+        return _SILENT_REPLY.search(done.text) is not None
+    return isinstance(done, str) and done.startswith(_SILENT_ROUND)
 
 
 def _speaks_smtp(ask: Ask) -> bool:

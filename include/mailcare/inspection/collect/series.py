@@ -4,8 +4,8 @@ Words: `rounds SERVER PROTOCOL ROUNDS OVER_S PATH`; SERVER is address, port, TLS
 PATH the page to ask for where PROTOCOL is https. Each round is a small conversation of its own,
 with the ask's `timeout_s` for itself. The record holds a line a round: `# round 1 ok 12.3`
 (milliseconds), `# round 2 failed timeout connect`, `# round 3 declined 421 4.3.2 …`: sent away, to
-come back later. A port that does not let us in `GIVE_UP_AFTER` times from the start is no case of
-coming and going: `# gave-up`.
+come back later. A port that is silent `GIVE_UP_AFTER` times from the start is no case of coming and
+going, and each further round would only wait: `# gave-up`.
 """
 
 import asyncio
@@ -83,7 +83,8 @@ async def probe(ask: Ask, scene: Scene, turn: Turn) -> Answer:
 
 
 def _is_shut(outcomes: list[str]) -> bool:
-    return len(outcomes) == GIVE_UP_AFTER and all(one.startswith("failed") for one in outcomes)
+    silent = ("failed timeout", "failed unreachable")
+    return len(outcomes) == GIVE_UP_AFTER and all(one.startswith(silent) for one in outcomes)
 
 
 def one_round(ask: Ask, scene: Scene) -> str:

@@ -1,0 +1,103 @@
+"""Who may do what: Airflow's login, its permission to run inspections, and a business role.
+
+The permission is that of running the Dag `MARKER_DAG`, because custom views are judged differently
+by each of Airflow's auth managers. The roles are the product's own, keyed by the login.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Request, status
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from mailcare.staff.steps import Role, roles_of
+
+MARKER_DAG = "inspect_system"
+STYLE_PATH = "/console.css"  # the one route for which the permission alone is enough
+EVERYBODY = frozenset(Role)
+MANAGERS = frozenset({Role.MANAGER})
+OFFICE = frozenset({Role.MANAGER, Role.CUSTOMER_SERVICE})
+STAFF = frozenset({Role.MANAGER, Role.ENGINEER, Role.CUSTOMER_SERVICE})
+OVERSIGHT = frozenset({Role.MANAGER, Role.AUDITOR})
+
+may_run_inspections = requires_access_dag("POST", DagAccessEntity.RUN, MARKER_DAG)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is at the console, and the roles that they hold."""
+
+    login: str
+    roles: frozenset[Role]
+
+    def may(self, roles: frozenset[Role]) -> bool:
+        """Tell whether one of the roles is held."""
+        return bool(self.roles & roles)
+
+
+class NoRole(HTTPException):
+    """The login is good, but nobody gave it a business role."""
+
+    def __init__(self, login: str) -> None:
+        super().__init__(status.HTTP_403_FORBIDDEN, f"{login} 还没有业务角色")
+        self.login = login
+
+
+def current_person(
+    request: Request, user: GetUserDep, _permitted: Annotated[None, Depends(may_run_inspections)]
+) -> Person:
+    """Return who asks: logged in to Airflow and permitted to run inspections."""
+    login = user.get_name()
+    person = Person(login, roles_of(login))
+    request.state.person = person
+    return person
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The dependency that lets only holders of some roles through."""
+
+    roles: frozenset[Role]
+
+    def __call__(self, person: Annotated[Person, Depends(current_person)]) -> Person:
+        """Return the person; refuse one without a role, or without one of these."""
+        if not person.roles:
+            raise NoRole(person.login)
+        if not person.may(self.roles):
+            raise HTTPException(status.HTTP_403_FORBIDDEN, "您的角色不能做这件事")
+        return person
+
+
+Reader = Annotated[Person, Depends(Allowed(EVERYBODY))]
+Manager = Annotated[Person, Depends(Allowed(MANAGERS))]
+Office = Annotated[Person, Depends(Allowed(OFFICE))]
+Staff = Annotated[Person, Depends(Allowed(STAFF))]
+Overseer = Annotated[Person, Depends(Allowed(OVERSIGHT))]
+
+
+def refuse_open_routes(app: FastAPI) -> None:
+    """Raise `TypeError` for a route that anybody could reach: the console does not start then."""
+    for route in app.routes:
+        if not isinstance(route, APIRoute) or not _is_guarded(route):
+            raise TypeError(f"a route without a role: {getattr(route, 'path', route)}")
+
+
+def _is_guarded(route: APIRoute) -> bool:
+    is_permitted = current_person in _calls(route.dependant)
+    return is_permitted and bool(roles_on(route) or route.path == STYLE_PATH)
+
+
+def roles_on(route: APIRoute) -> frozenset[Role]:
+    """Return the roles that a route lets through; none where it asks for no role."""
+    guards = [call for call in _calls(route.dependant) if isinstance(call, Allowed)]
+    allowed = [one.roles for one in guards]
+    return frozenset.intersection(*allowed) if allowed else frozenset()
+
+
+def _calls(dependant: Dependant) -> list[Callable[..., Any] | None]:
+    below = [call for one in dependant.dependencies for call in _calls(one)]
+    return [dependant.call, *below]

@@ -1,0 +1,80 @@
+"""到期与提醒: what is due this week, late first; who waits for what; the notices."""
+
+from datetime import timedelta
+from functools import partial
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from mailcare.console.access import EVERYBODY, STAFF, Reader
+from mailcare.console.pages import Action, add_list, show, today
+from mailcare.console.tables import Cell, Column, Shape, Wished, plain_table
+from mailcare.console.words import label
+from mailcare.contracts import steps
+from mailcare.contracts.lists import NoticeRow, ServiceRow
+from mailcare.listing import Page, Wish
+from mailcare.systems.steps import list_waiting
+
+router = APIRouter()
+WEEK = timedelta(days=7)
+
+
+def _due_on(row: ServiceRow) -> Cell:
+    said = f"{row.due_on or '/'}{'（暂行）' if row.is_provisional else ''}"
+    return Cell(f"{said} 迟", mark="bad") if row.is_late else Cell(said)
+
+
+def contract_link(number: str) -> Cell:
+    """Return a contract's number with the way to its page; nothing for none."""
+    return Cell(number, f"/contract?number={number}") if number else Cell("")
+
+
+SERVICES: tuple[Column[ServiceRow], ...] = (
+    Column("到期日", _due_on, "due_on"),
+    Column("服务", lambda row: label(row.kind), "kind"),
+    Column("类型", lambda row: label(row.purpose)),
+    Column("状态", lambda row: Cell(label(row.state), mark=str(row.state)), "state"),
+    Column("客户", lambda row: Cell(row.customer, f"/customers/{row.customer_id}"), "customer"),
+    Column("系统", lambda row: row.system, "system"),
+    Column("站点", lambda row: row.site),
+    Column("合同", lambda row: contract_link(row.contract)),
+)
+NOTICES: tuple[Column[NoticeRow], ...] = (
+    Column("日期", lambda row: str(row.raised_on), "raised_on"),
+    Column("类型", lambda row: label(row.kind), "kind"),
+    Column("内容", lambda row: row.text),
+    Column("合同", lambda row: contract_link(row.contract), "contract"),
+)
+
+
+def _services(wish: Wish, *, within: timedelta | None) -> Page[ServiceRow]:
+    on = today()
+    return steps.list_services(wish, until=on + within if within else None, on=on)
+
+
+HINT = "搜索"
+WEEKLY = Shape("/due", "本周到期", SERVICES, partial(_services, within=WEEK), HINT)
+ALL_OPEN = Shape("/open", "全部待办", SERVICES, partial(_services, within=None), HINT)
+TOLD = Shape("/notices", "提醒", NOTICES, steps.list_notices, HINT)
+
+
+@router.get("/")
+def first_page(request: Request, _person: Reader, wish: Wished) -> HTMLResponse:
+    """Show this week: what is late and due, who waits for the customer, the latest notices."""
+    return show(
+        request,
+        "due.html",
+        title="到期与提醒",
+        table=WEEKLY.table(wish),
+        waiting=list_waiting(),
+        notices=plain_table(NOTICES, steps.list_notices(Wish(rows=10)).rows),
+        actions=(
+            Action("全部待办", "/open", EVERYBODY),
+            Action("登记授权", "/authorisations/new", STAFF),
+        ),
+    )
+
+
+add_list(router, WEEKLY, EVERYBODY)
+add_list(router, ALL_OPEN, EVERYBODY)
+add_list(router, TOLD, EVERYBODY)

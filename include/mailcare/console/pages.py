@@ -1,0 +1,170 @@
+"""Render pages and files; what all subjects' pages have in common."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, HTTPException, Request, status
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import mailcare
+from mailcare.clock import utc_now
+from mailcare.console.access import EVERYBODY, OVERSIGHT, Allowed, Person
+from mailcare.console.tables import Shape, Wished
+from mailcare.console.words import DONE, FIELDS, label, language_of, translator
+from mailcare.contracts.forms import FormError
+from mailcare.errors import InputError
+from mailcare.papers.formats import visible
+from mailcare.staff.steps import Role
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+NAVIGATION = (
+    ("/", "到期与提醒", EVERYBODY),
+    ("/customers", "客户", EVERYBODY),
+    ("/contracts", "合同", EVERYBODY),
+    ("/systems", "系统", EVERYBODY),
+    ("/authorisations", "授权", EVERYBODY),
+    ("/papers", "文书", EVERYBODY),
+    ("/calendar", "工作日历", EVERYBODY),
+    ("/staff", "人员", OVERSIGHT),
+    ("/audit", "操作记录", OVERSIGHT),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that can be done from a page, by some roles."""
+
+    title: str
+    href: str
+    roles: frozenset[Role]
+
+
+def today() -> date:
+    """Return the day in Beijing."""
+    return utc_now().astimezone(BEIJING).date()
+
+
+def moment(at: datetime | None) -> str:
+    """Write a moment in Beijing time, to the minute; nothing for none."""
+    return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M}" if at else ""
+
+
+def show(request: Request, template: str, *, code: int = 200, **content: Any) -> HTMLResponse:
+    """Render a page; `content` is what its template names."""
+    language = language_of(request)
+    translate = translator(language)
+    person: Person | None = getattr(request.state, "person", None)
+    html = (
+        _environment()
+        .get_template(template)
+        .render(
+            {"actions": (), "complaints": (), "errors": {}, "done": _done(request)} | content,
+            root=request.scope.get("root_path", ""),
+            path=request.scope["path"].removeprefix(request.scope.get("root_path", "")) or "/",
+            person=person,
+            navigation=[one for one in NAVIGATION if person and person.may(one[2])],
+            language=language,
+            _=translate,
+            label=lambda word: translate(label(word)),
+        )
+    )
+    return HTMLResponse(html, code)
+
+
+def _done(request: Request) -> str:
+    return DONE.get(request.query_params.get("done", ""), "")
+
+
+def go(request: Request, path: str, **query: str) -> RedirectResponse:
+    """Send the browser to a page after something was changed."""
+    root = request.scope.get("root_path", "")
+    asked = f"?{urlencode(query)}" if query else ""
+    return RedirectResponse(f"{root}{path}{asked}", status.HTTP_303_SEE_OTHER)
+
+
+def download(name: str, media_type: str, body: bytes) -> Response:
+    """Return a file that browsers save and never show as part of this site."""
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'self'",
+    }
+    return Response(body, media_type=media_type, headers=headers)
+
+
+@contextmanager
+def or_404() -> Iterator[None]:
+    """Turn "not recorded" into 404, for what an address names."""
+    try:
+        yield
+    except InputError as error:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
+
+
+def explained(error: InputError) -> dict[str, Any]:
+    """Return what a form's page is told of an error: by field, and all sentences on top."""
+    if not isinstance(error, FormError):
+        return {"complaints": str(error).splitlines(), "errors": {}}
+    errors: dict[str, str] = {}
+    for one in error.complaints:
+        key = ".".join(map(str, one.path if one.path[:1] == ("contacts",) else one.path[:1]))
+        errors[key] = f"{errors[key]}；{one.sentence}" if key in errors else one.sentence
+    told = (f"{_field(one.path)}{one.sentence}" for one in error.complaints)
+    return {"complaints": list(dict.fromkeys(told)), "errors": errors}
+
+
+def _field(path: tuple[str | int, ...]) -> str:
+    title = FIELDS.get(str(path[0])) if path else None
+    return f"{title}：" if title else ""
+
+
+def add_list(
+    router: APIRouter,
+    shape: Shape[Any],
+    roles: frozenset[Role],
+    *,
+    actions: tuple[Action, ...] = (),
+) -> None:
+    """Add the page of a list and its Excel file."""
+    allowed = [Depends(Allowed(roles))]
+
+    @router.get(shape.path, dependencies=allowed)
+    def list_page(request: Request, wish: Wished) -> HTMLResponse:
+        return show(
+            request, "list.html", title=shape.title, table=shape.table(wish),
+            hint=shape.hint, actions=actions,
+        )  # fmt: skip
+
+    @router.get(f"{shape.path}.xlsx", dependencies=allowed)
+    def list_file(wish: Wished) -> Response:
+        return download(f"{shape.title}-{today()}.xlsx", XLSX, shape.sheet(wish))
+
+
+def _finalize(value: object) -> object:
+    if value is None:
+        return ""
+    return visible(value) if type(value) is str else value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: Mapping[str, Callable[..., Any]] = {"moment": moment}
+    environment.filters |= filters
+    return environment

@@ -1,0 +1,201 @@
+"""A real api-server with the console in it, and records to look at."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from sqlalchemy import select
+
+from lab import airflow
+from mailcare.contracts.forms import ContractForm, CustomerForm, read_form
+from mailcare.contracts.steps import enter_contract, enter_customer
+from mailcare.records.customers import System
+from mailcare.records.papers import FileKind, Paper, PaperFile
+from mailcare.records.session import engine_for, transaction
+from mailcare.staff.steps import Role, grant_role
+from mailcare.systems import steps as systems
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "lab" / "site.yaml"
+SITE_NAME = "shili-bank-lab"
+START_WITHIN_S = 120
+# Airflow's own users and roles; whoever has a business role is named after it.
+USERS = {
+    "boss": "admin",
+    "colleague": "user",
+    "engineer": "user",
+    "auditor": "user",
+    "stranger": "user",
+    "viewer": "viewer",
+}
+ROLES = {
+    "boss": Role.MANAGER,
+    "colleague": Role.MANAGER,
+    "engineer": Role.ENGINEER,
+    "auditor": Role.AUDITOR,
+    "viewer": Role.MANAGER,
+}
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+PDF = b"%PDF-1.7\n% a paper\n"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running api-server, and everybody's password."""
+
+    url: str
+    password: str
+
+    def token(self, login: str) -> str:
+        asked = {"username": login, "password": self.password}
+        answer = httpx.post(f"{self.url}/auth/token", json=asked, timeout=30)
+        answer.raise_for_status()
+        return answer.json()["access_token"]
+
+
+def fill() -> None:
+    """Write roles, a customer with a system and a paper into the operator's database."""
+    for login, role in ROLES.items():
+        grant_role(login, role, by="test")
+    systems.import_site(SITE, recorded_by="test")
+    add_paper()
+
+
+def add_contract() -> None:
+    """Enter a second customer, and a contract for the first."""
+    contacts = [{"name": "赵示例", "email": "zhao@other.example"}]
+    enter_customer(read_form(CustomerForm, {"name": "另一客户", "contacts": contacts}), by="test")
+    form = {
+        "number": "HT-2026-001",
+        "customer": "示例银行",
+        "starts_on": "2026-01-01",
+        "ends_on": "2027-12-31",
+        "systems": [SITE_NAME],
+        "visits_per_year": 1,
+    }
+    enter_contract(read_form(ContractForm, form), by="test")
+
+
+def add_paper(
+    *, body: bytes = PDF, sha256: str | None = None, number: str = "XJ-2026-00001"
+) -> int:
+    with transaction() as session:
+        system = session.scalars(select(System.id).where(System.site == SITE_NAME)).one()
+        file = PaperFile(
+            kind=FileKind.PDF,
+            sha256=sha256 or hashlib.sha256(body).hexdigest(),
+            size_bytes=len(body),
+            body=body,
+        )
+        paper = Paper(
+            system_id=system,
+            number=number,
+            version=1,
+            template="inspection/report.html",
+            template_version="1",
+            content={},
+            fingerprint=number,
+            files=[file],
+        )
+        session.add(paper)
+        session.flush()
+        return paper.id
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+@contextmanager
+def api_server(home: Path, database_url: str) -> Iterator[Server]:
+    """Start Airflow's api-server alone, with the plugin and `USERS`, and end it."""
+    password = airflow.new_password()
+    settings = airflow.environment(home, ROOT, host="127.0.0.1", password=password)
+    (home / "passwords.json").write_text(json.dumps(dict.fromkeys(USERS, password)))
+    users = ",".join(map(":".join, USERS.items()))
+    settings["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"] = users
+    with _started(home, settings, database_url) as url:
+        yield Server(url, password)
+
+
+@contextmanager
+def fab_api_server(home: Path, database_url: str, users: Mapping[str, str]) -> Iterator[Server]:
+    """Start an api-server with production's auth manager; `users` are logins and their roles."""
+    password = airflow.new_password()
+    settings = airflow.environment(home, ROOT, host="127.0.0.1", password=password)
+    settings["AIRFLOW__CORE__AUTH_MANAGER"] = FAB
+    with _started(home, settings, database_url, before=_users(users, password)) as url:
+        yield Server(url, password)
+
+
+def _users(users: Mapping[str, str], password: str) -> list[list[str]]:
+    return [
+        ["users", "create", "--username", login, "--email", f"{login}@vendor.example",
+         "--firstname", login, "--lastname", login, "--role", role, "--password", password]
+        for login, role in users.items()
+    ]  # fmt: skip
+
+
+@contextmanager
+def _started(
+    home: Path,
+    settings: Mapping[str, str],
+    database_url: str,
+    *,
+    before: Sequence[Sequence[str]] = (),
+) -> Iterator[str]:
+    url = f"http://127.0.0.1:{free_port()}"
+    own = {
+        "AIRFLOW__API__PORT": url.rpartition(":")[2],
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "MAILCARE_DB_URL": database_url,
+    }
+    variables = {**settings, **own}
+    program = str(Path(sys.executable).parent / "airflow")
+    for words in (["db", "migrate"], *before):
+        subprocess.run([program, *words], env=variables, check=True, capture_output=True, cwd=home)
+    log = home / "api-server.log"
+    with airflow.running([program, "api-server"], variables, log=log) as process:
+        _wait(process, url, log)
+        yield url
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text("utf-8")[-3000:]
+        try:
+            if httpx.get(f"{url}/api/v2/version", timeout=5).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.3)
+    raise AssertionError(log.read_text("utf-8")[-3000:])
+
+
+@contextmanager
+def using(database_url: str) -> Iterator[None]:
+    """Let the steps of this process work on a database."""
+    before = os.environ.get("MAILCARE_DB_URL")
+    os.environ["MAILCARE_DB_URL"] = database_url
+    try:
+        yield
+    finally:
+        engine_for(database_url).dispose()
+        if before is None:
+            del os.environ["MAILCARE_DB_URL"]
+        else:
+            os.environ["MAILCARE_DB_URL"] = before

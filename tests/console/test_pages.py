@@ -1,0 +1,416 @@
+"""What people do on the console, page by page, over a test client."""
+
+import hashlib
+import re
+from html import unescape
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import func, select
+
+from mailcare.console.pages import today
+from mailcare.contracts.steps import plan_due
+from mailcare.inspection import steps as inspection
+from mailcare.records.customers import Authorisation, Contact, Customer
+from mailcare.records.people import AuditEntry
+from mailcare.records.session import reading, transaction
+from tests.console.servers import PDF, SITE, add_paper
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "include/templates/console"
+CUSTOMER = {"name": "新客户行", "contacts.0.name": "李示例", "contacts.0.email": "li@new.example"}
+CONTRACT = {
+    "starts_on": "2028-01-01",
+    "ends_on": "2028-12-31",
+    "systems": ["shili-bank-lab"],
+    "visits_per_year": "1",
+    "remote_service": "1",
+    "remote_cny": "6000",
+    "visit_cny": "12000",
+}
+CONSENT = {
+    "system": "1",
+    "given_by": "王示例",
+    "given_at": "2026-01-05T09:00",
+    "how": "email",
+    "purpose": "年度巡检",
+    "nodes": ["mx1", "bak1"],
+    "valid_from": "2026-01-05T09:00",
+    "valid_to": "2099-12-31T18:00",
+    "evidence": "邮件 2026-01-05",
+}
+SCRIPT = "<script>alert(1)</script>"
+SQL = "'; DROP TABLE customers; --"
+
+
+def version_in(page: str) -> str:
+    return re.search(r'name="version" value="(\d+)"', page)[1]
+
+
+def audited() -> list[tuple[str, str, str]]:
+    with reading() as session:
+        rows = session.scalars(select(AuditEntry).order_by(AuditEntry.id))
+        return [(one.by, one.action, one.subject) for one in rows]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/due", "/open", "/notices", "/customers", "/customers/1", "/contracts",
+     "/contract?number=HT-2026-001", "/systems", "/systems/1", "/authorisations", "/papers",
+     "/calendar", "/staff", "/audit", "/import", "/systems/import", "/customers/new",
+     "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
+     "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1"],
+)  # fmt: skip
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_opens_in_both_languages(login, path, language):
+    answer = login("boss").get(path, headers={"Accept-Language": language})
+    assert answer.status_code == 200, answer.text
+    assert f'lang="{"en" if language == "en" else "zh-CN"}"' in answer.text
+    assert "<h1>" in answer.text
+
+
+def test_every_word_of_the_templates_has_an_english_one():
+    from mailcare.console.words import DONE, ENGLISH, LABELS
+
+    texts = [path.read_text("utf-8") for path in TEMPLATES.glob("*.html")]
+    words = {word for text in texts for word in re.findall(r"_\('([^']+)'\)", text)}
+    assert len(words) > 50
+    assert not sorted((words | set(LABELS.values()) | set(DONE.values())) - set(ENGLISH))
+
+
+def test_every_column_and_page_has_an_english_name(app):
+    from mailcare.console import (
+        audit,
+        authorisations,
+        contracts,
+        customers,
+        due,
+        papers,
+        staff,
+        systems,
+    )
+    from mailcare.console.pages import NAVIGATION
+    from mailcare.console.words import ENGLISH
+
+    lists = (audit.ENTRIES, authorisations.AUTHORISATIONS, contracts.CONTRACTS, contracts.LEDGER,
+             contracts.VERSIONS, customers.CUSTOMERS, due.SERVICES, due.NOTICES, papers.PAPERS,
+             staff.ROLES, systems.SYSTEMS)  # fmt: skip
+    titles = {column.title for columns in lists for column in columns}
+    titles |= {name for _, name, _ in NAVIGATION}
+    assert not sorted(one for one in titles if not one.isascii() and one not in ENGLISH)
+
+
+def test_what_waits_for_the_customer_stands_on_the_first_page_until_it_is_authorised(login):
+    inspection.open_inspection("run-1", site="shili-bank-lab")
+    client = login("engineer")
+    assert "等待客户授权" not in client.get("/").text
+    client.post("/authorisations/1/revoke")
+    page = client.get("/").text
+    assert "等待客户授权" in page
+    assert "mx1、bak1" in page
+
+
+def test_a_customer_is_entered_changed_and_audited(login):
+    client = login("boss")
+    where = client.post("/customers/new", data=CUSTOMER).headers["location"]
+    customer = re.search(r"/customers/(\d+)", where)[1]
+    form = client.get(f"/customers/{customer}/change").text
+    changed = CUSTOMER | {"name": "改名客户", "version": version_in(form)}
+    assert client.post(f"/customers/{customer}/change", data=changed).status_code == 303
+    assert "改名客户" in client.get(f"/customers/{customer}").text
+    subject = f"customer/{customer}"
+    assert [one for one in audited() if one[2] == subject] == [
+        ("boss", "enter", subject),
+        ("boss", "change", subject),
+    ]
+
+
+def test_what_is_wrong_stands_beside_the_field_and_the_input_is_kept(login):
+    answer = login("boss").post(
+        "/customers/new", data=CUSTOMER | {"contacts.0.email": "no-address", "name": ""}
+    )
+    assert answer.status_code == 422
+    assert 'id="contacts.0.email-error"' in answer.text
+    assert 'value="no-address"' in answer.text
+    assert 'id="name-error"' in answer.text
+    assert 'value="李示例"' in answer.text
+    assert "名称：缺少必填项" in answer.text
+
+
+@pytest.mark.parametrize("text", [SCRIPT, SQL, "{{ 7*7 }}", '" onmouseover="x', "名" * 199])
+def test_text_is_text_wherever_it_is_shown(login, text):
+    client = login("boss")
+    where = client.post("/customers/new", data=CUSTOMER | {"name": text}).headers["location"]
+    for path in (where, "/customers", f"{where.partition('?')[0]}/change"):
+        page = client.get(path).text
+        assert text not in page or text.startswith(("名", "{{"))
+        assert text in unescape(page)
+    assert client.get("/customers", params={"q": text}).text.count("/customers/3") >= 1
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "a\r\nSet-Cookie: x=1", "x" * 201])
+def test_text_that_is_no_line_is_refused(login, text):
+    answer = login("boss").post("/customers/new", data=CUSTOMER | {"name": text})
+    assert answer.status_code == 422
+    with reading() as session:
+        assert session.scalar(select(func.count()).select_from(Customer)) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/customers/999", "/customers/abc", "/customers/-1", "/customers/99999999999999999999",
+     "/contract?number=HT-0", "/contract?number=%00", "/contract", "/systems/999",
+     "/authorisations/999", "/authorisations/999/evidence", "/papers/999/pdf", "/papers/1/exe",
+     "/papers/1/xlsx", "/customers/999/contract", "/authorisations/new?system=999",
+     "/authorisations/new?system=x", "/nowhere"],
+)  # fmt: skip
+def test_what_is_not_recorded_is_not_found(login, path):
+    answer = login("boss").get(path)
+    assert answer.status_code == 404, answer.text
+    assert "没有找到" in answer.text
+
+
+def test_a_contract_is_entered_and_the_second_editor_is_told(login):
+    client = login("boss")
+    entered = client.post("/customers/1/contract", data=CONTRACT | {"number": "HT 2028/1&x"})
+    assert entered.status_code == 303, entered.text
+    page = client.get(entered.headers["location"])
+    assert "HT 2028/1&amp;x" in page.text
+    path = "/contract/change?number=HT%202028/1%26x"
+    version = version_in(client.get(path).text)
+    first = client.post(path, data=CONTRACT | {"note": "甲", "version": version})
+    assert first.status_code == 303
+    second = login("colleague").post(path, data=CONTRACT | {"note": "乙", "version": version})
+    assert second.status_code == 409
+    assert "boss" in second.text
+    assert 'value="乙"' in second.text
+    assert "甲" in client.get(page.url.path + "?number=HT%202028/1%26x").text
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"ends_on": "2027-01-01"}, ""),
+        ({"starts_on": "yesterday"}, "starts_on"),
+        ({"starts_on": ""}, "starts_on"),
+        ({"visits_per_year": "many"}, "visits_per_year"),
+        ({"visits_per_year": "9"}, "visits_per_year"),
+        ({"remote_cny": "-1"}, "remote_cny"),
+        ({"systems": []}, "systems"),
+        ({"systems": ["another-customers"]}, "systems"),
+        ({"starts_on": "2026-06-01", "ends_on": "2026-12-31"}, "starts_on"),
+        ({"number": "HT-2026-001"}, "number"),
+    ],
+)
+def test_a_wrong_contract_is_refused_beside_the_field(login, changes, field):
+    data = CONTRACT | {"number": "HT-9"} | changes
+    answer = login("boss").post("/customers/1/contract", data=data)
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in answer.text or not field
+    assert "以下内容需要改正" in answer.text
+    assert login("boss").get("/contract?number=HT-9").status_code == 404
+
+
+def test_a_contract_shows_its_years_services_and_ledger_and_the_week_what_is_late(login):
+    plan_due(today=today())
+    client = login("auditor")
+    page = client.get("/contract?number=HT-2026-001").text
+    assert page.count("远程巡检") >= 3
+    assert "plan_services" in page
+    assert "远程巡检" in client.get("/").text
+    book = load_workbook(BytesIO(client.get("/open.xlsx").content), read_only=True)
+    assert len(list(book.active.iter_rows())) > 1
+
+
+@pytest.mark.parametrize("note", ["a\x00b", "\ud800", "x\r\ny", SCRIPT])
+def test_an_odd_note_breaks_nothing(login, note):
+    client = login("boss")
+    data = CONTRACT | {"number": "HT-9", "note": note.encode("utf-8", "replace").decode()}
+    assert client.post("/customers/1/contract", data=data).status_code in {303, 422}
+    assert client.get("/audit").status_code == 200
+    assert SCRIPT not in client.get("/contracts").text
+
+
+def test_a_form_without_its_version_changes_nothing(login):
+    path = "/contract/change?number=HT-2026-001"
+    assert login("boss").post(path, data=CONTRACT).status_code == 400
+
+
+def test_an_authorisation_is_recorded_shown_and_revoked(login):
+    client = login("engineer")
+    body = b"%PDF-1.4 signed"
+    answer = client.post(
+        "/authorisations/new", data=CONSENT, files={"file": ("../../授权书.pdf", body)}
+    )
+    assert answer.status_code == 303, answer.text
+    where = answer.headers["location"].partition("?")[0]
+    page = client.get(where).text
+    assert hashlib.sha256(body).hexdigest() in page
+    file = client.get(f"{where}/evidence")
+    assert file.content == body
+    assert file.headers["content-disposition"].startswith("attachment;")
+    assert ".." not in file.headers["content-disposition"]
+    assert client.post(f"{where}/revoke").status_code == 303
+    assert "已撤销" in client.get(where).text
+    assert client.post(f"{where}/revoke").status_code == 400
+    subject = where.removeprefix("/authorisations")
+    told = [one[:2] for one in audited() if one[2] == f"authorisation{subject}"]
+    assert told == [("engineer", "enter"), ("engineer", "revoke")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"given_by": ""}, "given_by"),
+        ({"valid_to": "2026-01-05T08:00"}, "valid_to"),
+        ({"valid_to": "2026-01-06T08:00"}, "valid_to"),
+        ({"given_at": "2099-01-01T00:00"}, "given_at"),
+        ({"given_at": "soon"}, "given_at"),
+        ({"nodes": []}, "nodes"),
+        ({"nodes": ["another-customers-host"]}, "nodes"),
+        ({"how": "telepathy"}, "how"),
+    ],
+)
+def test_a_wrong_authorisation_is_refused_beside_the_field(login, changes, field):
+    answer = login("engineer").post("/authorisations/new", data=CONSENT | changes)
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in answer.text
+    assert "年度巡检" in answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><script>", b"MZ\x90\x00", b"PK\x03\x04rest", b"%PDF-" * 2_100_000]
+)
+def test_evidence_of_another_kind_is_refused_and_nothing_is_written(login, body):
+    before = count(Authorisation)
+    answer = login("engineer").post(
+        "/authorisations/new", data=CONSENT, files={"file": ("evidence.pdf", body)}
+    )
+    assert answer.status_code == 422
+    assert 'id="file-error"' in answer.text
+    assert count(Authorisation) == before
+
+
+def count(model) -> int:
+    with reading() as session:
+        return session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def test_an_authorisation_recorded_twice_is_told(login):
+    client = login("engineer")
+    assert client.post("/authorisations/new", data=CONSENT).status_code == 303
+    assert client.post("/authorisations/new", data=CONSENT).status_code == 422
+
+
+def test_a_paper_is_a_download_and_a_damaged_one_is_not_handed_out(login):
+    client = login("auditor")
+    answer = client.get("/papers/1/pdf")
+    assert answer.content == PDF
+    assert answer.headers["content-type"] == "application/pdf"
+    assert "attachment" in answer.headers["content-disposition"]
+    damaged = add_paper(sha256="0" * 64, number="XJ-2")
+    answer = client.get(f"/papers/{damaged}/pdf")
+    assert answer.status_code == 503
+    assert "SHA-256" in answer.text
+
+
+def test_a_list_is_searched_sorted_paged_and_exported(login):
+    with transaction() as session:
+        session.add_all(Customer(name=f"=客户 {number:05}") for number in range(10_000))
+    client = login("boss")
+    page = client.get("/customers?sort=name&desc=1&page=2")
+    assert "10,002" in page.text
+    assert "=客户 09" in page.text
+    assert 'aria-sort="descending"' in page.text
+    assert "09999" in client.get("/customers?q=09999").text
+    for odd in ("page=0", "page=-3", "page=x", "page=999999999999", "sort=nonsense", "q=%25"):
+        assert client.get(f"/customers?{odd}").status_code == 200
+    book = load_workbook(BytesIO(client.get("/customers.xlsx").content), read_only=True)
+    rows = list(book.active.iter_rows())
+    assert len(rows) == 10_003
+    formulas = [cell for row in rows for cell in row if cell.data_type == "f"]
+    assert not formulas
+
+
+def test_a_site_file_is_previewed_and_written_as_previewed(login):
+    client = login("boss")
+    text = SITE.read_text("utf-8").replace("总行邮件系统", "改名系统")
+    page = client.post("/systems/import", files={"file": ("site.yaml", text.encode())})
+    assert page.status_code == 200, page.text
+    assert "改名系统" in page.text
+    token = re.search(r'name="token" value="(\w+)"', page.text)[1]
+    assert "改名系统" not in client.get("/systems").text
+    shown = unescape(re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page.text, re.S)[1])
+    stale = client.post(
+        "/systems/import/apply", files={"text": (None, shown), "token": (None, "x")}
+    )
+    assert stale.status_code == 422
+    done = client.post(
+        "/systems/import/apply", files={"text": (None, shown), "token": (None, token)}
+    )
+    assert done.status_code == 303, done.text
+    assert "改名系统" in client.get("/systems").text
+    assert ("boss", "change", "system/shili-bank-lab") in audited()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("key_file: /run/mailcare-lab/inspector_key", "key_file: /etc/shadow"),
+        ("key_file: /run/mailcare-lab/inspector_key", "password_env: AIRFLOW__CORE__FERNET_KEY"),
+        ("key_file: /run/mailcare-lab/inspector_key", "connection: mailcare_db"),
+    ],
+)
+def test_a_site_file_from_a_browser_names_no_new_secret_of_the_server(login, before, after):
+    text = SITE.read_text("utf-8")
+    assert before in text
+    body = text.replace(before, after).encode()
+    answer = login("boss").post("/systems/import", files={"file": ("site.yaml", body)})
+    assert answer.status_code == 422
+    assert "mailcare site import" in answer.text
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"a: [", b"{}", b"x" * 300_000])
+def test_a_file_that_is_no_site_file_is_refused_with_a_sentence(login, body):
+    answer = login("boss").post("/systems/import", files={"file": ("site.yaml", body)})
+    assert answer.status_code == 422
+    assert "以下内容需要改正" in answer.text
+
+
+def test_a_customer_with_a_contract_is_not_deleted_and_one_without_is(login):
+    client = login("boss")
+    version = version_in(client.get("/customers/1/change").text)
+    assert client.post("/customers/1/delete", data={"version": version}).status_code == 400
+    assert client.post("/customers/2/delete", data={"version": "1"}).status_code == 303
+    with reading() as session:
+        assert session.scalars(select(Contact).where(Contact.customer_id == 2)).all() == []
+
+
+def test_the_last_manager_stays(login):
+    client = login("boss")
+    for name in ("colleague", "viewer"):
+        data = {"login": name, "role": "manager"}
+        assert client.post("/staff/withdraw", data=data).status_code == 303
+    data = {"login": "boss", "role": "manager"}
+    answer = client.post("/staff/withdraw", data=data)
+    assert answer.status_code == 422
+    assert "最后一位主管" in answer.text
+
+
+def test_the_language_is_kept_in_a_cookie_and_nothing_else_is_taken(login):
+    client = login("auditor")
+    answer = client.post("/language", data={"language": "en"})
+    assert "mailcare_language=en" in answer.headers["set-cookie"]
+    assert "set-cookie" not in client.post("/language", data={"language": "x"}).headers
+
+
+def test_a_year_table_is_confirmed_by_another_person(login):
+    table = (Path(__file__).parent / "year-2027.yaml").read_bytes()
+    answer = login("boss").post("/calendar", files={"file": ("2027.yaml", table)})
+    assert answer.status_code == 303, answer.text
+    assert login("boss").post("/calendar/confirm", data={"year": "2027"}).status_code == 422
+    assert "2027" in login("colleague").get("/calendar").text
+    assert login("colleague").post("/calendar/confirm", data={"year": "2027"}).status_code == 303
+    told = [one for one in audited() if one[2] == "calendar/2027"]
+    assert told == [("boss", "enter", "calendar/2027"), ("colleague", "confirm", "calendar/2027")]
