@@ -44,7 +44,8 @@ def verdicts(check: str, file: str, *, target: Target | None = None) -> list[Ver
     """Parse and judge a file as a reply to the check's first question about the lab's system."""
     subject_of = check_named(check)
     system = lab_system()
-    target = target or next(iter(subject_of.ask(system))).target
+    asked = next(iter(subject_of.ask(system)), None)
+    target = target or (asked.target if asked else Target())
     fact = subject_of.parse(replies_in(check, file))
     return list(subject_of.judge(fact, subject_of.limits, Subject(system, target, RECORDED_AT)))
 
