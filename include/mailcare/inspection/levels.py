@@ -1,8 +1,13 @@
-"""Hold a number against a pair of limits."""
+"""Hold a number against a pair of limits, or a fact against none."""
 
 from dataclasses import dataclass
 
 from mailcare.inspection.check import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class NoLimits:
+    """The rule is a fact, not a number."""
 
 
 @dataclass(frozen=True, slots=True)

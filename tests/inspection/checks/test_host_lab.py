@@ -1,19 +1,15 @@
-"""The collector and the hosts' checks against the real hosts of the lab, in health."""
+"""The collector for any product against a real host of the lab, in health."""
 
-import asyncio
 import subprocess
 import sys
 
 import pytest
 
-from mailcare.inspection.check import Answer, Ask, Finding, NoReply, Severity
-from mailcare.inspection.collect import ssh
+from mailcare.inspection.check import Finding, Severity
 from mailcare.inspection.collect.frames import read_bundle
-from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.collect.script import general_script
 from mailcare.inspection.judging import judge_answers
-from mailcare.inspection.planning import Plan, by_node, plan_inspection
-from mailcare.secrets import find_secret
+from mailcare.inspection.planning import Plan, plan_inspection
 from tests.inspection.checks.reply_files import check_named
 from tests.inspection.checks.test_host_replies import CHECKS
 from tests.inspection.samples import lab_system
@@ -23,31 +19,6 @@ NEEDS_LOGIN = {"ssh.login", "os.clock"}
 
 def planned() -> Plan:
     return plan_inspection(lab_system(), [check_named(name) for name in CHECKS])
-
-
-async def ask_hosts(plan: Plan) -> dict[Ask, Answer]:
-    answers: dict[Ask, Answer] = {}
-    scene = Scene(plan.system, find_secret, lambda _node: None)
-    async with asyncio.TaskGroup() as tasks:
-        for node, asks in by_node(plan.asks()).items():
-            host = plan.system.node(node)
-            tasks.create_task(ssh.ask_host(host, asks, scene, answers.__setitem__))
-    return answers
-
-
-@pytest.mark.lab
-def test_a_healthy_host_is_measured_whole_and_found_in_order(lab):
-    plan = planned()
-    answers = asyncio.run(ask_hosts(plan))
-    assert [one for one in answers.values() if isinstance(one, NoReply)] == []
-    results = judge_answers(plan, answers)
-    assert {result.check for result in results} == set(CHECKS)
-    troubles = [
-        result
-        for result in results
-        if not isinstance(result, Finding) or result.severity > Severity.NOTICE
-    ]
-    assert troubles == []
 
 
 @pytest.mark.lab

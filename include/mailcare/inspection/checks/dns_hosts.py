@@ -21,6 +21,7 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
+from mailcare.inspection.levels import NoLimits
 from mailcare.inspection.lookups import Lookups, normal_name, read_lookups
 from mailcare.inspection.probes import dns_ask, dns_questions, mail_hosts, unseen
 from mailcare.inspection.transcript import read_transcript
@@ -28,11 +29,6 @@ from mailcare.systems.site import Node, Role
 from mailcare.systems.system import System
 
 _RESOLVER = ("dns.resolver",)
-
-
-@dataclass(frozen=True, slots=True)
-class NoLimits:
-    """The rule is a fact, not a number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
+from mailcare.inspection.levels import NoLimits
 from mailcare.inspection.lookups import Replay, normal_name, read_lookups
 from mailcare.inspection.probes import (
     dkim_key_ask,
@@ -44,11 +45,6 @@ from mailcare.systems.profile import ProfileGap
 from mailcare.systems.system import System
 
 _RESOLVER = ("dns.resolver",)
-
-
-@dataclass(frozen=True, slots=True)
-class NoLimits:
-    """The rule is a fact, not a number."""
 
 
 def _ask_spf(system: System) -> Iterator[Question]:

@@ -27,6 +27,7 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.dialogues import CONNECTION_TEXT, Connection, read_attempt, silence
+from mailcare.inspection.levels import NoLimits
 from mailcare.inspection.lookups import exchangers_in, normal_name, read_lookups
 from mailcare.inspection.probes import TALK_S, dns_ask, endpoint_target, tls_ask
 from mailcare.inspection.transcript import Transcript, read_transcript
@@ -43,11 +44,6 @@ class PolicyLimits:
     """Days for which senders should remember the policy."""
 
     max_age_days: float
-
-
-@dataclass(frozen=True, slots=True)
-class NoLimits:
-    """The rule is a fact, not a number."""
 
 
 @dataclass(frozen=True, slots=True)

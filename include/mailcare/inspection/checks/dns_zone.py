@@ -28,6 +28,7 @@ from mailcare.inspection.check import (
     Target,
     Verdict,
 )
+from mailcare.inspection.levels import NoLimits
 from mailcare.inspection.lookups import Lookup, Lookups, normal_name, read_lookups, read_servers
 from mailcare.inspection.probes import dns_questions
 from mailcare.systems.system import System
@@ -150,11 +151,6 @@ def _server_problems(zone: ZoneServers) -> Iterator[str]:
     serials = sorted({one.serial for one in zone.answers if one.serial is not None})
     if len(serials) > 1:
         yield f"各 NS 的 SOA 序列号不同（{'、'.join(map(str, serials))}）"
-
-
-@dataclass(frozen=True, slots=True)
-class NoLimits:
-    """The rule is a fact, not a number."""
 
 
 @dataclass(frozen=True, slots=True)

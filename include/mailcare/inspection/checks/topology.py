@@ -34,6 +34,7 @@ from mailcare.inspection.hosts import (
     output_of,
     whole_output_of,
 )
+from mailcare.inspection.levels import NoLimits
 from mailcare.inspection.lookups import exchangers_in, normal_name, read_lookups
 from mailcare.inspection.probes import TALK_S, dns_ask, mail_hosts, port_ask
 from mailcare.inspection.transcript import read_transcript
@@ -42,11 +43,6 @@ from mailcare.systems.site import Deployment, Node, Role, VirtualAddress
 from mailcare.systems.system import System
 
 Exchangers = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NoLimits:
-    """No number: what is declared is there."""
 
 
 @dataclass(frozen=True, slots=True)
