@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from html import unescape
 from io import BytesIO
 from pathlib import Path
@@ -10,12 +11,15 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import func, select
 
-from mailcare.console.pages import today
+from mailcare.calendars.steps import working_calendar
+from mailcare.console.pages import moment, today
+from mailcare.console.words import translator
 from mailcare.contracts.steps import plan_due
 from mailcare.inspection import steps as inspection
 from mailcare.records.customers import Authorisation, Contact, Customer
 from mailcare.records.people import AuditEntry
 from mailcare.records.session import reading, transaction
+from mailcare.systems.steps import import_site
 from tests.console.servers import PDF, SITE, add_paper
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "include/templates/console"
@@ -267,6 +271,7 @@ def test_an_authorisation_is_recorded_shown_and_revoked(login):
         ({"valid_to": "2026-01-06T08:00"}, "valid_to"),
         ({"given_at": "2099-01-01T00:00"}, "given_at"),
         ({"given_at": "soon"}, "given_at"),
+        ({"valid_from": "0001-01-01T00:00"}, "valid_from"),
         ({"nodes": []}, "nodes"),
         ({"nodes": ["another-customers-host"]}, "nodes"),
         ({"how": "telepathy"}, "how"),
@@ -414,3 +419,63 @@ def test_a_year_table_is_confirmed_by_another_person(login):
     assert login("colleague").post("/calendar/confirm", data={"year": "2027"}).status_code == 303
     told = [one for one in audited() if one[2] == "calendar/2027"]
     assert told == [("boss", "enter", "calendar/2027"), ("colleague", "confirm", "calendar/2027")]
+
+
+def test_a_contract_is_reached_whatever_its_number_is_made_of(login):
+    client, number = login("boss"), "HT&1#2+3%20"
+    client.post("/customers/1/contract", data=CONTRACT | {"number": number})
+    for page in ("/contracts", "/customers/1"):
+        hrefs = re.findall(r'href="(/contract\?number=[^"]+)"', client.get(page).text)
+        pages = [client.get(unescape(href)).text for href in hrefs]
+        assert any(f"合同 {unescape(number)}" in unescape(one) for one in pages), page
+        change = [href for one in pages for href in re.findall(r'/contract/change[^"]+', one)]
+        assert all(client.get(unescape(href)).status_code == 200 for href in change)
+
+
+def test_a_visit_beyond_the_contract_is_added_by_a_managers_tick_alone(login):
+    day = next_workday()
+    path, asked = "/contract/visit?number=HT-2026-001", {"site": "shili-bank-lab", "due_on": day}
+    plan_due(today=today())
+    assert login("engineer").post(path, data=asked | {"approved": "1"}).status_code == 403
+    client = login("boss")
+    answer = client.post(path, data=asked)
+    assert answer.status_code == 422
+    assert 'id="approved_by-error"' in answer.text
+    assert client.post(path, data=asked | {"approved": "1"}).status_code == 303
+    assert "合同外，由 boss 批准" in client.get("/contract?number=HT-2026-001").text
+    again = client.post(path, data=asked | {"approved": "1"})
+    assert again.status_code == 422
+    assert 'id="due_on-error"' in again.text
+    assert 'id="due_on-error"' in client.post(path, data=asked | {"due_on": "soon"}).text
+    assert "add a visit" in client.get("/audit", headers={"Accept-Language": "en"}).text
+
+
+def next_workday() -> str:
+    return working_calendar().next_workdays(today(), 1)[0].isoformat()
+
+
+def test_a_site_file_that_changes_contacts_tells_who_edits_them_just_now(login, tmp_path):
+    client = login("boss")
+    version = version_in(client.get("/customers/1/change").text)
+    import_site(SITE, recorded_by="li")
+    assert version_in(client.get("/customers/1/change").text) == version
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE.read_text("utf-8").replace("000-0000-0000", "000-1111-1111"), "utf-8")
+    import_site(site, recorded_by="li")
+    form = {"name": "示例银行", "contacts.0.name": "王示例", "version": version}
+    answer = client.post("/customers/1/change", data=form)
+    assert answer.status_code == 409
+    assert "由 li 于" in answer.text
+    assert "000-1111-1111" in client.get("/customers/1").text
+    assert ("li", "change", "customer/1") in audited()
+
+
+def test_counted_findings_and_what_is_late_are_said_in_english():
+    english = translator("en")
+    assert english("严重 1，警告 2，未测得 3") == "critical 1, warning 2, not measured 3"
+    assert english("迟，暂行") == "late, provisional"
+    assert english("严重 1，另有备注") == "严重 1，另有备注"
+
+
+def test_what_is_authorised_for_ever_has_a_day():
+    assert moment(datetime.max.replace(tzinfo=UTC)) == "9999-12-31 23:59"

@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy import Engine, event, update
 
 from mailcare.calendars.steps import confirm_year_table, load_year_table
-from mailcare.contracts import cases, daily
+from mailcare.contracts import cases, daily, steps
 from mailcare.contracts.ledger import Line, balances
 from mailcare.contracts.steps import (
     PlanOutcome,
@@ -17,10 +17,12 @@ from mailcare.contracts.steps import (
     change_contract,
     contract_detail,
     due_runs,
+    list_customers,
     may_start,
     plan_due,
 )
 from mailcare.errors import InputError
+from mailcare.listing import Wish
 from mailcare.records import session as records_session
 from mailcare.records.inspections import Service, ServiceState
 from mailcare.records.ledger import note_used
@@ -303,3 +305,48 @@ def test_the_last_line_of_what_was_bought_counts():
     ]
     [one] = balances([*lines, Line(1, "visit", "bought", 1)])
     assert (one.bought, one.planned, one.used, one.left, one.over) == (1, 0, 1, 0, 0)
+
+
+def test_an_inspection_that_never_began_is_told_once_and_holds_up_no_other(monkeypatch):
+    [customer] = list_customers(Wish()).rows
+    add_system(customer.id, "branch")
+    add_contract()
+    add_contract(number="HT-2", systems=["branch"], starts_on="2026-02-05", ends_on="2026-12-31")
+    plan_due(today=date(2026, 2, 5))
+    monkeypatch.setattr(steps, "RUNS_MOST", 1)
+    first, second = (
+        services()[key].id
+        for key in ("HT-1/1/1/remote_inspection/1", "HT-2/1/2/remote_inspection/1")
+    )
+    late = date(2026, 7, 20)
+    assert [one["conf"]["service"] for one in due_runs(today=late)] == [first]
+    plan_due(today=late)
+    plan_due(today=late)
+    [told] = [one for one in notices() if one.kind == "unstarted"]
+    assert f"inspect__{first}" in told.text
+    assert [one["conf"]["service"] for one in due_runs(today=late)] == [second]
+
+
+def test_a_visit_sent_twice_is_added_once():
+    add_contract()
+    day = date(2026, 3, 3)
+    with transaction() as session:
+        session.add(StaffRole(login="boss", role=Role.MANAGER, given_by="root"))
+    add_visit("HT-1", "head-office", day, by="boss", approved_by="boss")
+    with pytest.raises(InputError, match="已排有现场巡检"):
+        add_visit("HT-1", "head-office", day, by="boss", approved_by="boss")
+
+
+def test_of_two_contracts_entered_at_once_for_the_same_time_one_is_refused():
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(_entered, ("HT-1", "HT-2")))
+    assert sorted(map(bool, said)) == [False, True]
+    assert "在此期间已有合同" in "".join(said)
+
+
+def _entered(number: str) -> str:
+    try:
+        add_contract(number=number)
+    except InputError as error:
+        return str(error)
+    return ""

@@ -1,8 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date
 
 import pytest
 from sqlalchemy import Engine, select
 
+from mailcare.contracts.entering import add_customer
 from mailcare.contracts.forms import ContractForm, CustomerForm, FormError, read_form
 from mailcare.contracts.steps import (
     Changed,
@@ -194,3 +196,16 @@ def test_script_and_sql_are_only_text(text):
 
 def test_ten_megabytes_of_text_are_refused_beside_their_field():
     assert "note" in complaints(note="长" * 10_000_000)
+
+
+def test_a_name_that_somebody_takes_meanwhile_is_told_beside_the_field():
+    """Hold the other's row back until the change waits for it, or has not begun: equal outcomes."""
+    other = read_form(CustomerForm, CUSTOMER | {"name": "另一银行"})
+    mine = enter_customer(read_form(CustomerForm, CUSTOMER | {"name": "第三银行"}), by="li")
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            add_customer(session, other, by="wang")
+            changing = pool.submit(change_customer, mine, other, read_version=1, by="li")
+            wait([changing], timeout=1)
+        with pytest.raises(FormError, match="已有同名客户"):
+            changing.result()

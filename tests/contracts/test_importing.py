@@ -1,10 +1,13 @@
 """Import over the records: preview, then all or nothing."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date
 
 import pytest
 from sqlalchemy import Engine, func, select
 
+from mailcare.contracts import entering
+from mailcare.contracts.forms import CustomerForm, read_form
 from mailcare.contracts.importing import Change, Kind
 from mailcare.contracts.steps import (
     apply_import,
@@ -19,7 +22,7 @@ from mailcare.listing import Wish
 from mailcare.records.contracts import Contract, ContractVersion
 from mailcare.records.customers import Contact, Customer
 from mailcare.records.people import AuditEntry
-from mailcare.records.session import reading
+from mailcare.records.session import reading, transaction
 from tests.contracts.desk import add_contract, add_customer, add_system, audits, form
 from tests.contracts.workbooks import HEADINGS, workbook
 
@@ -198,3 +201,16 @@ def test_a_yaml_contract_with_an_unknown_key_is_refused():
     text = "contracts: [{number: HT-5, colour: red}]"
     [row] = preview_import(text.encode(), "a.yaml").rows
     assert "colour：不认识的键" in row.sentences
+
+
+def test_a_customer_entered_while_the_file_is_written_is_told():
+    content = workbook([("新银行", "李示例", None, None)], headings=CONTACTS, title="客户")
+    token = preview_import(content, "a.xlsx").token
+    other = read_form(CustomerForm, {"name": "新银行", "contacts": [{"name": "李示例"}]})
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            entering.add_customer(session, other, by="wang")
+            applying = pool.submit(apply_import, content, "a.xlsx", token=token, by="li")
+            wait([applying], timeout=1)
+        with pytest.raises(InputError, match="预览之后有变化"):
+            applying.result()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailcare.contracts.sheets import ROWS_MOST, UNPACKED_BYTES_MOST, Sheets, read_sheets
+from mailcare.contracts.sheets import MERGED, ROWS_MOST, UNPACKED_BYTES_MOST, Sheets, read_sheets
 from mailcare.errors import InputError
 from tests.contracts.workbooks import HEADINGS, workbook
 
@@ -161,3 +161,15 @@ def test_whatever_the_bytes_only_a_sentence_comes_back(content, name):
     except InputError:
         return
     assert isinstance(sheets, Sheets)
+
+
+def test_a_sheet_full_of_unfinished_marks_is_searched_in_no_time():
+    assert MERGED.search(b"<mergeCell " * 1_000_000) is None  # hours, were it searched to the end
+    assert MERGED.search(b'<x:mergeCell ref="A1:B2"/>')[1] == b"A1:B2"
+
+
+def test_a_style_sheet_that_makes_a_tree_of_gigabytes_is_refused():
+    content = BytesIO(workbook([ROW]))
+    with ZipFile(content, "a", ZIP_DEFLATED) as packed:
+        packed.writestr("xl/theme/more.xml", b"<a/>" * 2**20 + b" ")
+    assert "展开后内容过大" in complaint(content.getvalue())

@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
@@ -70,3 +73,16 @@ def test_the_command_line_makes_the_first_manager():
     listed = CliRunner().invoke(app, ["staff", "list"]).output
     assert "admin  manager" in listed
     assert CliRunner().invoke(app, ["staff", "grant", "admin", "king"]).exit_code == 2
+
+
+def test_of_two_managers_who_withdraw_each_other_at_once_one_stays():
+    grant_role("li", Role.MANAGER, by="cli:root")
+    grant_role("wang", Role.MANAGER, by="cli:root")
+
+    def withdraw(login: str) -> None:
+        with suppress(InputError):
+            withdraw_role(login, Role.MANAGER, by="boss")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(withdraw, ("li", "wang")))
+    assert list_roles(Wish()).total == 1

@@ -6,6 +6,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Route
 
 from mailcare.console import (
     audit,
@@ -61,7 +62,7 @@ def create_app() -> FastAPI:
         audit,
     ):  # fmt: skip
         app.include_router(subject.router)
-    app.add_api_route(STYLE_PATH, _style, methods=["GET"])
+    app.router.routes.append(Route(STYLE_PATH, _style))
     app.add_api_route("/language", _choose_language, methods=["POST"])
     app.add_exception_handler(StarletteHTTPException, _say_refusal)
     app.add_exception_handler(RequestValidationError, _say_unknown)
@@ -71,7 +72,7 @@ def create_app() -> FastAPI:
     return app
 
 
-def _style() -> FileResponse:
+def _style(_request: Request) -> FileResponse:
     return FileResponse(STYLE, media_type="text/css; charset=utf-8")
 
 

@@ -1,12 +1,14 @@
 """合同: the list, one contract with its years, ledger and services, and the form."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, status
 from fastapi.responses import Response
 
-from mailcare.console.access import EVERYBODY, MANAGERS, Manager, Reader
-from mailcare.console.due import SERVICES
+from mailcare.console.access import EVERYBODY, MANAGERS, OFFICE, Manager, Office, Reader
+from mailcare.console.due import SERVICES, contract_link, contract_path
 from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import (
     Action,
@@ -22,7 +24,7 @@ from mailcare.console.tables import Cell, Column, Shape, plain_table
 from mailcare.console.words import label
 from mailcare.contracts import steps
 from mailcare.contracts.details import ContractDetail, LedgerRow, VersionRow
-from mailcare.contracts.forms import ContractForm, read_form
+from mailcare.contracts.forms import ContractForm, VisitForm, read_form
 from mailcare.contracts.ledger import Balance
 from mailcare.contracts.lists import ContractRow
 from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, ContractYear
@@ -39,7 +41,7 @@ def _state(row: ContractRow) -> Cell:
 
 
 CONTRACTS: tuple[Column[ContractRow], ...] = (
-    Column("合同号", lambda row: Cell(row.number, f"/contract?number={row.number}"), "number"),
+    Column("合同号", lambda row: contract_link(row.number), "number"),
     Column("客户", lambda row: Cell(row.customer, f"/customers/{row.customer_id}"), "customer"),
     Column("开始日期", lambda row: str(row.starts_on), "starts_on"),
     Column("结束日期", lambda row: str(row.ends_on), "ends_on"),
@@ -95,10 +97,38 @@ add_list(
 @router.get("/contract")
 def show_contract(request: Request, _person: Reader, number: str) -> Response:
     """Show a contract with its years, services, ledger and versions."""
+    return _page(request, _detail(number))
+
+
+@router.post("/contract/visit")
+def add_visit(request: Request, person: Office, number: str, form: Form) -> Response:
+    """Plan a visit that the customer asks for; one beyond the contract needs a manager's tick."""
     detail = _detail(number)
+    approved_by = person.login if form.one("approved") and person.may(MANAGERS) else None
+    data = {name: form.one(name) for name in ("site", "due_on")}
+    try:
+        asked = read_form(VisitForm, data)
+        steps.add_visit(number, asked.site, asked.due_on, by=person.login, approved_by=approved_by)
+    except InputError as error:
+        return _page(request, detail, values=data, error=error)
+    return go(request, "/contract", number=number, done="recorded")
+
+
+def _page(
+    request: Request,
+    detail: ContractDetail,
+    *,
+    values: Mapping[str, str] = MappingProxyType({}),
+    error: InputError | None = None,
+) -> Response:
+    said = explained(error) if error else {}
     return show(
         request,
         "contract.html",
+        code=422 if error else 200,
+        values={"site": "", "due_on": "", **values},
+        office=OFFICE,
+        managers=MANAGERS,
         title=f"合同 {detail.number}",
         contract=detail,
         years=plain_table(
@@ -107,7 +137,8 @@ def show_contract(request: Request, _person: Reader, number: str) -> Response:
         services=plain_table(SERVICES, detail.services),
         ledger=plain_table(LEDGER, detail.ledger),
         versions=plain_table(VERSIONS, detail.versions),
-        actions=(Action("修改合同", f"/contract/change?number={detail.number}", MANAGERS),),
+        actions=(Action("修改合同", contract_path(detail.number, "/change"), MANAGERS),),
+        **said,
     )
 
 

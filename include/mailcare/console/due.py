@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -19,18 +20,24 @@ router = APIRouter()
 WEEK = timedelta(days=7)
 
 
-def _due_on(row: ServiceRow) -> Cell:
-    said = f"{row.due_on or '/'}{'（暂行）' if row.is_provisional else ''}"
-    return Cell(f"{said} 迟", mark="bad") if row.is_late else Cell(said)
+def _certainty(row: ServiceRow) -> Cell:
+    told = [word for word, is_so in (("迟", row.is_late), ("暂行", row.is_provisional)) if is_so]
+    return Cell("，".join(told), mark="bad" if row.is_late else "")
+
+
+def contract_path(number: str, page: str = "") -> str:
+    """Return where a contract's page is, or one below it, whatever its number is made of."""
+    return f"/contract{page}?{urlencode({'number': number})}"
 
 
 def contract_link(number: str) -> Cell:
     """Return a contract's number with the way to its page; nothing for none."""
-    return Cell(number, f"/contract?number={number}") if number else Cell("")
+    return Cell(number, contract_path(number)) if number else Cell("")
 
 
 SERVICES: tuple[Column[ServiceRow], ...] = (
-    Column("到期日", _due_on, "due_on"),
+    Column("到期日", lambda row: str(row.due_on or "/"), "due_on"),
+    Column("时限", _certainty),
     Column("服务", lambda row: label(row.kind), "kind"),
     Column("类型", lambda row: label(row.purpose)),
     Column("状态", lambda row: Cell(label(row.state), mark=str(row.state)), "state"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from mailcare.papers.formats import visible
 from mailcare.staff.steps import Role
 
 BEIJING = ZoneInfo("Asia/Shanghai")
+LAST = datetime(9999, 12, 31, 15, 59, tzinfo=UTC)  # "for ever" in UTC is past all dates in Beijing
 TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION = (
@@ -56,7 +57,7 @@ def today() -> date:
 
 def moment(at: datetime | None) -> str:
     """Write a moment in Beijing time, to the minute; nothing for none."""
-    return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M}" if at else ""
+    return f"{min(at, LAST).astimezone(BEIJING):%Y-%m-%d %H:%M}" if at else ""
 
 
 def show(request: Request, template: str, *, code: int = 200, **content: Any) -> HTMLResponse:

@@ -1,11 +1,13 @@
 """The console's words: Chinese as they stand in the pages, and English as second language."""
 
+import re
 from collections.abc import Callable
 
 from starlette.requests import Request
 
 LANGUAGE_COOKIE = "mailcare_language"
 LANGUAGES = ("zh", "en")
+COUNTED = re.compile(r"(?:严重|警告|未测得) \d+(?:，(?:严重|警告|未测得) \d+){0,2}")
 
 LABELS = {
     "planned": "待执行",
@@ -52,6 +54,11 @@ LABELS = {
     "over_use": "合同外",
     "calendar_missing": "缺年度表",
     "rest_day": "休息日",
+    "unstarted": "未能启动",
+    "import": "导入",
+    "add_visit": "加排现场巡检",
+    "move": "改期",
+    "plan_again": "重新计划",
     "inspection/report.html": "巡检报告",
     "inspection/actions.html": "工程师待办清单",
 }
@@ -77,6 +84,8 @@ FIELDS = {
     "valid_to": "失效",
     "evidence": "依据",
     "file": "附件",
+    "site": "系统",
+    "due_on": "日期",
 }
 
 DONE = {
@@ -281,6 +290,22 @@ ENGLISH = {
     "无": "no",
     "暂行": "provisional",
     "迟": "late",
+    "迟，暂行": "late, provisional",
+    "时限": "Deadline",
+    "未能启动": "not started",
+    "加排现场巡检": "add a visit",
+    "改期": "moved",
+    "重新计划": "planned again",
+    "合同外，由我批准": "Beyond the contract; I approve",
+    "没有登录，或登录已过期。请在 Airflow 重新登录后再打开本页；未保存的内容没有写入。": (
+        "No login, or it has expired. Log in to Airflow and open this page again; "
+        "what was not saved is not written."
+    ),
+    "登录无效，或您在 Airflow 中没有运行巡检（Dag inspect_system）的权限。": (
+        "The login is not valid, or lacks the permission to run the Dag inspect_system."
+    ),
+    "没有这个地址，或记录已不存在。": "No such address, or the record is gone.",
+    "您的角色不能做这件事": "Your role does not allow this",
     "姓名和单位": "Name",
     "电子邮件": "E-mail",
     "必填": "required",
@@ -329,7 +354,14 @@ def language_of(request: Request) -> str:
 
 def translator(language: str) -> Callable[[str], str]:
     """Return the function that says a Chinese text in a language."""
-    return (lambda text: ENGLISH.get(text, text)) if language == "en" else str
+    return _english if language == "en" else str
+
+
+def _english(text: str) -> str:
+    if COUNTED.fullmatch(text):
+        told = (one.split() for one in text.split("，"))
+        return ", ".join(f"{ENGLISH[word]} {count}" for word, count in told)
+    return ENGLISH.get(text, text)
 
 
 def label(word: str) -> str:

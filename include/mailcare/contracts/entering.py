@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
@@ -45,7 +46,10 @@ def rewrite_customer(
     known = select(Customer.id).where(Customer.name == form.name, Customer.id != customer_id)
     if session.scalar(known):
         raise complain("name", "已有同名客户")
-    session.execute(update(Customer).where(Customer.id == customer_id).values(name=form.name))
+    try:
+        session.execute(update(Customer).where(Customer.id == customer_id).values(name=form.name))
+    except IntegrityError:  # somebody else took the name between the two statements
+        raise complain("name", "已有同名客户") from None
     names = [one.name for one in form.contacts]
     session.execute(
         delete(Contact).where(Contact.customer_id == customer_id, Contact.name.not_in(names))
@@ -181,7 +185,9 @@ def _moment(at: datetime) -> str:
 
 
 def _customer(session: Session, form: ContractForm) -> int:
-    found = session.scalar(select(Customer.id).where(Customer.name == form.customer))
+    # The lock makes two contracts of one customer wait for each other: neither misses an overlap.
+    of_name = select(Customer.id).where(Customer.name == form.customer)
+    found = session.scalar(of_name.with_for_update())
     if found is None:
         raise complain("customer", "没有登记这个客户")
     return found

@@ -66,6 +66,9 @@ def plan_extra_visit(
 
 def read_asked(session: Session, number: str, site: str, due_on: date, calendar: Calendar) -> Asked:
     """Check what is asked for against the contract; raise `FormError` beside the field."""
+    # The lock makes two who ask at once wait for each other: the second sees the first one's visit.
+    locked = select(contracts.Contract.id).where(contracts.Contract.number == number)
+    session.execute(locked.with_for_update())
     contract = find_contract(session, number)
     value = contract_value(number, version_in_force(session, contract))
     year = value.year_of(due_on)
@@ -78,7 +81,19 @@ def read_asked(session: Session, number: str, site: str, due_on: date, calendar:
         raise complain("due_on", f"不在合同期内（{value.starts_on} 至 {value.ends_on}）")
     if not calendar.is_workday(due_on):
         raise complain("due_on", f"{due_on} 不是工作日")
+    if _is_planned(session, system, due_on):
+        raise complain("due_on", f"{site} 在 {due_on} 已排有现场巡检")
     return Asked(contract, year.number, system, site, due_on)
+
+
+def _is_planned(session: Session, system: int, due_on: date) -> bool:
+    known = select(Service.id).where(
+        Service.system_id == system,
+        Service.kind == ServiceKind.VISIT,
+        Service.due_on == due_on,
+        Service.state != ServiceState.WITHDRAWN,
+    )
+    return session.scalar(known.limit(1)) is not None
 
 
 def _left(session: Session, asked: Asked) -> int:

@@ -84,6 +84,13 @@ def _day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_day)]
 
 
+class VisitForm(Strict):
+    """A visit 现场巡检 that the customer asks for, and its first day."""
+
+    site: Line
+    due_on: Day
+
+
 class ContractForm(Strict):
     """A contract 合同: both days are in it; `systems` are site names of the customer's systems."""
 

@@ -11,6 +11,7 @@ from mailcare.contracts.terms import Contract
 from mailcare.workdays import Calendar
 
 LAPSES_DAYS = 60  # before the end of a contract year, like the first reminder of a contract's end
+UNSTARTED = "unstarted/"  # begins the key of such a notice; the service's id follows
 PROMISE_TITLES = {Promise.REMOTE_INSPECTION: "年度远程巡检", Promise.VISIT: "现场巡检"}
 
 
@@ -23,6 +24,7 @@ class NoticeKind(StrEnum):
     OVER_USE = "over_use"
     CALENDAR_MISSING = "calendar_missing"
     REST_DAY = "rest_day"
+    UNSTARTED = "unstarted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,13 @@ def rest_day_notice(today: date) -> Notice:
     """Return the record that nothing was started because nobody works on that day."""
     text = f"{today} 不是工作日，当天到期的服务留待下一个工作日启动"
     return Notice(f"rest_day/{today}", NoticeKind.REST_DAY, text)
+
+
+def unstarted_notice(service: int, site: str, due_on: date) -> Notice:
+    """Return the notice of an inspection that should have begun; a failed run is never repeated."""
+    text = (
+        f"{site} 的远程巡检（服务 {service}）应于 {due_on} 启动，至今没有开始；"
+        f"请在 Airflow 查看运行 inspect__{service}："
+        "如已失败，排除原因后清除（Clear）失败的任务，即从原处继续"
+    )
+    return Notice(f"{UNSTARTED}{service}", NoticeKind.UNSTARTED, text)

@@ -9,7 +9,7 @@ from io import BytesIO
 from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
@@ -19,11 +19,15 @@ from mailcare.errors import InputError
 from mailcare.systems.lines import LineMap, read_yaml
 
 FILE_BYTES_MOST = 10 * 1024 * 1024
-UNPACKED_BYTES_MOST = 200 * 1024 * 1024
+UNPACKED_BYTES_MOST = 64 * 1024 * 1024
+PART_BYTES_MOST = 4 * 1024 * 1024  # styles and the like: openpyxl makes a whole tree of each
+STREAMED = ("xl/worksheets/", "xl/sharedStrings.xml")  # the parts that it reads piece by piece
 ROWS_MOST = 20_000  # of one sheet
 COLUMNS_MOST = 50
 EXCEL_ROWS = 1_048_576
-MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+\d+:[A-Z]+\d+)"')
+MERGED = re.compile(
+    rb'<(?:\w{1,9}:)?mergeCell\s[^<>]{0,99}?ref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"'
+)
 
 CUSTOMERS, CONTRACTS = "客户", "合同"
 COLUMNS = {
@@ -109,13 +113,19 @@ def _merged(content: bytes, name: str) -> Mapping[str, str]:
     """
     try:
         with ZipFile(BytesIO(content)) as packed:
-            if sum(part.file_size for part in packed.infolist()) > UNPACKED_BYTES_MOST:
+            if _is_too_much(packed.infolist()):
                 raise InputError("展开后内容过大", subject=name)
             parts = [one for one in packed.namelist() if one.startswith("xl/worksheets/")]
             found = {part: MERGED.search(packed.read(part)) for part in parts}
     except (BadZipFile, OSError, EOFError, NotImplementedError, zlib.error) as error:
         raise InputError(f"不是可用的 xlsx 文件（{error}）", subject=name) from None
     return {part: range_[1].decode() for part, range_ in found.items() if range_}
+
+
+def _is_too_much(parts: Sequence[ZipInfo]) -> bool:
+    whole = (part.file_size for part in parts if not part.filename.startswith(STREAMED))
+    is_part_too_large = max(whole, default=0) > PART_BYTES_MOST
+    return is_part_too_large or sum(part.file_size for part in parts) > UNPACKED_BYTES_MOST
 
 
 def _rows(sheet: Any, title: str, merged: Mapping[str, str]) -> Iterator[Row]:  # noqa: ANN401 - openpyxl has many kinds of sheets

@@ -1,11 +1,14 @@
 """Customers and contracts: the seam between the records and the rules."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, String, cast, exists, literal, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import working_calendar
 from mailcare.clock import utc_now
@@ -23,15 +26,24 @@ from mailcare.contracts.details import ContractDetail, CustomerDetail
 from mailcare.contracts.forms import ContractForm, CustomerForm
 from mailcare.contracts.importing import Preview
 from mailcare.contracts.lists import ContractRow, CustomerRow, NoticeRow, ServiceRow
-from mailcare.contracts.notices import Notice, calendar_notices, rest_day_notice
+from mailcare.contracts.notices import (
+    UNSTARTED,
+    Notice,
+    calendar_notices,
+    rest_day_notice,
+    unstarted_notice,
+)
 from mailcare.contracts.sheets import read_sheets
+from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records import contracts
 from mailcare.records.changes import add_once
+from mailcare.records.customers import Customer, System
 from mailcare.records.inspections import Service, ServiceKind, ServiceState
 from mailcare.records.session import reading, transaction
 
 Changed = entering.Changed  # what a caller catches of this seam
+UNSTARTED_AFTER = timedelta(days=3)  # own experience: longer than a weekend without a retry
 RUNS_MOST = 500  # of one day; Airflow fails a task that maps over more than 1024
 
 
@@ -168,12 +180,21 @@ def apply_import(content: bytes, name: str, *, token: str, by: str) -> Preview:
     they were when they were shown.
     """
     sheets = read_sheets(content, name)
-    with transaction() as session:
+    with _nothing_meanwhile(), transaction() as session:
+        session.execute(select(Customer.id).order_by(Customer.id).with_for_update())
         found = importing.compare(sheets, imported.records(session))
         preview = importing.previewed(found)
         importing.refuse_unseen(preview, token)
         imported.write(session, found, by=by)
         return preview
+
+
+@contextmanager
+def _nothing_meanwhile() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise InputError("记录在预览之后有变化，未写入任何内容，请重新预览") from None
 
 
 def plan_due(*, today: date) -> PlanOutcome:
@@ -183,7 +204,10 @@ def plan_due(*, today: date) -> PlanOutcome:
     next call goes on from there.
     """
     calendar = working_calendar()
-    done = PlanOutcome(noticed=_tell(calendar_notices(calendar, today=today), today))
+    with reading() as session:
+        unstarted = tuple(_unstarted(session, today))
+    told = (*calendar_notices(calendar, today=today), *unstarted)
+    done = PlanOutcome(noticed=_tell(told, today))
     last_id = 0
     while True:
         with transaction() as session:
@@ -194,6 +218,31 @@ def plan_due(*, today: date) -> PlanOutcome:
             return done
         last_id = chunk[-1].id
         done = _with(done, plans)
+
+
+def _unstarted(session: Session, today: date) -> Iterator[Notice]:
+    """Yield a notice for each inspection that is long due, was to be started and has not begun."""
+    late = (
+        select(Service.id, Service.due_on, System.site)
+        .join(System, System.id == Service.system_id)
+        .where(*_due(today - UNSTARTED_AFTER), ~_is_told())
+        .order_by(Service.id)
+        .limit(RUNS_MOST)
+    )
+    for row in session.execute(late):
+        yield unstarted_notice(row.id, row.site, row.due_on)
+
+
+def _due(on: date) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Service.kind == ServiceKind.REMOTE_INSPECTION,
+        Service.state == ServiceState.PLANNED,
+        Service.due_on <= on,
+    )
+
+
+def _is_told() -> ColumnElement[bool]:
+    return exists().where(contracts.Notice.key == literal(UNSTARTED) + cast(Service.id, String))
 
 
 def _with(done: PlanOutcome, plans: Sequence[daily.Plan]) -> PlanOutcome:
@@ -226,16 +275,13 @@ def due_runs(*, today: date) -> list[dict[str, Any]]:
 
     It looks back without a limit, and a run's id is the service's: who missed a day starts what
     is due, and who starts twice starts once. At most `RUNS_MOST` come at once; the others follow,
-    for a service that has begun is no longer planned.
+    for a service that has begun is no longer planned, and those told as not started come last:
+    runs that fail at once hold up no other.
     """
     due = (
         select(Service.id)
-        .where(
-            Service.kind == ServiceKind.REMOTE_INSPECTION,
-            Service.state == ServiceState.PLANNED,
-            Service.due_on <= today,
-        )
-        .order_by(Service.due_on, Service.id)
+        .where(*_due(today))
+        .order_by(_is_told(), Service.due_on, Service.id)
         .limit(RUNS_MOST)
     )
     with reading() as session:

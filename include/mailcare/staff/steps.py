@@ -84,6 +84,9 @@ def grant_role(login: str, role: Role, *, by: str) -> None:
 def withdraw_role(login: str, role: Role, *, by: str) -> None:
     """Take a role from a user; raise `InputError` where it is not held, or for the last manager."""
     with transaction() as session:
+        # Two managers who withdraw each other's role at once wait here for one another.
+        managers = select(StaffRole.id).where(StaffRole.role == Role.MANAGER)
+        session.execute(managers.with_for_update())
         held = (StaffRole.login == login, StaffRole.role == role)
         row_id = session.scalar(delete(StaffRole).where(*held).returning(StaffRole.id))
         if row_id is None:

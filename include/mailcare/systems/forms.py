@@ -1,6 +1,6 @@
 """What a person enters about an authorisation, checked field by field."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,10 @@ def _beijing(value: object) -> object:
         return value
     try:
         at = datetime.fromisoformat(value.strip())
-        return (at if at.tzinfo else at.replace(tzinfo=BEIJING)).astimezone(BEIJING)
+        aware = at if at.tzinfo else at.replace(tzinfo=BEIJING)
+        return aware.astimezone(UTC).astimezone(
+            BEIJING
+        )  # it is kept as the one, shown as the other
     except (ValueError, OverflowError):
         raise ValueError("应为日期和时间，例如 2026-11-23 09:00") from None
 

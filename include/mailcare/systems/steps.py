@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.contracts.entering import described_customer, note, succeed
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
@@ -209,7 +210,7 @@ def import_site(path: Path, *, recorded_by: str) -> str:
 def _write_site(session: Session, site: Site, by: str) -> tuple[int, dict[str, bool]]:
     """Return the system's id, and for each authorisation of the file whether it is new."""
     before = _known_definition(session, site)
-    system = _system(session, site, _customer(session, site))
+    system = _system(session, site, _customer(session, site, by))
     after = previewing.definition_of(site)
     if before != after:
         action, subject = ("change" if before else "enter"), f"system/{site.site}"
@@ -225,15 +226,25 @@ def _write_site(session: Session, site: Site, by: str) -> tuple[int, dict[str, b
     return system, dict(_authorise(session, system, one, by) for one in site.authorisations)
 
 
-def _customer(session: Session, site: Site) -> int:
-    add_once(session, Customer, {"name": site.customer.name})
+def _customer(session: Session, site: Site, by: str) -> int:
+    """Write the customer and the contacts; who edits them just now learns of a change."""
+    added = add_once(session, Customer, {"name": site.customer.name})
     customer = session.scalars(select(Customer).where(Customer.name == site.customer.name)).one()
+    before = described_customer(customer)
     known = {contact.name: contact for contact in customer.contacts}
     for one in site.customer.contacts:
         contact = known.get(one.name) or Contact(customer_id=customer.id, name=one.name)
         contact.role, contact.email, contact.phone = one.role, one.email, one.phone
         contact.gets_papers = one.gets_papers
         session.add(contact)
+    session.flush()
+    session.refresh(customer)
+    after = described_customer(customer)
+    if added:
+        note(session, by, "enter", f"customer/{customer.id}", None, after)
+    elif after != before:
+        succeed(session, Customer, customer.id, customer.version)
+        note(session, by, "change", f"customer/{customer.id}", before, after)
     return customer.id
 
 
