@@ -6,9 +6,8 @@ Every morning: `plan → calendar → due → start`.
   moves what a new holiday notice displaced, and raises the reminders.
 - `calendar` lets nothing start on a rest day and writes that down; make-up working days count.
 - `start` triggers *inspect_system*, named after the service: a second run, a retry or a missed day
-  changes nothing and loses nothing. At most 500 a day, the late ones first.
-  A run that fails before its inspection has begun is told under 提醒 after three days: clear its
-  failed task.
+  changes nothing and loses nothing. At most 500 a day, the late ones first. A run that fails before
+  its inspection has begun is told under 提醒 after three days: clear its failed task.
 """
 
 from datetime import timedelta
