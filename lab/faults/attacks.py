@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from lab import hosts, layers, probes, state
 from lab.faults.fault import Fault, switch
+from lab.faults.nginx import CONF, write_nginx
 from lab.topology import MX1
 from lab.waiting import wait_until
 
@@ -15,7 +16,6 @@ _WEB_LOG = "var/log/nginx/access.log"
 _MAIL_LOG = "var/log/mail.log"
 _DOVECOT_LOG = "var/log/dovecot.log"
 _ALIASES = "etc/postfix/aliases"
-_NGINX = "etc/nginx/nginx.conf"
 _SSHD = "etc/ssh/sshd_config"
 _SSH = MX1.service("ssh")
 _USER = "zhangsan@shili-bank.example"
@@ -125,29 +125,15 @@ def _write_aliases(more: str) -> None:
 
 def _serve_admin_page() -> None:
     conf = _nginx_conf()
-    _write_nginx(conf.replace(_BEFORE, _LOCATION + _BEFORE, 1))
+    write_nginx(conf.replace(_BEFORE, _LOCATION + _BEFORE, 1))
 
 
 def _hide_admin_page() -> None:
-    _write_nginx(_nginx_conf().replace(_LOCATION, ""))
+    write_nginx(_nginx_conf().replace(_LOCATION, ""))
 
 
 def _nginx_conf() -> str:
-    return (hosts.get_running(MX1).root / _NGINX).read_text()
-
-
-def _write_nginx(conf: str) -> None:
-    running = hosts.get_running(MX1)
-    old = _nginx_workers()
-    running.write(_NGINX, conf)
-    running.run("nginx", "-s", "reload")
-    # Until the old workers are gone, either page may be the answer.
-    wait_until(lambda: old.isdisjoint(_nginx_workers()), "end of nginx's old workers")
-
-
-def _nginx_workers() -> frozenset[str]:
-    found = hosts.get_running(MX1).attempt("pgrep", "-f", "nginx: worker process")
-    return frozenset(found.text.split())
+    return (hosts.get_running(MX1).root / CONF).read_text()
 
 
 def _shows_admin_page() -> bool:

@@ -6,6 +6,7 @@ from lab import dns, hosts, layers, probes
 from lab.commands import attempt
 from lab.faults import zones
 from lab.faults.fault import Fault, switch
+from lab.faults.nginx import CONF, write_nginx
 from lab.topology import DNS1, MX1, VIRTUAL_ADDRESS
 from lab.waiting import wait_until
 
@@ -13,7 +14,6 @@ _DOMAIN = "shili-bank.example"
 _POLICY = "etc/mailcare-lab/mta-sts.txt"
 _DOVECOT = "etc/dovecot/dovecot.conf"
 _MODERN = "ssl_min_protocol = TLSv1.2"
-_NGINX = "etc/nginx/nginx.conf"
 _SECURED = "listen 443 ssl "
 _MODERN_WEB = "ssl_protocols TLSv1.2 TLSv1.3;"
 _OLD_WEB = "ssl_protocols TLSv1; ssl_ciphers ALL:@SECLEVEL=0;"
@@ -47,12 +47,6 @@ def _takes_old_tls(port: int) -> bool:
     words = ["openssl", "s_client", "-tls1", "-cipher", "ALL:@SECLEVEL=0", "-connect"]
     outcome = attempt(["timeout", "3", *words, f"{MX1.address}:{port}"])
     return "Cipher is " in outcome.text and "Cipher is (NONE)" not in outcome.text
-
-
-def _set_nginx(text: str) -> None:
-    running = hosts.get_running(MX1)
-    running.write(_NGINX, text)
-    running.attempt("nginx", "-s", "reload")
 
 
 def _answers_plainly() -> bool:
@@ -157,8 +151,8 @@ FAULTS = (
         slot="mx1 nginx.conf",
         apply=switch(
             "tls-outdated",
-            lambda: _set_nginx(_seed(_NGINX).replace(_MODERN_WEB, _OLD_WEB)),
-            lambda: _set_nginx(_seed(_NGINX)),
+            lambda: write_nginx(_seed(CONF).replace(_MODERN_WEB, _OLD_WEB)),
+            lambda: write_nginx(_seed(CONF)),
         ),
         is_visible=lambda: _takes_old_tls(443),
     ),
@@ -170,8 +164,8 @@ FAULTS = (
         slot="mx1 nginx.conf",
         apply=switch(
             "tls-plain",
-            lambda: _set_nginx(_seed(_NGINX).replace(_SECURED, "listen 443 ")),
-            lambda: _set_nginx(_seed(_NGINX)),
+            lambda: write_nginx(_seed(CONF).replace(_SECURED, "listen 443 ")),
+            lambda: write_nginx(_seed(CONF)),
         ),
         is_visible=_answers_plainly,
     ),
