@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailcare.clock import BEIJING
 from mailcare.deadlines import (
-    BEIJING,
     Level,
     Promise,
     Terms,

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mailcare.clock import BEIJING
 from mailcare.deadlines import (
-    BEIJING,
     DEFAULT_TERMS,
     Deadline,
     Level,

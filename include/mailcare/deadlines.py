@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from mailcare.clock import BEIJING
 from mailcare.errors import InputError
 from mailcare.workdays import ONE_DAY, Calendar
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 # Outside of these years no calendar knows the statutory days.
 FIRST_YEAR, LAST_YEAR = 2000, 2098
 VISIT_WORKDAYS = 3

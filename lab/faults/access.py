@@ -1,9 +1,7 @@
 """Doors that stay shut: SSH to the host, IMAP to the mailbox, ports nobody should see."""
 
-from collections.abc import Callable
-
 from lab import hosts, keys, layers, probes, state
-from lab.faults.fault import Fault, switch
+from lab.faults.fault import on_mx1
 from lab.topology import MX1
 from lab.waiting import wait_until
 
@@ -73,51 +71,33 @@ def _is_refused_login() -> bool:
     return not probes.can_log_in(MX1.address, _PROBE, password=state.probe_password())
 
 
-def _access_fault(
-    name: str,
-    title: str,
-    *,
-    effect: str,
-    actions: tuple[Callable[[], None], Callable[[], None]],
-    is_visible: Callable[[], bool],
-    slot: str = "mx1 ssh",
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        effect=effect,
-        host=MX1,
-        slot=slot,
-        apply=switch(name, *actions),
-        is_visible=is_visible,
-    )
-
-
 FAULTS = (
-    _access_fault(
+    on_mx1(
         "imap-login-refused",
         "探测邮箱无法登录",
         effect="the password of probe@shili-bank.example was changed on mx1",
         # Another length: Dovecot rereads the file by size and by a time stamp of whole seconds.
         actions=(lambda: _set_passwords({_PROBE: "changed"}), lambda: _set_passwords({})),
         is_visible=_is_refused_login,
-        slot="mx1 passwords",
+        slot="passwords",
     ),
-    _access_fault(
+    on_mx1(
         "ssh-down",
         "SSH 服务停止",
         effect="sshd on mx1 is stopped",
         actions=(_stop_ssh, _start_ssh),
         is_visible=lambda: not probes.can_connect(MX1.address, 22),
+        slot="ssh",
     ),
-    _access_fault(
+    on_mx1(
         "ssh-hang",
         "SSH 连接后无响应",
         effect="port 22 of mx1 takes connections and never answers",
         actions=(_hang_ssh, _unhang_ssh),
         is_visible=_is_silent,
+        slot="ssh",
     ),
-    _access_fault(
+    on_mx1(
         "hostkey-changed",
         "SSH 主机密钥改变",
         effect="mx1 shows another host key",
@@ -126,20 +106,22 @@ FAULTS = (
             lambda: _restart_ssh(keys.openssh_private(keys.host_key(MX1.name))),
         ),
         is_visible=lambda: "IDENTIFICATION HAS CHANGED" in probes.over_ssh("true").text,
+        slot="ssh",
     ),
-    _access_fault(
+    on_mx1(
         "ssh-auth-refused",
         "SSH 密钥被拒绝",
         effect="the inspector's key is no longer accepted on mx1",
         actions=(lambda: _authorize(""), lambda: _authorize(_inspector_line())),
         is_visible=lambda: "Permission denied" in probes.over_ssh("true").text,
+        slot="ssh",
     ),
-    _access_fault(
+    on_mx1(
         "port-exposed",
         "多余端口对外开放",
         effect=f"something listens on port {_EXTRA_PORT} of mx1 for everybody",
         actions=(lambda: _listen(_EXTRA_PORT), lambda: _stop_listening(_EXTRA_PORT)),
         is_visible=lambda: probes.can_connect(MX1.address, _EXTRA_PORT),
-        slot="mx1 extra port",
+        slot="extra port",
     ),
 )

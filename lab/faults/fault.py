@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.topology import Host
+from lab.topology import MX1, Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +37,18 @@ def switch(
             heal()
 
     return apply
+
+
+def on_mx1(
+    name: str,
+    title: str,
+    *,
+    effect: str,
+    actions: tuple[Callable[[], None], Callable[[], None]],
+    is_visible: Callable[[], bool],
+    slot: str = "",
+) -> Fault:
+    """Describe a fault of mx1 that depends on no other; without `slot` it undoes none either."""
+    return Fault(
+        name, title, effect, MX1, f"mx1 {slot or name}", switch(name, *actions), is_visible
+    )

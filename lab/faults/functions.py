@@ -1,9 +1,7 @@
 """Advanced functions that do nothing, and a service that answers only now and then."""
 
-from collections.abc import Callable
-
 from lab import hosts, layers, probes
-from lab.faults.fault import Fault, switch
+from lab.faults.fault import on_mx1
 from lab.topology import MX1
 
 _DESK = MX1.service("approval-desk")
@@ -39,27 +37,8 @@ def _comes_and_goes() -> bool:
     return made == {True, False}
 
 
-def _function_fault(
-    name: str,
-    title: str,
-    *,
-    effect: str,
-    actions: tuple[Callable[[], None], Callable[[], None]],
-    is_visible: Callable[[], bool],
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        effect=effect,
-        host=MX1,
-        slot=f"mx1 {name}",
-        apply=switch(name, *actions),
-        is_visible=is_visible,
-    )
-
-
 FAULTS = (
-    _function_fault(
+    on_mx1(
         "approval-stuck",
         "审核放行服务停止",
         effect="what the approver releases on mx1 stays where it is",
@@ -69,7 +48,7 @@ FAULTS = (
         ),
         is_visible=lambda: not probes.read_over_ssh("pgrep -f '[s]bin/approval-desk'").strip(),
     ),
-    _function_fault(
+    on_mx1(
         "search-broken",
         "邮件查询不再收录新邮件",
         effect="the folder that users of mx1 search in leaves out every new mail",
@@ -79,7 +58,7 @@ FAULTS = (
         ),
         is_visible=lambda: "before" in probes.read_over_ssh(f"cat /{_VIEW}"),
     ),
-    _function_fault(
+    on_mx1(
         "service-flaky",
         "IMAP 服务时好时坏",
         effect="mx1 resets every other new connection to port 993",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from lab import hosts, layers, probes, wtmp
-from lab.faults.fault import Fault, switch
+from lab.faults.fault import on_mx1
 from lab.topology import MX1
 
 _LIBRARY = "/usr/local/lib/mailcare-lab"
@@ -137,49 +137,29 @@ def _grows(file: str, awk: str) -> Callable[[], bool]:
     return lambda: len(set(probes.read_over_ssh(f"{look}; sleep 0.3; {look}").split())) > 1
 
 
-def _hardware_fault(
-    name: str,
-    title: str,
-    *,
-    effect: str,
-    slot: str,
-    actions: tuple[Action, Action],
-    is_visible: Callable[[], bool],
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        effect=f"{effect} (a view)",
-        host=MX1,
-        slot=f"mx1 {slot}",
-        apply=switch(name, *actions),
-        is_visible=is_visible,
-    )
-
-
 _PATH = "PATH=$PATH:/usr/local/sbin;"
 
 FAULTS = (
-    _hardware_fault(
+    on_mx1(
         "raid-degraded",
         "磁盘阵列降级",
-        effect="/proc/mdstat on mx1 shows a mirror with one disk failed",
+        effect="/proc/mdstat on mx1 shows a mirror with one disk failed (a view)",
         slot="command cat",
         actions=_covered("cat", file="cat", word="array"),
         is_visible=_says("cat /proc/mdstat 2>&1", "[U_]"),
     ),
-    _hardware_fault(
+    on_mx1(
         "disk-failing",
         "磁盘自检报告即将损坏",
-        effect="smartctl on mx1 tells of a disk that fails its self-assessment",
+        effect="smartctl on mx1 tells of a disk that fails its self-assessment (a view)",
         slot="command smartctl",
         actions=_added("smartctl", "smartctl-failing"),
         is_visible=_says(f"{_PATH} smartctl -H /dev/sda 2>&1", "FAILED!"),
     ),
-    _hardware_fault(
+    on_mx1(
         "temperature-high",
         "CPU 温度过高",
-        effect="a thermal zone of mx1 reads 98 degrees",
+        effect="a thermal zone of mx1 reads 98 degrees (a view)",
         slot="thermal zones",
         actions=(
             lambda: _cover("/sys/class/thermal", f"{_SHOWN}/thermal"),
@@ -187,92 +167,92 @@ FAULTS = (
         ),
         is_visible=_says("cat /sys/class/thermal/*/temp 2>&1", "98000"),
     ),
-    _hardware_fault(
+    on_mx1(
         "memory-errors",
         "内存出现不可纠正错误",
-        effect="the memory controller of mx1 counts errors",
+        effect="the memory controller of mx1 counts errors (a view)",
         slot="/sys/devices/system",
         actions=(_count_errors, lambda: _uncover("/sys/devices/system")),
         is_visible=_says("cat /sys/devices/system/edac/mc/mc0/ce_count 2>&1", "412"),
     ),
-    _hardware_fault(
+    on_mx1(
         "busy-for-days",
         "CPU 连日繁忙",
-        effect="sar on mx1 tells of days at 90 % use",
+        effect="sar on mx1 tells of days at 90 % use (a view)",
         slot="command sar",
         actions=_added("sar", "sar-busy", "/var/log/sysstat/sa20"),
         is_visible=_says(f"{_PATH} sar -u 2>&1", "70.10"),
     ),
-    _hardware_fault(
+    on_mx1(
         "swap-thrash",
         "内存频繁换页",
-        effect="/proc/vmstat on mx1 counts 20 MiB swapped in and out each second",
+        effect="/proc/vmstat on mx1 counts 20 MiB swapped in and out each second (a view)",
         slot="command head",
         actions=_strained("swap"),
         is_visible=_grows("vmstat", "/^pswpin /{print $2}"),
     ),
-    _hardware_fault(
+    on_mx1(
         "oom-kill",
         "内存耗尽终止进程",
-        effect="/proc/vmstat on mx1 counts three killed processes",
+        effect="/proc/vmstat on mx1 counts three killed processes (a view)",
         slot="/proc/vmstat",
         actions=(_kill_processes(3), _kill_processes(0)),
         is_visible=_says("grep oom_kill /proc/vmstat", "oom_kill 3"),
     ),
-    _hardware_fault(
+    on_mx1(
         "link-saturated",
         "网络带宽占满",
-        effect="/proc/net/dev on mx1 counts 9.6 Gbit/s coming in",
+        effect="/proc/net/dev on mx1 counts 9.6 Gbit/s coming in (a view)",
         slot="command head",
         actions=_strained("link"),
         is_visible=_grows("net/dev", "/eth0:/ && $2 > 1e9 {print $2}"),
     ),
-    _hardware_fault(
+    on_mx1(
         "nic-errors",
         "网卡大量错误包",
-        effect="/proc/net/dev on mx1 counts 2 % of the packets as errors",
+        effect="/proc/net/dev on mx1 counts 2 % of the packets as errors (a view)",
         slot="command head",
         actions=_strained("errors"),
         is_visible=_grows("net/dev", "/eth0:/ && $4 > 100 {print $4}"),
     ),
-    _hardware_fault(
+    on_mx1(
         "gateway-dead",
         "默认网关不应答",
-        effect="the default route of mx1 leads to an address that answers no ARP request",
+        effect="the default route of mx1 leads to an address that answers no ARP request (a view)",
         slot="default route",
         actions=(_lose_gateway, _need_no_gateway),
         is_visible=_says("cat /proc/net/route", "FE00420A"),
     ),
-    _hardware_fault(
+    on_mx1(
         "disk-slow",
         "磁盘响应缓慢",
-        effect="/proc/diskstats on mx1 counts 800 ms for each request",
+        effect="/proc/diskstats on mx1 counts 800 ms for each request (a view)",
         slot="command head",
         actions=_strained("disk"),
         is_visible=_grows("diskstats", '$3 == "vda" {print $7}'),
     ),
-    _hardware_fault(
+    on_mx1(
         "io-errors",
         "磁盘读写错误",
-        effect="the kernel log of mx1 tells of unreadable sectors",
+        effect="the kernel log of mx1 tells of unreadable sectors (a view)",
         slot="kernel log",
         actions=(_kernel_log(_IO_ERRORS), _kernel_log("")),
         is_visible=_says("dmesg", "Medium Error"),
     ),
-    _hardware_fault(
+    on_mx1(
         "nfs-hang",
         "网络存储挂起",
-        effect="/proc/mounts on mx1 shows a file server that answers no stat -f",
+        effect="/proc/mounts on mx1 shows a file server that answers no stat -f (a view)",
         slot="command cat",
         actions=(_hang_mount, _answer_mount),
         is_visible=_says(
             "cat /proc/mounts; timeout 1 stat -f /mnt/archive >/dev/null; echo $?", "124"
         ),
     ),
-    _hardware_fault(
+    on_mx1(
         "reboot-crash",
         "主机意外重启",
-        effect="wtmp on mx1 has a start three days ago without a shutdown before it",
+        effect="wtmp on mx1 has a start three days ago without a shutdown before it (a view)",
         slot="wtmp",
         actions=(_starts(3), _starts(None)),
         is_visible=lambda: probes.read_over_ssh("last -x -F reboot shutdown").count("reboot ") > 3,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from lab import hosts, layers, network, probes
-from lab.faults.fault import Fault, switch
+from lab.faults.fault import on_mx1
 from lab.topology import MX1
 
 _LIBRARY = "/usr/local/lib/mailcare-lab"
@@ -72,27 +72,8 @@ def _available_kib() -> int:
     return int(probes.read_over_ssh("grep MemAvailable /proc/meminfo").split()[1])
 
 
-def _machine_fault(
-    name: str,
-    title: str,
-    *,
-    effect: str,
-    actions: tuple[Callable[[], None], Callable[[], None]],
-    is_visible: Callable[[], bool],
-) -> Fault:
-    return Fault(
-        name=name,
-        title=title,
-        effect=effect,
-        host=MX1,
-        slot=f"mx1 {name}",
-        apply=switch(name, *actions),
-        is_visible=is_visible,
-    )
-
-
 FAULTS = (
-    _machine_fault(
+    on_mx1(
         "command-hang",
         "命令无响应(df 挂起)",
         effect="df on mx1 never returns",
@@ -101,14 +82,14 @@ FAULTS = (
             probes.read_over_ssh("timeout 1 df -P / >/dev/null; echo $?").strip() == _TIMED_OUT
         ),
     ),
-    _machine_fault(
+    on_mx1(
         "clock-skew",
         "系统时钟快 10 分钟",
         effect="`date` on mx1 is ten minutes ahead (the command only: the kernel is shared)",
         actions=(lambda: _cover("/usr/bin/date", "date-ahead"), lambda: _uncover("/usr/bin/date")),
         is_visible=lambda: int(probes.read_over_ssh("date +%s")) - time.time() > _SKEW_S,
     ),
-    _machine_fault(
+    on_mx1(
         "link-down",
         "服务器网络中断",
         effect="the network cable of mx1 is pulled",
@@ -118,7 +99,7 @@ FAULTS = (
         ),
         is_visible=lambda: not probes.can_connect(MX1.address, 22),
     ),
-    _machine_fault(
+    on_mx1(
         "load-high",
         "系统负载过高",
         effect="/proc/loadavg on mx1 tells of a load of 14 (a view, not real pressure)",
@@ -128,7 +109,7 @@ FAULTS = (
         ),
         is_visible=lambda: float(probes.read_over_ssh("cat /proc/loadavg").split()[0]) > _HIGH_LOAD,
     ),
-    _machine_fault(
+    on_mx1(
         "memory-low",
         "可用内存不足",
         effect="/proc/meminfo on mx1 tells of 2 % available memory (a view)",
@@ -138,14 +119,14 @@ FAULTS = (
         ),
         is_visible=lambda: _available_kib() < _LOW_KIB,
     ),
-    _machine_fault(
+    on_mx1(
         "release-ended",
         "操作系统已停止维护",
         effect="/etc/os-release on mx1 tells of a Debian 10, which ended in 2024 (a view)",
         actions=(lambda: _show_release(_ended), lambda: _show_release(str)),
         is_visible=lambda: 'VERSION_ID="10"' in probes.read_over_ssh("cat /etc/os-release"),
     ),
-    _machine_fault(
+    on_mx1(
         "cpu-busy",
         "CPU 持续繁忙",
         effect="/proc/stat on mx1 advances at 97 % busy (a view)",

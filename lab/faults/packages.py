@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lab import hosts, packages, probes
-from lab.faults.fault import Fault, switch
+from lab.faults.fault import on_mx1
 from lab.packages import Package
 from lab.topology import MX1
 from lab.waiting import wait_until
@@ -90,53 +90,40 @@ def _installed(package: str) -> str:
     return probes.read_over_ssh(query).strip()
 
 
-def _package_fault(
-    name: str,
-    title: str,
-    *,
-    effect: str,
-    actions: tuple[Callable[[], None], Callable[[], None]],
-    is_visible: Callable[[], bool],
-    slot: str,
-) -> Fault:
-    apply = switch(name, *actions)
-    return Fault(name, title, effect, host=MX1, slot=slot, apply=apply, is_visible=is_visible)
-
-
 FAULTS = (
-    _package_fault(
+    on_mx1(
         "updates-pending",
         "有安全更新待装",
         effect="apt's lists on mx1 (a view) offer a newer openssl from the security archive",
         actions=(lambda: _offer(_OFFERED), lambda: _offer(_HEALTHY)),
         is_visible=lambda: probes.read_over_ssh(f"{_SIMULATED} || true").strip() != "0",
-        slot="mx1 packages",
+        slot="packages",
     ),
-    _package_fault(
+    on_mx1(
         "updates-stale",
         "软件源元数据过期",
         effect=f"apt's lists on mx1 (a view) are {_STALE_DAYS} days old",
         actions=(lambda: _date_lists(_STALE_DAYS), lambda: _date_lists(0)),
         is_visible=lambda: int(probes.read_over_ssh(_AGE)) > _DAY_S,
-        slot="mx1 packages",
+        slot="packages",
     ),
-    _package_fault(
+    on_mx1(
         "reboot-required",
         "更新后未重启",
         effect=f"{_REQUIRED} on mx1 says that libc6 wants a restart",
         actions=(_require_restart, _forget_restart),
         is_visible=lambda: "yes" in probes.read_over_ssh(f"[ ! -e {_REQUIRED} ] || echo yes"),
-        slot="mx1 restart",
+        slot="restart",
     ),
-    _package_fault(
+    on_mx1(
         "package-vulnerable",
         "软件包有严重缺陷",
         effect="mx1 has an openssh-server with CVE-2024-6387, and apt offers no newer (a view)",
         actions=(lambda: _fall_behind(_VULNERABLE), lambda: _fall_behind(_HEALTHY)),
         is_visible=lambda: _installed("openssh-server") == _OLD_SSHD,
-        slot="mx1 packages",
+        slot="packages",
     ),
-    _package_fault(
+    on_mx1(
         "product-vulnerable",
         "邮件系统版本有已知缺陷",
         effect=f"Postfix on mx1 is no package, and postconf says it is {_OLD_VERSION} (a view)",
@@ -144,14 +131,14 @@ FAULTS = (
         is_visible=lambda: (
             probes.read_over_ssh(f"{_POSTCONF} -h mail_version").strip() == _OLD_VERSION
         ),
-        slot="mx1 packages",
+        slot="packages",
     ),
-    _package_fault(
+    on_mx1(
         "extension-down",
         "二次开发功能停止",
         effect="the customer's own program oa-bridge on mx1 is stopped",
         actions=(_stop_bridge, _start_bridge),
         is_visible=lambda: not _is_bridging(),
-        slot="mx1 oa-bridge",
+        slot="oa-bridge",
     ),
 )

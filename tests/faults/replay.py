@@ -7,7 +7,8 @@ tick since the declaration is looked at, and a list says of each whether it was 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from mailcare.deadlines import BEIJING, Level, Promise, Terms, Unit
+from mailcare.clock import BEIJING
+from mailcare.deadlines import Level, Promise, Terms, Unit
 from mailcare.faults.events import (
     Cancelled,
     Change,

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from mailcare.deadlines import BEIJING, DEFAULT_TERMS, Level, Terms
+from mailcare.clock import BEIJING
+from mailcare.deadlines import DEFAULT_TERMS, Level, Terms
 from mailcare.faults.clocks import Clock, Kind, clocks
 from mailcare.faults.events import (
     Accepted,

@@ -3,7 +3,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mailcare.deadlines import BEIJING, Level, Promise, Terms, Unit
+from mailcare.clock import BEIJING
+from mailcare.deadlines import Level, Promise, Terms, Unit
 from mailcare.faults.clocks import Kind, State, clocks
 from mailcare.faults.events import Refused
 from mailcare.workdays import Calendar, YearTable

@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import shutil
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,6 +14,7 @@ from mailcare.inspection.check import Ask, Reply, ReplyError
 from mailcare.inspection.logs import LogReading, lines_ask, moment_in, names_ask, read_logs
 from mailcare.systems.profile import AttackSign, LogPattern, load_profile
 from tests.inspection.samples import AT, lab_system
+from tests.surroundings import need
 
 NODE = lab_system().node("mx1")
 SIGN = AttackSign(name="dots", title="穿越", regex=r'"GET [^"]*\.\.[^"]*"')
@@ -22,10 +22,7 @@ FAILED = LogPattern(
     path="",
     regex=r"auth failed.*user=<(?P<account>[^>]*)>.* rip=(?P<address>[0-9.]+)",
 )
-SHELLS = [
-    pytest.param((shell,), marks=pytest.mark.skipif(not shutil.which(shell), reason=f"no {shell}"))
-    for shell in ("dash", "bash")
-]
+SHELLS = [("dash",), ("bash",)]
 BEIJING = timezone(timedelta(hours=8))
 
 
@@ -40,6 +37,7 @@ NOW = datetime(2026, 3, 1, 8, 0, tzinfo=BEIJING)
 
 def run(ask: Ask, *shell: str, **environment: str) -> Reply:
     words = [*(shell or ask.words[:1]), *ask.words[1:]]
+    need(words[0])
     done = subprocess.run(
         words,
         capture_output=True,

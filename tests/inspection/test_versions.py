@@ -1,6 +1,5 @@
 """Versions are ordered as dpkg and rpm order them, and every order is total."""
 
-import shutil
 import subprocess
 from itertools import pairwise
 
@@ -9,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.inspection.versions import compare_deb, compare_rpm, compare_upstream
+from tests.surroundings import need
 
 DEB = [
     ("1.0~~", "1.0~~a", "1.0~", "1.0", "1.0a", "1.0+dfsg", "1.0.0"),
@@ -79,12 +79,12 @@ def test_a_number_of_any_length_has_a_place(order):
     assert order("1." + "9" * 9000, "1." + "9" * 9001) == -1
 
 
-@pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg itself is the judge")
 def test_dpkg_agrees():
+    dpkg = need("dpkg")
     versions = sorted({version for chain in DEB for version in chain})
     assert len(versions) > 20
     for one in versions:
         for other in versions[::3]:
             relation = {-1: "lt", 0: "eq", 1: "gt"}[compare_deb(one, other)]
-            words = ["dpkg", "--compare-versions", one, relation, other]
+            words = [dpkg, "--compare-versions", one, relation, other]
             assert subprocess.run(words, check=False).returncode == 0, (one, relation, other)

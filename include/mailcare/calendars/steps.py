@@ -9,8 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.clock import utc_now
-from mailcare.deadlines import BEIJING
+from mailcare.clock import BEIJING, utc_now
 from mailcare.errors import InputError
 from mailcare.records import calendars
 from mailcare.records.audit import note_change

@@ -8,14 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import mailcare
-from mailcare.clock import utc_now
+from mailcare.clock import BEIJING, utc_now
 from mailcare.console.access import EVERYBODY, OVERSIGHT, Allowed, Person
 from mailcare.console.tables import Shape, Wished
 from mailcare.console.words import DONE, FIELDS, label, language_of, translator
@@ -24,7 +23,6 @@ from mailcare.errors import InputError
 from mailcare.papers.formats import visible
 from mailcare.staff.steps import Role
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 LAST = datetime(9999, 12, 31, 15, 59, tzinfo=UTC)  # "for ever" in UTC is past all dates in Beijing
 TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
 
+from mailcare.clock import BEIJING
 from mailcare.contracts.ledger import Line
 from mailcare.contracts.revision import Known
 from mailcare.contracts.terms import Contract, Terms
-from mailcare.deadlines import BEIJING
 from mailcare.records import contracts
 from mailcare.records.contracts import ContractVersion, CoveredSystem, Entitlement
 from mailcare.records.inspections import Service, ServicePurpose

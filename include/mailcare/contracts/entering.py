@@ -8,9 +8,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mailcare.clock import utc_now
+from mailcare.clock import BEIJING, utc_now
 from mailcare.contracts.forms import ContactForm, ContractForm, CustomerForm, complain
-from mailcare.deadlines import BEIJING
 from mailcare.errors import InputError
 from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once

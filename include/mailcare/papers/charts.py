@@ -9,12 +9,13 @@ from datetime import datetime
 
 import pandas as pd
 
+from mailcare.clock import BEIJING
 from mailcare.inspection.check import Area, Finding
 from mailcare.inspection.comparison import Series
 from mailcare.inspection.levels import Ceiling, Floor
 from mailcare.inspection.planning import AnyCheck
 from mailcare.papers.document import Json
-from mailcare.papers.formats import BEIJING, number, quantity
+from mailcare.papers.formats import number, quantity
 from mailcare.papers.items import Item
 from mailcare.papers.wording import AREAS, STATES, TOTAL, measure_of
 

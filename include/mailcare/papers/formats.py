@@ -2,9 +2,9 @@
 
 import unicodedata
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-BEIJING = ZoneInfo("Asia/Shanghai")
+from mailcare.clock import BEIJING
+
 BLANK = "/"
 _KIBI = 1024
 _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.orm import Session
 
+from mailcare.clock import BEIJING
 from mailcare.errors import InputError, MailcareError
 from mailcare.files import write_whole
 from mailcare.inspection import steps as inspection_steps
@@ -21,7 +22,6 @@ from mailcare.inspection.run import Inspection, areas, given_by_file
 from mailcare.listing import Page, Wish
 from mailcare.papers.actions import action_list
 from mailcare.papers.document import Document
-from mailcare.papers.formats import BEIJING
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.statistics import statistics_xlsx

@@ -8,16 +8,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from mailcare.clock import BEIJING
 from mailcare.systems.discovery_draft import Discovered, Draft, Override, Value
 from mailcare.systems.site import HostName
 
 VALID_FOR = timedelta(days=1)
-_ZONE = ZoneInfo("Asia/Shanghai")
 _COMMENT_WIDTH = 300
 _COMMENTS_MOST = 60
 _HOST_NAME = TypeAdapter(HostName)
@@ -211,7 +210,7 @@ def _authorisation(visit: Visit, name: str) -> Iterator[str]:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.astimezone(_ZONE).isoformat(timespec="seconds")
+    return moment.astimezone(BEIJING).isoformat(timespec="seconds")
 
 
 def _flow(value: object) -> str:

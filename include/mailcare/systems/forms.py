@@ -2,14 +2,13 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from mailcare.clock import BEIJING
 from mailcare.systems.profile import Strict
 from mailcare.systems.site import AuthorisationEntry, Consent, Name
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 Line = Annotated[
     str,
     StringConstraints(

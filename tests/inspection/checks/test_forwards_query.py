@@ -8,14 +8,10 @@ from pathlib import Path
 import pytest
 
 from mailcare.systems.profile import ForwardQuery, load_profile
+from tests.surroundings import need
 
 QUERY: ForwardQuery = load_profile("postfix-dovecot").need("forwards")
-SHELLS = [
-    pytest.param(
-        words, marks=pytest.mark.skipif(not shutil.which(words[0]), reason="no such shell")
-    )
-    for words in (("dash",), ("bash",), ("busybox", "ash"))
-]
+SHELLS = [("dash",), ("bash",), ("busybox", "ash")]
 VIRTUAL = """\
 # c x@evil.example
 a@b.cn  a@b.cn, t@out.example
@@ -87,7 +83,7 @@ def host(tmp_path: Path) -> Path:
 
 def listed(host: Path, *shell: str) -> list[str]:
     done = subprocess.run(
-        [*shell, "-c", QUERY.words[2], "forwards", str(host / "store")],
+        [need(shell[0]), *shell[1:], "-c", QUERY.words[2], "forwards", str(host / "store")],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=True,

@@ -25,9 +25,10 @@ from mailcare.inspection.planning import plan_inspection
 from tests.inspection.checks.reply_files import check_named
 from tests.inspection.checks.test_host_replies import CHECKS
 from tests.inspection.samples import lab_system
+from tests.surroundings import need
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
-SHELLS = [words for words in (["dash"], ["bash"], ["busybox", "sh"]) if shutil.which(words[0])]
+SHELLS = (["dash"], ["bash"], ["busybox", "sh"])
 HANGING = Ask(Channel.SSH, ("sleep", "86398"), timeout_s=1)
 HANGING_CHILDREN = Ask(Channel.SSH, ("sh", "-c", "sleep 86397 | cat; echo late"), timeout_s=1)
 
@@ -39,7 +40,7 @@ def ask(*words: str, sample: int = 1) -> Ask:
 def run(shell: list[str], asks: list[Ask], **environment: str) -> dict[Ask, Answer]:
     """Run the collector as SSH does, by its standard input; return what it answered."""
     done = subprocess.run(
-        [shutil.which(shell[0]) or shell[0], *shell[1:], "-s"],
+        [need(shell[0]), *shell[1:], "-s"],
         input=collector_script(asks).encode(),
         capture_output=True,
         timeout=60,
@@ -66,10 +67,6 @@ def poor_path(tmp_path):
     for name in ("sh", "sleep", "cat", "head", "uname", "date", "setsid", "true", "printf", "yes"):
         (tmp_path / name).symlink_to(shutil.which(name) or "")
     return str(tmp_path)
-
-
-def test_this_machine_has_shells_to_try():
-    assert SHELLS
 
 
 def test_an_answer_is_its_exact_bytes_and_exit_code(shell):
@@ -114,7 +111,7 @@ def test_a_hanging_command_is_cut_where_there_is_no_timeout_program(shell, poor_
     # The collector looks into the administrator's folders too; this host has none.
     script = re.sub(r"^PATH=.*$", "PATH=$PATH", script, flags=re.MULTILINE)
     done = subprocess.run(
-        [shutil.which(shell[0]) or shell[0], *shell[1:], "-s"],
+        [need(shell[0]), *shell[1:], "-s"],
         input=script.encode(),
         capture_output=True,
         timeout=60,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
+from mailcare.clock import BEIJING
 from mailcare.inspection.advisories import (
     Advisories,
     Advisory,
@@ -35,7 +35,6 @@ from mailcare.systems.profile import ProfileGap
 from mailcare.systems.site import Node, Role
 from mailcare.systems.system import System
 
-_ZONE = ZoneInfo("Asia/Shanghai")
 _LIST = "名录"
 
 
@@ -153,7 +152,7 @@ def _as_of() -> str:
 
 
 def _old_list(listed: Advisories, limits: ListLimits, taken_at: datetime) -> Iterator[Verdict]:
-    age_days = (taken_at.astimezone(_ZONE).date() - listed.as_of).days
+    age_days = (taken_at.astimezone(BEIJING).date() - listed.as_of).days
     if age_days > limits.list_notice_days:
         yield Verdict(
             Severity.NOTICE,

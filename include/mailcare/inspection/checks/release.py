@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib import resources
-from zoneinfo import ZoneInfo
 
 import yaml
 
+from mailcare.clock import BEIJING
 from mailcare.inspection.check import (
     Area,
     Check,
@@ -37,7 +37,6 @@ _SECTION = re.compile(r"^==> (\S+) <==$", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"""^([A-Z_]+)=(["']?)(.*?)\2\s*$""", re.MULTILINE)
 _RED_HAT = re.compile(r"^(.+?)(?: Linux)?(?: Server)? release (\d+(?:\.\d+)*)", re.IGNORECASE)
 _SERVICE_PACK = re.compile(r"^(\d\d\.\d\d) \((LTS(?:-SP\d+)?)\)$")
-_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _ends() -> dict[tuple[str, str], tuple[date, str]]:
 
 
 def _judge_end(end: EndOfLife, limits: EndOfLifeLimits, subject: Subject) -> Iterator[Verdict]:
-    today = subject.taken_at.astimezone(_ZONE).date()
+    today = subject.taken_at.astimezone(BEIJING).date()
     left_days = (end.ends_on - today).days
     until = f"{end.release.title} 的安全维护截止 {end.ends_on:%Y-%m-%d}"
     metrics = {"days_left": float(left_days)}
