@@ -5,9 +5,9 @@ Every morning: `plan → calendar → due → start`.
 - `plan` writes what each contract owes this year, withdraws what a changed contract no longer owes,
   moves what a new holiday notice displaced, and raises the reminders.
 - `calendar` lets nothing start on a rest day and writes that down; make-up working days count.
-- `start` triggers *inspect_system*, named after the service: a second run, a retry or a missed day
-  changes nothing and loses nothing. At most 500 a day, the late ones first. A run that fails before
-  its inspection has begun is told under 提醒 after three days: clear its failed task.
+- `start` triggers the Dag of the service's kind, named after the service: a second run, a retry or
+  a missed day changes nothing and loses nothing. At most 500 a day, the late ones first. A run that
+  fails before its service has begun is told under 提醒 after three days: clear its failed task.
 """
 
 from datetime import timedelta
@@ -53,7 +53,6 @@ with DAG(
     plan() >> calendar() >> runs
     TriggerDagRunOperator.partial(
         task_id="start",
-        trigger_dag_id="inspect_system",
         logical_date=None,
         skip_when_already_exists=True,
     ).expand_kwargs(runs)

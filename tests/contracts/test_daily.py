@@ -2,7 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import time_machine
@@ -11,6 +11,8 @@ from sqlalchemy import Engine, event, update
 from mailcare.calendars.steps import confirm_year_table, load_year_table
 from mailcare.contracts import cases, daily, steps
 from mailcare.contracts.ledger import Line, balances
+from mailcare.contracts.planning import Promise
+from mailcare.contracts.starting import STARTS, Start
 from mailcare.contracts.steps import (
     PlanOutcome,
     add_visit,
@@ -234,11 +236,28 @@ def test_what_is_due_is_started_by_a_name_of_its_own_however_late():
     plan_due(today=NEW_YEAR)
     inspection = services()["HT-1/1/1/remote_inspection/1"].id
     assert due_runs(today=date(2026, 7, 1)) == []
-    runs = [{"trigger_run_id": f"inspect__{inspection}", "conf": {"service": inspection}}]
+    runs = [
+        {
+            "trigger_dag_id": "inspect_system",
+            "trigger_run_id": f"inspect__{inspection}",
+            "conf": {"service": inspection},
+        }
+    ]
     assert due_runs(today=date(2026, 7, 2)) == runs
     assert due_runs(today=date(2027, 3, 1)) == runs
     carry_out("HT-1/1/1/remote_inspection/1", ServiceState.RUNNING)
     assert due_runs(today=date(2027, 3, 1)) == []
+
+
+def test_a_kind_is_started_as_long_ahead_as_its_dag_wants(monkeypatch):
+    add_contract()
+    plan_due(today=NEW_YEAR)
+    early = Start("conduct_visit", "visit", ahead=timedelta(days=30))
+    monkeypatch.setitem(STARTS, Promise.VISIT, early)
+    visit = services()["HT-1/1/1/visit/1"]
+    assert due_runs(today=visit.due_on - timedelta(days=31)) == []
+    [run] = due_runs(today=visit.due_on - timedelta(days=30))
+    assert run["trigger_run_id"] == f"visit__{visit.id}"
 
 
 def test_a_visit_that_was_not_bought_needs_a_managers_approval():

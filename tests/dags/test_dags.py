@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mailcare.contracts.starting import STARTS
+
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 KNOWN = {"inspect_system", "plan_services"}  # a Dag that is not named here fails the suite
 CUSTOMERS_HOSTS = {("inspect_system", "collect")}
@@ -106,6 +108,16 @@ def test_planning_is_one_straight_line_that_starts_what_is_due(dags):
 
 def test_a_service_is_started_once_by_the_name_of_its_run(dags):
     start = dags["plan_services"].get_task("start")
-    assert start.partial_kwargs["trigger_dag_id"] in dags
     assert start.partial_kwargs["skip_when_already_exists"] is True
     assert start.partial_kwargs["logical_date"] is None  # many runs a day
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=lambda start: start.dag)
+def test_a_kind_of_service_is_carried_out_by_a_dag_that_takes_it(start, dags):
+    assert "service" in dags[start.dag].params
+    assert dags[start.dag].max_active_runs >= 500  # one that waits holds up no other
+
+
+def test_each_kind_of_service_has_run_names_of_its_own():
+    assert STARTS
+    assert len({one.run for one in STARTS.values()}) == len(STARTS)

@@ -7,12 +7,19 @@ from enum import StrEnum
 
 from mailcare.contracts.ledger import Balance
 from mailcare.contracts.planning import Promise, reminders
+from mailcare.contracts.starting import STARTS, DueService
 from mailcare.contracts.terms import Contract
 from mailcare.workdays import Calendar
 
 LAPSES_DAYS = 60  # before the end of a contract year, like the first reminder of a contract's end
 UNSTARTED = "unstarted/"  # begins the key of such a notice; the service's id follows
 PROMISE_TITLES = {Promise.REMOTE_INSPECTION: "年度远程巡检", Promise.VISIT: "现场巡检"}
+SERVICE_TITLES = {
+    Promise.REMOTE_INSPECTION: "远程巡检",
+    Promise.BACKUP_VERIFICATION: "备份验证",
+    Promise.VISIT: "现场巡检",
+    Promise.REVIEW: "年度回顾",
+}
 
 
 class NoticeKind(StrEnum):
@@ -87,11 +94,12 @@ def rest_day_notice(today: date) -> Notice:
     return Notice(f"rest_day/{today}", NoticeKind.REST_DAY, text)
 
 
-def unstarted_notice(service: int, site: str, due_on: date) -> Notice:
-    """Return the notice of an inspection that should have begun; a failed run is never repeated."""
+def unstarted_notice(service: DueService) -> Notice:
+    """Return the notice of a service that should have begun; a failed run is never repeated."""
+    title = SERVICE_TITLES[service.kind]
     text = (
-        f"{site} 的远程巡检（服务 {service}）应于 {due_on} 启动，至今没有开始；"
-        f"请在 Airflow 查看运行 inspect__{service}："
+        f"{service.site} 的{title}（服务 {service.id}，到期日 {service.due_on}）至今没有启动；"
+        f"请在 Airflow 查看 {STARTS[service.kind].dag} 的运行 {service.run}："
         "如已失败，排除原因后清除（Clear）失败的任务，即从原处继续"
     )
-    return Notice(f"{UNSTARTED}{service}", NoticeKind.UNSTARTED, text)
+    return Notice(f"{UNSTARTED}{service.id}", NoticeKind.UNSTARTED, text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, exists, literal, select
+from sqlalchemy import ColumnElement, Row, String, and_, cast, exists, literal, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,13 +33,16 @@ from mailcare.contracts.notices import (
     rest_day_notice,
     unstarted_notice,
 )
+from mailcare.contracts.planning import Promise
 from mailcare.contracts.sheets import read_sheets
+from mailcare.contracts.starting import STARTS, DueService, run_of
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records import contracts
 from mailcare.records.changes import add_once
 from mailcare.records.customers import Customer, System
 from mailcare.records.inspections import Service, ServiceKind, ServiceState
+from mailcare.records.paging import Statement
 from mailcare.records.session import reading, transaction
 
 Changed = entering.Changed  # what a caller catches of this seam
@@ -221,24 +224,27 @@ def plan_due(*, today: date) -> PlanOutcome:
 
 
 def _unstarted(session: Session, today: date) -> Iterator[Notice]:
-    """Yield a notice for each inspection that is long due, was to be started and has not begun."""
-    late = (
-        select(Service.id, Service.due_on, System.site)
-        .join(System, System.id == Service.system_id)
-        .where(*_due(today - UNSTARTED_AFTER), ~_is_told())
-        .order_by(Service.id)
-        .limit(RUNS_MOST)
+    """Yield a notice for each service that is long due, was to be started and has not begun."""
+    late = _due(today - UNSTARTED_AFTER).where(~_is_told()).order_by(Service.id).limit(RUNS_MOST)
+    for one in session.execute(late):
+        yield unstarted_notice(_due_service(one))
+
+
+def _due(on: date) -> Statement:
+    """Select what is to be started on a day or before, each kind as long ahead as its Dag wants."""
+    kinds = (
+        and_(Service.kind == ServiceKind(kind), Service.due_on <= on + start.ahead)
+        for kind, start in STARTS.items()
     )
-    for row in session.execute(late):
-        yield unstarted_notice(row.id, row.site, row.due_on)
-
-
-def _due(on: date) -> tuple[ColumnElement[bool], ...]:
     return (
-        Service.kind == ServiceKind.REMOTE_INSPECTION,
-        Service.state == ServiceState.PLANNED,
-        Service.due_on <= on,
+        select(Service.id, Service.kind, System.site, Service.due_on)
+        .join(System, System.id == Service.system_id)
+        .where(Service.state == ServiceState.PLANNED, or_(*kinds))
     )
+
+
+def _due_service(row: Row[Any]) -> DueService:
+    return DueService(row.id, Promise(row.kind), row.site, row.due_on)
 
 
 def _is_told() -> ColumnElement[bool]:
@@ -271,19 +277,13 @@ def may_start(*, today: date) -> bool:
 
 
 def due_runs(*, today: date) -> list[dict[str, Any]]:
-    """Return the runs of `inspect_system` to be started, the longest due first.
+    """Return the Dag runs to be started, of whatever kind, the longest due first.
 
-    It looks back without a limit, and a run's id is the service's: who missed a day starts what
+    It looks back without a limit, and a run's name is the service's: who missed a day starts what
     is due, and who starts twice starts once. At most `RUNS_MOST` come at once; the others follow,
     for a service that has begun is no longer planned, and those told as not started come last:
     runs that fail at once hold up no other.
     """
-    due = (
-        select(Service.id)
-        .where(*_due(today))
-        .order_by(_is_told(), Service.due_on, Service.id)
-        .limit(RUNS_MOST)
-    )
+    due = _due(today).order_by(_is_told(), Service.due_on, Service.id).limit(RUNS_MOST)
     with reading() as session:
-        ids = session.scalars(due).all()
-    return [{"trigger_run_id": f"inspect__{one}", "conf": {"service": one}} for one in ids]
+        return [run_of(_due_service(one)) for one in session.execute(due)]
