@@ -20,6 +20,7 @@ from mailcare.records import (
     inspections,
     papers,
     people,
+    surveys,
 )
 from mailcare.records.base import Base
 from mailcare.records.session import engine_for, explained
@@ -32,6 +33,7 @@ AREAS = (
     inspections,
     papers,
     people,
+    surveys,
 )  # imported so that METADATA has their tables
 METADATA = Base.metadata
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -1,0 +1,61 @@
+"""What a person enters about a survey, checked field by field."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, Scores
+from mailcare.systems.forms import Line, Moment
+from mailcare.systems.profile import Strict
+
+Score = Annotated[int, Field(ge=min(SCORE_WORDS), le=max(SCORE_WORDS))]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+
+
+class Unanswered(StrEnum):
+    """How a call ended that brought no answer."""
+
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"
+    CALL_AGAIN = "call_again"
+
+
+class CallForm(Strict):
+    """A call without an answer; `attempt` is its number as the page showed it."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    outcome: Unanswered
+    call_again_at: Moment | None = None
+    best_hours: Text = ""
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.outcome is Unanswered.CALL_AGAIN and self.call_again_at is None:
+            raise ValueError("约定再打的，请填写再打时间")
+        return self
+
+
+class AnswerForm(Strict):
+    """The customer's answer; a score left empty is one that was not given."""
+
+    satisfaction: Score | None = None
+    attitude: Score | None = None
+    skill: Score | None = None
+    effect: Score | None = None
+    comments: Text = ""
+    answered_by: Line
+    answered_at: Moment
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.scores().given() and not self.comments:
+            raise ValueError("四项评分与意见都是空的；客户没有作答的，请登记为未接通或谢绝")
+        return self
+
+    def scores(self) -> Scores:
+        """Return the scores as the rules take them."""
+        given: Mapping[str, int | None] = {name: getattr(self, name) for name in QUESTIONS}
+        return Scores(**given)

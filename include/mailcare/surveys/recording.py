@@ -1,0 +1,152 @@
+"""Write down how a call ended and what the customer answered."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailcare.contracts.forms import complain
+from mailcare.errors import InputError
+from mailcare.records.audit import note_change
+from mailcare.records.changes import add_once, move
+from mailcare.records.surveys import (
+    AnswerWay,
+    CallOutcome,
+    Survey,
+    SurveyAnswer,
+    SurveyCall,
+    SurveyState,
+)
+from mailcare.surveys.asking import is_partial
+from mailcare.surveys.forms import AnswerForm, CallForm, Unanswered
+from mailcare.systems.authorising import keep_evidence
+from mailcare.systems.evidence import Evidence
+
+OPEN = (SurveyState.ASKED, SurveyState.REMINDED)
+# A signed sheet may come by post when nobody asks any more.
+ANSWERABLE = (*OPEN, SurveyState.EXPIRED)
+STATE_SENTENCES = {
+    SurveyState.ANSWERED: "这份调查已有答复，不能再登记",
+    SurveyState.REFUSED: "客户已谢绝这份调查，不能再登记",
+    SurveyState.EXPIRED: "这份调查已过期，不再回访；客户交回签字表的，请登记签字表",
+}
+
+
+def find_survey(session: Session, survey: int) -> Survey:
+    """Return a survey's row; raise `InputError` for one that is not recorded."""
+    row = session.get(Survey, survey)
+    if row is None:
+        raise InputError("没有这份满意度调查", subject=str(survey))
+    return row
+
+
+def add_call(session: Session, survey: int, form: CallForm, *, by: str, at: datetime) -> None:
+    """Record a call without an answer; a customer who refuses is not asked any more.
+
+    Raise `InputError` where the survey is closed, or another call was recorded since the page was
+    opened.
+    """
+    row = find_survey(session, survey)
+    _refuse_closed(row, OPEN)
+    if form.outcome is Unanswered.REFUSED:
+        # The move first: it decides between two who record at once.
+        _close(session, row, SurveyState.REFUSED, OPEN, at)
+    values = {
+        "survey_id": survey,
+        "attempt": form.attempt,
+        "by": by,
+        "called_at": at,
+        "outcome": CallOutcome(form.outcome),
+        "call_again_at": form.call_again_at,
+        "best_hours": form.best_hours,
+        "note": form.note,
+    }
+    if form.attempt != next_attempt(session, survey) or not add_once(session, SurveyCall, values):
+        raise InputError("打开本页之后已登记过一次回访，请重新打开再登记")
+
+
+def next_attempt(session: Session, survey: int) -> int:
+    """Return the number of the next call."""
+    last = select(func.max(SurveyCall.attempt)).where(SurveyCall.survey_id == survey)
+    return (session.scalar(last) or 0) + 1
+
+
+def add_answer(
+    session: Session,
+    survey: int,
+    form: AnswerForm,
+    scan: Evidence | None,
+    *,
+    by: str,
+    at: datetime,
+) -> None:
+    """Record the customer's answer, from the signed sheet where there is a scan, else by phone.
+
+    Raise `InputError` where the survey is closed or `by` handled the case, `FormError` for an
+    answer from before the work began, or from the future.
+    """
+    row = find_survey(session, survey)
+    if is_partial(by, row.handled_by):
+        raise InputError("处理该服务的工程师不能登记自己的评价，请由客服或他人登记")
+    allowed = ANSWERABLE if scan else OPEN
+    _check_moment(row, form, at)
+    _close(session, row, SurveyState.ANSWERED, allowed, at)
+    if scan is None:
+        _note_answered_call(session, survey, by=by, at=form.answered_at)
+    session.add(
+        SurveyAnswer(
+            survey_id=survey,
+            way=AnswerWay.SHEET if scan else AnswerWay.CALL,
+            satisfaction=form.satisfaction,
+            attitude=form.attitude,
+            skill=form.skill,
+            effect=form.effect,
+            comments=form.comments,
+            answered_by=form.answered_by,
+            answered_at=form.answered_at,
+            recorded_by=by,
+            recorded_at=at,
+            evidence_file_id=keep_evidence(session, scan, by=by) if scan else None,
+        )
+    )
+    after = form.model_dump(mode="json")
+    subject = f"survey/{survey}"
+    note_change(session, by=by, at=at, action="answer", subject=subject, after=after)
+
+
+def _note_answered_call(session: Session, survey: int, *, by: str, at: datetime) -> None:
+    session.add(
+        SurveyCall(
+            survey_id=survey,
+            attempt=next_attempt(session, survey),
+            by=by,
+            called_at=at,
+            outcome=CallOutcome.ANSWERED,
+            best_hours="",
+            note="",
+        )
+    )
+
+
+def _check_moment(row: Survey, form: AnswerForm, at: datetime) -> None:
+    if form.answered_at > at:
+        raise complain("answered_at", "作答时间不能晚于现在")
+    if form.answered_at < row.started_at:
+        raise complain("answered_at", "作答时间不能早于服务起始时间")
+
+
+def _refuse_closed(row: Survey, allowed: tuple[SurveyState, ...]) -> None:
+    if row.state not in allowed:
+        raise InputError(STATE_SENTENCES[row.state])
+
+
+def _close(
+    session: Session,
+    row: Survey,
+    to_state: SurveyState,
+    allowed: tuple[SurveyState, ...],
+    at: datetime,
+) -> None:
+    _refuse_closed(row, allowed)
+    if not move(session, Survey, row.id, from_state=row.state, to_state=to_state, at=at):
+        raise InputError("另一人刚刚登记了这份调查，请重新打开")

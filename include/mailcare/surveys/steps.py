@@ -1,0 +1,81 @@
+"""Surveys: the seam between the records, the rules and those who ask."""
+
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from mailcare.calendars.steps import working_calendar
+from mailcare.clock import utc_now
+from mailcare.contracts.forms import complain
+from mailcare.errors import InputError
+from mailcare.listing import Page, Wish
+from mailcare.records.session import reading, transaction
+from mailcare.surveys import following, lists, opening, recording
+from mailcare.surveys.asking import CaseKind, EndedCase
+from mailcare.surveys.following import Follow
+from mailcare.surveys.forms import AnswerForm, CallForm
+from mailcare.surveys.lists import SurveyDetail, SurveyRow
+from mailcare.systems.evidence import Evidence, read_evidence
+
+__all__ = ["CaseKind", "EndedCase"]  # what a caller of `open_survey` needs of this seam
+
+
+def open_survey(session: Session, case: EndedCase, *, at: datetime) -> int:
+    """Return the survey of a case's version in the caller's transaction, opened where none is.
+
+    However often a case is said to have ended, its customer is asked once a version.
+    """
+    return opening.add_survey(session, case, at=at)
+
+
+def follow_up(*, today: date) -> tuple[Follow, ...]:
+    """Remind of surveys that nobody answered, at most twice each, and let the old ones go."""
+    calendar = working_calendar()
+    with transaction() as session:
+        return following.follow_up(session, calendar, today=today, at=utc_now())
+
+
+def list_surveys(wish: Wish) -> Page[SurveyRow]:
+    """Return a page of all surveys; sorts: customer subject case_kind state asked_at."""
+    with reading() as session:
+        return lists.survey_rows(session, wish)
+
+
+def list_calls(wish: Wish) -> Page[SurveyRow]:
+    """Return a page of the calls to make, the next one first; sorts as `list_surveys`."""
+    with reading() as session:
+        return lists.call_rows(session, wish)
+
+
+def survey_detail(survey: int) -> SurveyDetail:
+    """Return a survey with its calls and answer; raise `InputError` for one not recorded."""
+    with reading() as session:
+        return lists.describe_survey(session, survey)
+
+
+def record_call(survey: int, form: CallForm, *, by: str) -> None:
+    """Record a call that brought no answer; see `recording.add_call` for what is refused."""
+    with transaction() as session:
+        recording.add_call(session, survey, form, by=by, at=utc_now())
+
+
+def record_answer(survey: int, form: AnswerForm, *, by: str) -> None:
+    """Record what a customer said by phone; see `recording.add_answer` for what is refused."""
+    with transaction() as session:
+        recording.add_answer(session, survey, form, None, by=by, at=utc_now())
+
+
+def record_sheet(survey: int, form: AnswerForm, scan: tuple[str, bytes] | None, *, by: str) -> None:
+    """Record a signed sheet with its scan (name and content); `FormError` without a usable one."""
+    evidence = _scan(scan)
+    with transaction() as session:
+        recording.add_answer(session, survey, form, evidence, by=by, at=utc_now())
+
+
+def _scan(scan: tuple[str, bytes] | None) -> Evidence:
+    if scan is None:
+        raise complain("file", "请附上签字表的扫描件")
+    try:
+        return read_evidence(*scan)
+    except InputError as error:
+        raise complain("file", str(error)) from None
