@@ -37,18 +37,8 @@ from mailcare.systems.discovery_commands import AT_FIRST, Command, at_home
 from mailcare.systems.discovery_draft import SSH_PORT, Discovered, draft
 from mailcare.systems.discovery_file import VALID_FOR, Visit, site_text
 from mailcare.systems.discovery_homes import Home, HomeFacts, find_homes, read_home
-from mailcare.systems.site import (
-    Address,
-    Credential,
-    EnvName,
-    HostName,
-    Name,
-    Node,
-    Port,
-    Site,
-    Ssh,
-    Text,
-)
+from mailcare.systems.fields import Address, Credential, EnvName, HostName, Name, Port, Text
+from mailcare.systems.site import Node, Site, Ssh
 
 ValueT = TypeVar("ValueT")
 

@@ -17,56 +17,30 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
     model_validator,
 )
 
 from mailcare.errors import InputError
+from mailcare.systems.backups import BackupCopy
 from mailcare.systems.complaints import Complaint, complaints_of, secrets_in
+from mailcare.systems.fields import (
+    Address,
+    Credential,
+    FileName,
+    HostName,
+    MailAddress,
+    Name,
+    Port,
+    Text,
+)
 from mailcare.systems.lines import LineMap, read_yaml
 from mailcare.systems.profile import Profile, Strict, load_profile, profile_names
-
-
-def _absolute(value: Path, info: ValidationInfo) -> Path:
-    base = (info.context or {}).get("base", Path())
-    return (base / value.expanduser()).absolute()
-
-
-def _ip(value: str) -> str:
-    return str(ip_address(value))
 
 
 def _profile_name(value: str) -> str:
     if value not in profile_names():
         raise ValueError(f"没有这个产品档案；可用：{'、'.join(profile_names())}")
     return value
-
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
-HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]*\.?)*$")]
-Address = Annotated[str, AfterValidator(_ip)]
-FileName = Annotated[Path, AfterValidator(_absolute)]
-EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
-
-
-class Credential(Strict):
-    """A login and where its secret is kept: exactly one of the four places."""
-
-    login: Text
-    connection: Text | None = None
-    password_env: EnvName | None = None
-    password_file: FileName | None = None
-    key_file: FileName | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        places = (self.connection, self.password_env, self.password_file, self.key_file)
-        if sum(place is not None for place in places) != 1:
-            raise ValueError("connection、password_env、password_file、key_file 必须且只能填写一个")
-        return self
 
 
 class Ssh(Strict):
@@ -209,6 +183,13 @@ class Store(Strict):
     mirrored: bool = False
 
 
+def _named_apart(copies: tuple[BackupCopy, ...]) -> tuple[BackupCopy, ...]:
+    """Refuse two copies of one name: verdicts are told apart by it."""
+    if twice := _repeated(one.name for one in copies):
+        raise ValueError(f"有重名的备份副本：{'、'.join(twice)}")
+    return copies
+
+
 class Probing(Strict):
     """How long a probe mail may travel, and how often each service is tried over how long."""
 
@@ -322,6 +303,7 @@ class Site(Strict):
     providers: Annotated[tuple[Provider, ...], AfterValidator(_told_apart)] = ()
     virtual_addresses: tuple[VirtualAddress, ...] = ()
     stores: tuple[Store, ...] = ()
+    backups: Annotated[tuple[BackupCopy, ...], AfterValidator(_named_apart)] = ()
     probing: Probing = Probing()
     authorisations: tuple[AuthorisationEntry, ...] = ()
 
@@ -344,6 +326,10 @@ class Site(Strict):
         yield from (("depends_on", node.depends_on) for node in self.nodes)
         yield from (("virtual_addresses", one.nodes) for one in self.virtual_addresses)
         yield from (("stores", one.nodes) for one in self.stores)
+        yield from (("backups", (one.node,)) for one in self.backups if one.node)
+        for one in self.backups:
+            if one.live and one.live.node:
+                yield "backups", (one.live.node,)
 
     def profile(self) -> Profile:
         """Return the product's profile with this site's overrides in it."""
