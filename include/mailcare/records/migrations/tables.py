@@ -56,8 +56,21 @@ def reference(
     table: str, column: str, parent: str
 ) -> tuple[sa.Column[int], sa.ForeignKeyConstraint]:
     """Return a column that refers to another table, and its foreign key."""
+    return _reference(table, column, parent, nullable=False)
+
+
+def optional_reference(
+    table: str, column: str, parent: str
+) -> tuple[sa.Column[int], sa.ForeignKeyConstraint]:
+    """Return a column that may refer to another table, and its foreign key."""
+    return _reference(table, column, parent, nullable=True)
+
+
+def _reference(
+    table: str, column: str, parent: str, *, nullable: bool
+) -> tuple[sa.Column[int], sa.ForeignKeyConstraint]:
     return (
-        sa.Column(column, sa.Integer(), nullable=False),
+        sa.Column(column, sa.Integer(), nullable=nullable),
         sa.ForeignKeyConstraint([column], [f"{parent}.id"], name=f"fk_{table}_{column}_{parent}"),
     )
 
