@@ -12,7 +12,7 @@ import pytest
 from mailcare.errors import InputError
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply, Severity
 from mailcare.inspection.checks.login import CHECKS as LOGIN_CHECKS
-from mailcare.inspection.collect import ssh
+from mailcare.inspection.collect import ssh, ssh_login
 from mailcare.inspection.collect.frames import BROKEN_OFF
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.collect.script import ask_key
@@ -169,8 +169,8 @@ def login_verdict(answers: dict[Ask, Answer]) -> tuple[Severity, str]:
 @pytest.fixture
 def in_a_hurry(monkeypatch):
     """Shorten the patience with hosts that never answer."""
-    monkeypatch.setattr(ssh, "CONNECT_S", 0.5)
-    monkeypatch.setattr(ssh, "LOGIN_S", 0.5)
+    monkeypatch.setattr(ssh_login, "CONNECT_S", 0.5)
+    monkeypatch.setattr(ssh_login, "LOGIN_S", 0.5)
     monkeypatch.setattr(ssh, "ANSWERS_S", 0.5)
 
 
