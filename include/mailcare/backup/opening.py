@@ -1,0 +1,108 @@
+"""Open what came back: a test of being mail that cannot be passed by nothing at all.
+
+The parser of the standard library never fails on rubbish, so "it parses" proves nothing. A message
+is mail when it has one of the fields that every mail has, an end of its header, the length that its
+name states, and more in it than zeros.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email import policy
+from email.errors import MissingHeaderBodySeparatorDefect
+from email.message import Message
+from email.parser import BytesParser
+from enum import StrEnum
+
+HEAD_LIMIT_BYTES = 1024 * 1024
+HEAD_LIMIT_LINES = 10_000
+_MARKS = ("from", "date", "message-id", "received")
+_HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
+_FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
+_STATED_SIZE = re.compile(rb",S=(\d+)")
+_FIELD = re.compile(rb"^(from|date|message-id|received)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+class Outcome(StrEnum):
+    """What a restored message turned out to be.
+
+    `INTACT` could not be taken apart, though its bytes may be those that were stored: a matter of
+    the mail, not of the backup.
+    """
+
+    MAIL = "mail"
+    NOT_MAIL = "not_mail"
+    INTACT = "intact"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message after the test: what it is, why not more, and the digests for a comparison."""
+
+    outcome: Outcome
+    reason: str = ""
+    sha256: str = ""
+    normal_sha256: str = ""
+    size_bytes: int = 0
+
+
+def stated_bytes(name: bytes) -> int | None:
+    """Return the size that a Maildir++ file name states (`,S=`), None where it states none."""
+    found = _STATED_SIZE.search(name)
+    return int(found[1]) if found else None
+
+
+def looks_like_mail(head: bytes) -> bool:
+    """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
+    return _FIELD.search(_FROM_LINE.sub(b"", head)) is not None
+
+
+def normal_digest(data: bytes) -> str:
+    """Return the SHA-256 of a message with its line ends as LF, in hex: IMAP speaks CRLF."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def open_message(data: bytes, *, stated: int | None = None) -> Opened:
+    """Take a message apart and say what it is; `stated` is the size that its name states."""
+    outcome, reason = _judge(data, stated)
+    digest = hashlib.sha256(data).hexdigest()
+    return Opened(outcome, reason, digest, normal_digest(data), len(data))
+
+
+def _judge(data: bytes, stated: int | None) -> tuple[Outcome, str]:
+    if not data:
+        return Outcome.NOT_MAIL, "空文件"
+    if not data.strip(b"\0"):
+        return Outcome.NOT_MAIL, "全部是零字节"
+    if stated is not None and stated != len(data):
+        return Outcome.NOT_MAIL, f"长 {len(data)} 字节，文件名注明 {stated} 字节"
+    body = _FROM_LINE.sub(b"", data)
+    end = _HEAD_END.search(body, 0, HEAD_LIMIT_BYTES)
+    head = body[: end.start() if end else HEAD_LIMIT_BYTES]
+    if not looks_like_mail(head):
+        return Outcome.NOT_MAIL, "没有 From、Date、Message-ID、Received 中的任何一行"
+    if (end is None and len(body) > HEAD_LIMIT_BYTES) or head.count(b"\n") > HEAD_LIMIT_LINES:
+        return Outcome.INTACT, "邮件头过大，未解析"
+    if end is None and not body.endswith((b"\n", b"\r")):
+        return Outcome.NOT_MAIL, "邮件头没有正常结束"
+    return _parsed(body)
+
+
+def _parsed(body: bytes) -> tuple[Outcome, str]:
+    try:
+        message = BytesParser(policy=policy.compat32).parsebytes(body)
+        parts = sum(1 for _ in message.walk())
+    except RecursionError:
+        return Outcome.INTACT, "MIME 嵌套过深，未解析"
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # What the standard library raises for odd mail differs from version to version.
+        return Outcome.INTACT, f"无法解析（{type(error).__name__}）"
+    if any(isinstance(one, MissingHeaderBodySeparatorDefect) for one in message.defects):
+        return Outcome.NOT_MAIL, "邮件头没有正常结束"
+    if not (parts and _has_mark(message)):
+        return Outcome.NOT_MAIL, "没有 From、Date、Message-ID、Received 中的任何一行"
+    return Outcome.MAIL, ""
+
+
+def _has_mark(message: Message) -> bool:
+    return any(str(message.get(name, "")).strip() for name in _MARKS)
