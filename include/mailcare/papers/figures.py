@@ -51,6 +51,7 @@ ROW_PT, LABEL_PT, TEXT_PT = 15.5, 168.0, 118.0
 HEAD_PT, FOOT_PT = 16.0, 16.0
 TREND_PT, TREND_LABEL_PT = 118.0, 190.0
 LABEL_COLUMNS = 38
+FULL_SCALES = {"分": 5.0}  # units that are drawn up to what they can reach
 
 
 def draw_chart(chart: Mapping[str, Any]) -> Markup:
@@ -159,7 +160,7 @@ def _lines(chart: Mapping[str, Any]) -> Markup:
     figure, axes = plot_area(TREND_PT, left=34, right=TREND_LABEL_PT, top=10, bottom=18)
     lines, dates = chart["lines"], chart["dates"]
     known = [value for line in lines for value in line["values"] if value is not None]
-    top = max(100.0, *known) if chart["unit"] == "%" and max(known) > 60 else max(known) * 1.12
+    top = _top(chart["unit"], known)
     axes.set(xlim=(-0.15, len(dates) - 0.9), ylim=(0, top))
     axes.set_xticks(range(len(dates)), dates, color=INK, fontsize=FONT_PT - 0.5)
     _grid_up(axes)
@@ -167,6 +168,12 @@ def _lines(chart: Mapping[str, Any]) -> Markup:
     for line, stroke, at in zip(lines, STROKES, labels, strict=False):
         _line(axes, line, stroke, at)
     return to_svg(figure, title=chart["title"])
+
+
+def _top(unit: str, known: Sequence[float]) -> float:
+    if unit in FULL_SCALES:
+        return FULL_SCALES[unit]
+    return max(100.0, *known) if unit == "%" and max(known) > 60 else max(known) * 1.12
 
 
 def _line(axes: Axes, line: Mapping[str, Any], stroke: tuple[str, Any, str], at: float) -> None:
