@@ -5,18 +5,14 @@ from io import BytesIO
 from types import MappingProxyType
 
 import pandas as pd
-from openpyxl.cell import Cell, MergedCell
-from openpyxl.styles import Alignment, Font, PatternFill
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
 
 from mailcare.inspection.check import Finding, Result
 from mailcare.inspection.comparison import Past, compare
 from mailcare.inspection.planning import AnyCheck
 from mailcare.papers.changes import change_row
-from mailcare.papers.formats import columns, visible
 from mailcare.papers.items import Item, read_items
 from mailcare.papers.wording import AREAS, STATES, TOTAL, measure_of
+from mailcare.papers.workbook import finish_sheet, printable
 
 MEASURE_COLUMNS = ("领域", "检查项", "对象", "指标", "数值", "单位", "结论")
 RESULT_COLUMNS = (
@@ -40,10 +36,6 @@ CHANGE_COLUMNS = {
     "after": "本次",
     "says": "说明",
 }
-CELL_CHARACTERS_MAX = 32_767  # Excel's limit
-COLUMN_WIDTHS = (8, 60)
-HEADER_FILL = PatternFill("solid", fgColor="DDE5EC")
-FORMULA_MARKS = ("=", "+", "-", "@")
 
 
 def counts_by_area(items: Sequence[Item]) -> pd.DataFrame:
@@ -135,45 +127,10 @@ def statistics_xlsx(
         sheets["比较"] = changes_table(past[-1], results, checks)
     body = BytesIO()
     with pd.ExcelWriter(body, engine="openpyxl") as writer:
-        _printable(heading).to_excel(writer, sheet_name="汇总", header=False, index=False)
+        printable(heading).to_excel(writer, sheet_name="汇总", header=False, index=False)
         counts.to_excel(writer, sheet_name="汇总", startrow=counts_row, index=False)
-        _finish(writer.sheets["汇总"], header_row=counts_row + 1)
+        finish_sheet(writer.sheets["汇总"], header_row=counts_row + 1)
         for name, table in sheets.items():
-            _printable(table).to_excel(writer, sheet_name=name, index=False)
-            _finish(writer.sheets[name], header_row=1)
+            printable(table).to_excel(writer, sheet_name=name, index=False)
+            finish_sheet(writer.sheets[name], header_row=1)
     return body.getvalue()
-
-
-def _printable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with texts that Excel takes: no control characters, within its length."""
-    return frame.map(
-        lambda value: visible(value)[:CELL_CHARACTERS_MAX] if isinstance(value, str) else value
-    )
-
-
-def _finish(sheet: Worksheet, *, header_row: int) -> None:
-    sheet.freeze_panes = f"A{header_row + 1}"
-    for row in sheet.iter_rows():
-        for cell in row:
-            _finish_cell(cell, is_header=cell.row == header_row)
-    for number, column in enumerate(sheet.iter_cols(), start=1):
-        sheet.column_dimensions[get_column_letter(number)].width = _width(column)
-
-
-def _finish_cell(cell: Cell | MergedCell, *, is_header: bool) -> None:
-    if isinstance(cell.value, str):
-        # openpyxl takes a text that starts with = for a formula; the quote prefix keeps it text
-        # after somebody edits the cell, too.
-        cell.data_type = "s"
-        cell.quotePrefix = cell.value.startswith(FORMULA_MARKS)
-    cell.alignment = Alignment(vertical="top", wrap_text=True)
-    if is_header:
-        cell.font = Font(bold=True)
-        cell.fill = HEADER_FILL
-
-
-def _width(column: Sequence[Cell | MergedCell]) -> int:
-    lines = (line for cell in column for line in str(cell.value or "").splitlines())
-    widest = max(map(columns, lines), default=0)
-    low, high = COLUMN_WIDTHS
-    return min(max(widest + 2, low), high)
