@@ -22,6 +22,7 @@ from mailcare.records import (
     papers,
     people,
     surveys,
+    visits,
 )
 from mailcare.records.base import Base
 from mailcare.records.session import engine_for, explained
@@ -36,6 +37,7 @@ AREAS = (
     papers,
     people,
     surveys,
+    visits,
 )  # imported so that METADATA has their tables
 METADATA = Base.metadata
 MIGRATIONS = Path(__file__).parent / "migrations"
