@@ -89,7 +89,7 @@ def add_paper(
     *, body: bytes = PDF, sha256: str | None = None, number: str = "XJ-2026-00001"
 ) -> int:
     with transaction() as session:
-        system = session.scalars(select(System.id).where(System.site == SITE_NAME)).one()
+        system = session.scalars(select(System).where(System.site == SITE_NAME)).one()
         file = PaperFile(
             kind=FileKind.PDF,
             sha256=sha256 or hashlib.sha256(body).hexdigest(),
@@ -97,7 +97,8 @@ def add_paper(
             body=body,
         )
         paper = Paper(
-            system_id=system,
+            customer_id=system.customer_id,
+            system_id=system.id,
             number=number,
             version=1,
             template="inspection/report.html",

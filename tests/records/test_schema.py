@@ -28,7 +28,7 @@ def empty_engine(empty_database_url: str) -> Iterator[Engine]:
 def test_head_has_every_table_of_the_models(engine: Engine) -> None:
     tables = set(inspect(engine).get_table_names()) - {OWN_TABLE}
 
-    assert len(tables) == 43
+    assert len(tables) > 20
     assert tables == set(METADATA.tables)
 
 

@@ -21,12 +21,16 @@ def _file(kind: str) -> Column[PaperRow]:
     return Column(kind.upper(), cell)
 
 
+def _link(name: str | None, href: str) -> Cell:
+    return Cell(name, href) if name else Cell("")
+
+
 PAPERS: tuple[Column[PaperRow], ...] = (
     Column("编号", lambda row: row.number, "number"),
     Column("版本", lambda row: str(row.version)),
     Column("类型", lambda row: label(row.template)),
-    Column("客户", lambda row: Cell(row.customer, f"/customers/{row.customer_id}"), "customer"),
-    Column("系统", lambda row: Cell(row.system, f"/systems/{row.system_id}"), "system"),
+    Column("客户", lambda row: _link(row.customer, f"/customers/{row.customer_id}"), "customer"),
+    Column("系统", lambda row: _link(row.system, f"/systems/{row.system_id}"), "system"),
     Column("生成时间", lambda row: moment(row.made_at), "made_at"),
     _file("pdf"),
     _file("xlsx"),

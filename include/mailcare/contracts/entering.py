@@ -97,7 +97,7 @@ def _what_hangs_on(session: Session, customer: int) -> Sequence[str]:
     counts = {
         "份合同": select(func.count()).where(Contract.customer_id == customer),
         "项服务": select(func.count()).where(Service.system_id.in_(systems)),
-        "份文书": select(func.count()).where(Paper.system_id.in_(systems)),
+        "份文书": select(func.count()).where(Paper.customer_id == customer),
         "份授权": select(func.count()).where(Authorisation.system_id.in_(systems)),
         "个故障": select(func.count()).where(Fault.customer_id == customer),
     }

@@ -1,14 +1,13 @@
-"""Papers: build, render and store them, each version once."""
+"""Papers: the inspection's report, and every paper's list and files."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Text, func, select
-from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
 from mailcare.errors import InputError, MailcareError
@@ -23,28 +22,33 @@ from mailcare.listing import Page, Wish
 from mailcare.papers.actions import action_list
 from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
+from mailcare.papers.keeping import keep_paper, latest_version, pages
+from mailcare.papers.numbering import Series, paper_number
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.statistics import statistics_xlsx
 from mailcare.progress import Progress
 from mailcare.records.customers import Customer, System
 from mailcare.records.paging import page_of, searched, sorted_by
 from mailcare.records.papers import FileKind, Paper, PaperFile
-from mailcare.records.session import reading, transaction
+from mailcare.records.session import reading
 from mailcare.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
 class PaperRow:
-    """A version of a paper as the list shows it; `kinds` are pdf, html, xlsx, those that it has."""
+    """A version of a paper as the list shows it; `kinds` are those of its files, spaces between.
+
+    A paper about a customer names no system, one about the whole desk neither.
+    """
 
     id: int
     number: str
     version: int
     template: str
-    system_id: int
-    system: str
-    customer_id: int
-    customer: str
+    system_id: int | None
+    system: str | None
+    customer_id: int | None
+    customer: str | None
     made_at: datetime
     kinds: str
 
@@ -62,7 +66,10 @@ MEDIA_TYPES = {
     FileKind.PDF: "application/pdf",
     FileKind.HTML: "text/html; charset=utf-8",
     FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    FileKind.SIGNED: "application/pdf",
 }
+WRITTEN = (FileKind.PDF, FileKind.HTML, FileKind.XLSX)  # what a file name's ending can ask for
+ENDINGS = {kind: f".{kind}" for kind in FileKind} | {FileKind.SIGNED: "-signed.pdf"}
 
 
 def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
@@ -78,13 +85,13 @@ def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
             Paper.template,
             Paper.system_id,
             System.title.label("system"),
-            System.customer_id,
+            Paper.customer_id,
             Customer.name.label("customer"),
             Paper.created_at.label("made_at"),
             _kinds().label("kinds"),
         )
-        .join(System, System.id == Paper.system_id)
-        .join(Customer, Customer.id == System.customer_id)
+        .outerjoin(System, System.id == Paper.system_id)
+        .outerjoin(Customer, Customer.id == Paper.customer_id)
     )
     if system is not None:
         statement = statement.where(Paper.system_id == system)
@@ -122,7 +129,7 @@ def paper_file(paper: int, kind: str) -> PaperBody:
         found = session.execute(of_kind).one_or_none()
     if found is None:
         raise missing
-    name = f"{found.number}-v{found.version}.{kind}"
+    name = f"{found.number}-v{found.version}{ENDINGS[found.kind]}"
     if hashlib.sha256(found.body).hexdigest() != found.sha256:
         raise MailcareError("文件与登记的 SHA-256 不符，可能已损坏，请从备份恢复", subject=name)
     return PaperBody(name, MEDIA_TYPES[found.kind], found.body)
@@ -168,13 +175,7 @@ def _files(
             past=past,
         ),
     )
-    yield from _pages(document)
-
-
-def _pages(document: Document) -> Iterator[tuple[FileKind, bytes]]:
-    html = render_html(document)
-    yield FileKind.HTML, html.encode()
-    yield FileKind.PDF, print_pdf(html)
+    yield from pages(document)
 
 
 def _findings_json(inspection: Inspection) -> bytes:
@@ -222,8 +223,8 @@ def _actions(inspection: Inspection, number: str) -> Document:
 
 def inspection_number(identity: int) -> str:
     """Return the document number of an inspection's report."""
-    started_at = inspection_steps.recorded(identity).started_at.astimezone(BEIJING)
-    return f"XJ-{started_at:%Y}-{identity:05d}"
+    started_at = inspection_steps.recorded(identity).started_at
+    return paper_number(Series.INSPECTION, identity, at=started_at)
 
 
 def render_inspection(identity: int) -> int:
@@ -238,56 +239,9 @@ def render_inspection(identity: int) -> int:
     system = inspection_steps.system_of(identity)
     document = _report(inspection, inspection_number(identity), record=record, past=past)
     actions = _actions(inspection, document.number)
-    _paper(system, actions, lambda: _pages(actions))
-    return _paper(system, document, lambda: _files(inspection, document, past=past))
-
-
-def _paper(
-    system: int, document: Document, files: Callable[[], Iterable[tuple[FileKind, bytes]]]
-) -> int:
-    """Return the stored version of a paper with this content; `files` renders a new one."""
-    with reading() as session:
-        known = _version(session, document.number, document.fingerprint())
-    return known.id if known else _keep(system, document, dict(files()))
-
-
-def _version(session: Session, number: str, fingerprint: str) -> Paper | None:
-    return session.scalar(
-        select(Paper).where(Paper.number == number, Paper.fingerprint == fingerprint)
-    )
-
-
-def _keep(system: int, document: Document, files: dict[FileKind, bytes]) -> int:
-    with transaction() as session:
-        if known := _version(session, document.number, document.fingerprint()):
-            return known.id
-        latest = _latest(session, document.number)
-        paper = Paper(
-            system_id=system,
-            number=document.number,
-            version=latest.version + 1 if latest else 1,
-            template=document.template,
-            template_version=str(document.template_version),
-            content=dict(document.content),
-            fingerprint=document.fingerprint(),
-            files=[
-                PaperFile(
-                    kind=kind,
-                    sha256=hashlib.sha256(body).hexdigest(),
-                    size_bytes=len(body),
-                    body=body,
-                )
-                for kind, body in files.items()
-            ],
-        )
-        session.add(paper)
-        session.flush()
-        return paper.id
-
-
-def _latest(session: Session, number: str) -> Paper | None:
-    return session.scalar(
-        select(Paper).where(Paper.number == number).order_by(Paper.version.desc()).limit(1)
+    keep_paper(actions, lambda: pages(actions), system=system, customer=None)
+    return keep_paper(
+        document, lambda: _files(inspection, document, past=past), system=system, customer=None
     )
 
 
@@ -297,10 +251,10 @@ def write_paper(number: str, out: Path) -> Path:
     Raise `InputError` for an unknown number or ending.
     """
     kind = out.suffix.removeprefix(".").lower() or FileKind.PDF
-    if kind not in list(FileKind):
+    if kind not in WRITTEN:
         raise InputError("只能写成 .pdf、.html 或 .xlsx", subject=str(out))
     with reading() as session:
-        paper = _latest(session, number)
+        paper = latest_version(session, number)
         if paper is None:
             raise InputError("没有这个编号的报告", subject=number)
         body = next((file.body for file in paper.files if file.kind == kind), None)

@@ -1,9 +1,9 @@
-"""The changes that must hold when two processes try at once: add once, move on, revoke."""
+"""The changes that must hold when two processes try at once: add once, move on, revoke, wait."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -58,3 +58,12 @@ def revoke(session: Session, authorisation_id: int, *, by: str, at: datetime) ->
         .returning(Authorisation.id)
     )
     return session.scalar(statement) is not None
+
+
+def take_turns(session: Session, name: str) -> None:
+    """Wait until no other transaction that took turns for `name` is open, and hold up later ones.
+
+    For what the next row is reckoned from the last. SQLite's writers take turns by themselves.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
