@@ -28,7 +28,7 @@ from tests.contracts.workbooks import HEADINGS, workbook
 
 ON = date(2026, 2, 2)
 NEW = ("HT-2", "示例银行", "2026-01-01", "2026-12-31", "branch", 2)
-CONTACTS = ("客户", "联系人", "邮箱", "收取报告")
+CONTACTS = ("客户", "联系人", "邮箱", "收取报告", "可授权")
 
 
 @pytest.fixture(autouse=True)
@@ -162,9 +162,9 @@ def test_the_same_contract_twice_in_a_file_is_refused():
 
 def test_contacts_are_added_and_changed_and_others_stay(desk):
     rows = [
-        ("示例银行", "王示例", "wang@shili-bank.example", "是"),
-        ("示例银行", "李示例", None, "否"),
-        ("新示例公司", "张示例", None, None),
+        ("示例银行", "王示例", "wang@shili-bank.example", "是", "是"),
+        ("示例银行", "李示例", None, "否", None),
+        ("新示例公司", "张示例", None, None, None),
     ]
     preview = previewed(*rows, headings=CONTACTS, title="客户")
     assert [row.kind for row in preview.rows] == [Kind.CHANGE, Kind.ADDITION, Kind.ADDITION]
@@ -173,6 +173,7 @@ def test_contacts_are_added_and_changed_and_others_stay(desk):
     apply_import(content, "a.xlsx", token=preview.token, by="li")
     detail = customer_detail(desk, on=ON)
     assert [one.name for one in detail.contacts] == ["王示例", "李示例"]
+    assert [one.may_authorise for one in detail.contacts] == [True, False]
     assert (detail.contacts[0].gets_papers, detail.version) == (True, 2)
     assert preview_import(content, "a.xlsx").count(Kind.SAME) == 3
 

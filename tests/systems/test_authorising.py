@@ -4,12 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from mailcare.clock import utc_now
 from mailcare.contracts.forms import FormError, read_form
 from mailcare.errors import InputError
 from mailcare.inspection import steps as inspection
 from mailcare.listing import Wish
+from mailcare.records.customers import Contact
+from mailcare.records.session import transaction
 from mailcare.systems import steps
 from mailcare.systems.forms import AuthorisationForm
 
@@ -102,3 +105,38 @@ def test_a_system_is_listed_with_its_authorisation_and_before_its_first_inspecti
     assert steps.system_detail(row.id).hosts == ("mx1", "bak1")
     with pytest.raises(InputError, match="没有登记"):
         steps.system_detail(row.id + 1)
+
+
+def test_one_given_by_somebody_without_the_right_is_refused_beside_the_field():
+    with pytest.raises(FormError) as caught:
+        steps.record_authorisation(form(given_by="路人"), None, by="li")
+    [complaint] = caught.value.complaints
+    assert complaint.path == ("given_by",)
+    assert complaint.sentence.startswith("路人 不是该客户指定的授权人（王示例）")
+    assert steps.list_authorisations(Wish()).rows == ()
+
+
+def test_anybody_may_authorise_for_a_customer_who_names_nobody():
+    with transaction() as session:
+        session.execute(update(Contact).values(may_authorise=False))
+    assert steps.record_authorisation(form(given_by="路人"), None, by="li")
+
+
+def test_a_site_file_adds_no_authorisation_that_the_records_do_not_allow(tmp_path):
+    with transaction() as session:
+        session.add(Contact(customer_id=1, name="行长", role="行长", gets_papers=False,
+                            may_authorise=True))  # fmt: skip
+        session.execute(update(Contact).where(Contact.name != "行长").values(may_authorise=False))
+    file = tmp_path / "silent.yaml"
+    file.write_text(SITE.read_text("utf-8").replace("      may_authorise: true\n", ""), "utf-8")
+    with pytest.raises(InputError, match="不是该客户指定的授权人（行长）"):
+        steps.import_site(file, recorded_by="test")
+    assert steps.list_authorisations(Wish()).rows == ()
+
+
+def test_a_site_file_that_does_not_say_who_may_authorise_takes_no_right_away(tmp_path):
+    file = tmp_path / "silent.yaml"
+    file.write_text(SITE.read_text("utf-8").replace("      may_authorise: true\n", ""), "utf-8")
+    steps.import_site(file, recorded_by="test")
+    [system] = steps.list_systems(Wish()).rows
+    assert steps.system_detail(system.id).givers == ("王示例",)

@@ -117,6 +117,7 @@ def test_what_is_listed_twice_is_named(tmp_path, old, new, said):
         ("nodes: [mx1, bak1]", "nodes: [mx9]", "未登记的主机：mx9"),
         ("2026-01-05T10:00:00+08:00", "2026-01-05T10:00:00", "必须带时区"),
         ("2036-01-01T00:00:00+08:00", "2025-01-01T00:00:00+08:00", "valid_to 必须晚于"),
+        ("given_by: 王示例", "given_by: 路人", "路人 不是该客户指定的授权人（王示例）"),
         ("name: bak1", "name: mx1", "重名"),
         ("value: /var/vmail", "value: [1]", "system.overrides.mail_store"),
     ],

@@ -21,6 +21,7 @@ router = APIRouter()
 SPARE_CONTACTS = 3
 CONTACTS_MOST = 40
 CONTACT_FIELDS = ("name", "role", "email", "phone")
+CONTACT_RIGHTS = ("gets_papers", "may_authorise")
 NEW = {"name": "", "version": 0, "contacts": ()}
 
 CUSTOMERS: tuple[Column[CustomerRow], ...] = (
@@ -35,6 +36,7 @@ CONTACTS: tuple[Column[ContactRow], ...] = (
     Column("邮箱", lambda row: row.email or ""),
     Column("电话", lambda row: row.phone or ""),
     Column("接收文书", lambda row: "有" if row.gets_papers else "无"),
+    Column("可授权", lambda row: "有" if row.may_authorise else "无"),
 )
 add_list(
     router,
@@ -142,7 +144,8 @@ def _contacts(form: Entered) -> Iterator[dict[str, Any]]:
     for number in range(CONTACTS_MOST):
         said = {name: form.one(f"contacts.{number}.{name}") for name in CONTACT_FIELDS}
         if any(said[name] for name in ("name", "email", "phone")):
-            yield said | {"gets_papers": bool(form.one(f"contacts.{number}.gets_papers"))}
+            rights = {name: bool(form.one(f"contacts.{number}.{name}")) for name in CONTACT_RIGHTS}
+            yield said | rights
 
 
 def _data(form: Entered) -> dict[str, Any]:

@@ -196,6 +196,10 @@ ENGLISH = {
     "角色": "Role",
     "邮箱": "E-mail",
     "接收文书": "Gets papers",
+    "可授权": "May authorise",
+    "指定了可授权的人之后，只有他们能授权远程登录；没有指定时不限。": (
+        "Once somebody may authorise, only they may authorise remote login; else everybody may."
+    ),
     "删除客户": "Delete the customer",
     "确认删除": "Yes, delete",
     "新合同": "New contract",

@@ -1,6 +1,6 @@
 """Authorisation 授权: remote login happens only after the customer has allowed it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,3 +34,15 @@ def permission(given: Iterable[Authorisation], node: str, at: datetime) -> Autho
         if authorisation.covers(node, at):
             return authorisation
     raise NotAuthorised("没有客户的有效授权，未建立任何连接", subject=node)
+
+
+def about_giver(given_by: str, entitled: Collection[str]) -> str:
+    """Say why a person may not authorise for a customer; nothing where they may.
+
+    `entitled` are the contacts that have the right. A customer who names nobody left it open:
+    whoever speaks for them may.
+    """
+    if not entitled or given_by in entitled:
+        return ""
+    named = "、".join(sorted(entitled))
+    return f"{given_by} 不是该客户指定的授权人（{named}）；请由其授权，或先更改客户档案"

@@ -85,6 +85,7 @@ class ContactRow:
     email: str | None
     phone: str | None
     gets_papers: bool
+    may_authorise: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def describe_customer(session: Session, customer_id: int, *, on: date) -> Custom
         name=row.name,
         version=row.version,
         contacts=tuple(
-            ContactRow(one.name, one.role, one.email, one.phone, one.gets_papers)
+            ContactRow(one.name, one.role, one.email, one.phone, one.gets_papers, one.may_authorise)
             for one in row.contacts
         ),
         systems=tuple(

@@ -74,7 +74,7 @@ def write_contacts(session: Session, customer: int, forms: Iterable[ContactForm]
     for one in forms:
         contact = known.get(one.name) or Contact(customer_id=customer, name=one.name)
         contact.role, contact.email, contact.phone = one.role, one.email, one.phone
-        contact.gets_papers = one.gets_papers
+        contact.gets_papers, contact.may_authorise = one.gets_papers, one.may_authorise
         session.add(contact)
 
 
@@ -278,6 +278,7 @@ def described_customer(customer: Customer) -> dict[str, object]:
             "email": one.email,
             "phone": one.phone,
             "gets_papers": one.gets_papers,
+            "may_authorise": one.may_authorise,
         }
         for one in customer.contacts
     ]

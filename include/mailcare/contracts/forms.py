@@ -49,13 +49,14 @@ def read_form(form: type[FormT], data: Mapping[str, Any]) -> FormT:
 
 
 class ContactForm(Strict):
-    """A person on the customer's side; `gets_papers` marks who receives the reports."""
+    """A person on the customer's side; see `records.customers.Contact`."""
 
     name: Line
     role: Line = "联系人"
     email: MailAddress | None = None
     phone: Line | None = None
     gets_papers: bool = False
+    may_authorise: bool = False
 
 
 class CustomerForm(Strict):

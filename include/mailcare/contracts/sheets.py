@@ -38,6 +38,7 @@ COLUMNS = {
         "邮箱": "email",
         "电话": "phone",
         "收取报告": "gets_papers",
+        "可授权": "may_authorise",
     },
     CONTRACTS: {
         "合同编号": "number",
@@ -55,7 +56,7 @@ COLUMNS = {
 NEEDED = {CUSTOMERS: ("客户", "联系人"), CONTRACTS: ("合同编号",)}
 YES_NO = {"是": True, "否": False, "有": True, "无": False}
 DAYS = ("starts_on", "ends_on")
-FLAGS = ("remote_service", "gets_papers")
+FLAGS = ("remote_service", "gets_papers", "may_authorise")
 NUMBERS = ("visits_per_year", "remote_cny", "visit_cny")
 BETWEEN = re.compile(r"[、，,;；\s]+")  # the systems of one cell
 

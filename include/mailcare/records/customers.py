@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy import CheckConstraint, ForeignKey, false, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mailcare.records.base import AppendOnly, Base
@@ -21,7 +21,10 @@ class Customer(Base):
 
 
 class Contact(Base):
-    """A person on the customer's side; `gets_papers` marks who receives the reports."""
+    """A person on the customer's side.
+
+    `gets_papers` marks who receives the reports, `may_authorise` who may consent to remote login.
+    """
 
     __tablename__ = "contacts"
 
@@ -31,6 +34,7 @@ class Contact(Base):
     email: Mapped[str | None]
     phone: Mapped[str | None]
     gets_papers: Mapped[bool]
+    may_authorise: Mapped[bool] = mapped_column(server_default=false())
 
 
 class System(Base):

@@ -7,11 +7,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.contracts.authorisation import about_giver
 from mailcare.contracts.forms import FormError, complain
 from mailcare.errors import InputError
 from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once, revoke
-from mailcare.records.customers import Authorisation, System
+from mailcare.records.customers import Authorisation, Contact, System
 from mailcare.records.people import EvidenceFile
 from mailcare.systems.complaints import Complaint
 from mailcare.systems.evidence import Evidence
@@ -65,7 +66,7 @@ def add_authorisation(
     system = session.scalar(select(System).where(System.site == form.system))
     if system is None:
         raise complain("system", "没有登记这个系统")
-    _check(form, system, at)
+    _check(form, system, entitled(session, system.customer_id), at)
     file = keep_evidence(session, evidence, by=by) if evidence else None
     added = add_entry(session, system.id, form.entry(), by=by, at=at, evidence_file=file)
     if added is None:
@@ -73,9 +74,16 @@ def add_authorisation(
     return added
 
 
-def _check(form: AuthorisationForm, system: System, at: datetime) -> None:
+def entitled(session: Session, customer: int) -> tuple[str, ...]:
+    """Return the names of the customer's people who may authorise; none where it is left open."""
+    of_customer = select(Contact.name).where(Contact.customer_id == customer)
+    return tuple(session.scalars(of_customer.where(Contact.may_authorise).order_by(Contact.id)))
+
+
+def _check(form: AuthorisationForm, system: System, givers: tuple[str, ...], at: datetime) -> None:
     unknown = set(form.nodes) - set(hosts_of(system.definition))
     complaints = {
+        "given_by": about_giver(form.given_by, givers),
         "nodes": f"系统中没有这些主机：{'、'.join(sorted(unknown))}" if unknown else "",
         "given_at": "给出授权的时间不能晚于现在" if form.given_at > at else "",
         "valid_to": _about_end(form, at),

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from mailcare.contracts.authorisation import about_giver
 from mailcare.errors import InputError
 from mailcare.systems.backups import BackupCopy
 from mailcare.systems.complaints import Complaint, complaints_of, secrets_in
@@ -206,13 +207,18 @@ class Resolver(Strict):
 
 
 class Contact(Strict):
-    """A person on the customer's side; `gets_papers` marks who receives the reports."""
+    """A person on the customer's side.
+
+    `gets_papers` marks who receives the reports, `may_authorise` who may consent to remote login;
+    an import leaves a right that is not said as it is recorded.
+    """
 
     name: Text
     role: Text = "联系人"
     email: MailAddress | None = None
     phone: Text | None = None
     gets_papers: bool = False
+    may_authorise: bool | None = None
 
 
 class Customer(Strict):
@@ -319,6 +325,15 @@ class Site(Strict):
         for field, mentioned in self._mentions():
             if unknown := set(mentioned) - set(names):
                 raise ValueError(f"{field} 提到未登记的主机：{'、'.join(sorted(unknown))}")
+        return self
+
+    @model_validator(mode="after")
+    def _givers_may_authorise(self) -> Self:
+        entitled = [one.name for one in self.customer.contacts if one.may_authorise]
+        for entry in self.authorisations:
+            sentence = about_giver(entry.given_by, entitled)
+            if sentence and not entry.revoked_at:
+                raise ValueError(f"authorisations 的 given_by：{sentence}")
         return self
 
     def _mentions(self) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.contracts.authorisation import about_giver
 from mailcare.contracts.entering import described_customer, note, succeed
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
@@ -29,10 +30,14 @@ from mailcare.systems.site import AuthorisationEntry, Site, load_site, parse_sit
 
 @dataclass(frozen=True, slots=True)
 class SystemDetail:
-    """A system with its hosts (those that are logged in to) and its authorisations."""
+    """A system with its hosts (those that are logged in to) and its authorisations.
+
+    `givers` are the customer's people who may authorise; none where the customer left it open.
+    """
 
     row: SystemRow
     hosts: tuple[str, ...]
+    givers: tuple[str, ...]
     authorisations: tuple[AuthorisationRow, ...]
 
 
@@ -65,7 +70,8 @@ def system_detail(system: int) -> SystemDetail:
         every = Wish(rows=0)
         given = lists.authorisation_rows(session, every, at=at, system=system)
         hosts = authorising.hosts_of(session.get_one(System, system).definition)
-    return SystemDetail(row, hosts, given.rows)
+        givers = authorising.entitled(session, row.customer_id)
+    return SystemDetail(row, hosts, givers, given.rows)
 
 
 def list_authorisations(wish: Wish) -> Page[AuthorisationRow]:
@@ -236,6 +242,8 @@ def _customer(session: Session, site: Site, by: str) -> int:
         contact = known.get(one.name) or Contact(customer_id=customer.id, name=one.name)
         contact.role, contact.email, contact.phone = one.role, one.email, one.phone
         contact.gets_papers = one.gets_papers
+        if one.may_authorise is not None:
+            contact.may_authorise = one.may_authorise
         session.add(contact)
     session.flush()
     session.refresh(customer)
@@ -266,8 +274,15 @@ def _system(session: Session, site: Site, customer: int) -> int:
 def _authorise(
     session: Session, system: int, entry: AuthorisationEntry, recorded_by: str
 ) -> tuple[str, bool]:
-    """Record one authorisation; return its fingerprint and whether it is new."""
+    """Record one authorisation; return its fingerprint and whether it is new.
+
+    Raise `InputError` for a new one by somebody whom the records do not let authorise.
+    """
     added = authorising.add_entry(session, system, entry, by=recorded_by, at=utc_now())
+    customer = session.get_one(System, system).customer_id
+    said = about_giver(entry.given_by, authorising.entitled(session, customer))
+    if added and said and not entry.revoked_at:
+        raise InputError(f"未登记授权：{said}")
     fingerprint = authorising.fingerprint_of(system, entry)
     if entry.revoked_at:
         known = select(Authorisation.id).where(Authorisation.fingerprint == fingerprint)
