@@ -4,8 +4,8 @@ Response and report run without a break; the resolution clocks are stopped by he
 and the time between handled and reopened. A breach, once found, stays.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import singledispatch
@@ -64,9 +64,10 @@ class State(StrEnum):
 class Clock:
     """One epoch of a clock as it stands at a moment.
 
-    `due_at` is None while held time keeps it open, and `unit` decides its boundary; where it is
-    provisional, `earliest_due_at`, from which warnings run, may lie before it. `stopped_at` also
-    holds a supersession or a cancellation. `net_s` leaves held time out of `gross_s`.
+    `is_held` tells whether an open hold keeps it, broken or not. `due_at` is None while held time
+    keeps it open, and `unit` decides its boundary; where it is provisional, `earliest_due_at`, from
+    which warnings run, may lie before it. `stopped_at` also holds a supersession or a cancellation.
+    `net_s` leaves held time out of `gross_s`.
     """
 
     clock: Kind
@@ -79,6 +80,7 @@ class Clock:
     is_soft: bool
     stopped_at: datetime | None
     state: State
+    is_held: bool
     breached_at: datetime | None
     gross_s: int
     net_s: int
@@ -122,6 +124,25 @@ def clocks(
     order = list(Kind)
     rows = [run.row(at) for run in fault.runs]
     return tuple(sorted(rows, key=lambda row: (row.started_at, order.index(row.clock), row.epoch)))
+
+
+def keep_breaches(
+    rows: Sequence[Clock], recorded: Mapping[tuple[Kind, int], datetime]
+) -> tuple[Clock, ...]:
+    """Return the clocks with the breaches that were recorded of their epochs.
+
+    The first one recorded stays for ever: an event that was written down after it, and would have
+    kept the promise, does not undo it.
+    """
+    return tuple(_with_breach(row, recorded.get((row.clock, row.epoch))) for row in rows)
+
+
+def _with_breach(row: Clock, breached_at: datetime | None) -> Clock:
+    if breached_at is None:
+        return row
+    is_open_or_met = row.state in (State.RUNNING, State.HELD, State.MET)
+    state = State.LATE if is_open_or_met else row.state
+    return replace(row, breached_at=breached_at, state=state)
 
 
 class _Hold(NamedTuple):
@@ -234,6 +255,7 @@ class _Run:
             is_soft=self.is_soft,
             stopped_at=self.stopped_at,
             state=self._state(),
+            is_held=self._is_held(),
             breached_at=self.breached_at,
             gross_s=gross // ONE_SECOND,
             net_s=(gross - held) // ONE_SECOND,
@@ -247,7 +269,10 @@ class _Run:
             return State.LATE
         if self.stopped_at:
             return State.MET
-        return State.HELD if self.holds and self.holds[-1].ends_at is None else State.RUNNING
+        return State.HELD if self._is_held() else State.RUNNING
+
+    def _is_held(self) -> bool:
+        return not self.stopped_at and bool(self.holds) and self.holds[-1].ends_at is None
 
 
 @dataclass(slots=True)

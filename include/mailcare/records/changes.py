@@ -1,4 +1,4 @@
-"""The changes that must hold when two processes try at once: add once, move on, revoke, wait."""
+"""The changes that must hold when two processes try at once: add, put, move, revoke, wait."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,6 +23,24 @@ def add_all_once(session: Session, model: type[Base], rows: Sequence[Mapping[str
         session.connection().execute(
             _insert(session, model).on_conflict_do_nothing(), [dict(row) for row in rows]
         )
+
+
+def put_all(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, object]],
+    *,
+    key: Sequence[str],
+) -> None:
+    """Insert rows of equal keys in one statement, over those that `key` finds there already."""
+    if not rows:
+        return
+    statement = _insert(session, model)
+    written = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    session.connection().execute(
+        statement.on_conflict_do_update(index_elements=list(key), set_=written),
+        [dict(row) for row in rows],
+    )
 
 
 def _insert(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:

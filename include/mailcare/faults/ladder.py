@@ -1,0 +1,81 @@
+"""Who is told how far an open clock has run: engineer, manager, director; each once. Pure.
+
+A step is known by its number; the ledger of the steps that were told, or skipped, is the records'.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from mailcare.deadlines import Level
+from mailcare.faults.clocks import Clock, Kind, State
+
+ONE_SECOND = timedelta(seconds=1)
+URGENT_LEVELS = (Level.P1, Level.P2)
+
+
+class Rung(StrEnum):
+    """Who is told."""
+
+    ENGINEER = "engineer"
+    MANAGER = "manager"
+    DIRECTOR = "director"
+
+
+# Of a clock's time, in hundredths; of the response's 15 minutes 5, 10 and 15.
+SHARES_PCT = {Rung.ENGINEER: 50.0, Rung.MANAGER: 75.0, Rung.DIRECTOR: 100.0}
+RESPONSE_SHARES_PCT = {Rung.ENGINEER: 100 / 3, Rung.MANAGER: 200 / 3, Rung.DIRECTOR: 100.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a clock's ladder, from 1, and the moment at which it is reached."""
+
+    number: int
+    rung: Rung
+    reached_at: datetime
+
+
+def steps_of(clock: Clock) -> tuple[Step, ...]:
+    """Return the ladder of a clock as its holds so far leave it; none while it stands still.
+
+    Provisional clocks are warned of from the earliest date that they may come to. Held time before
+    `earliest_due_at` has moved that already, so the steps are counted back from it.
+    """
+    if clock.stopped_at or clock.is_held or clock.earliest_due_at is None:
+        return ()
+    held = (clock.gross_s - clock.net_s) * ONE_SECOND
+    allowance = clock.earliest_due_at - clock.started_at - held
+    shares = RESPONSE_SHARES_PCT if clock.clock is Kind.RESPONSE else SHARES_PCT
+    return tuple(
+        Step(number, rung, clock.earliest_due_at - allowance * (100 - pct) / 100)
+        for number, (rung, pct) in enumerate(shares.items(), 1)
+    )
+
+
+def due_steps(clock: Clock, told: Collection[int], *, now: datetime) -> tuple[Step, ...]:
+    """Return the steps that are reached and neither told nor skipped yet."""
+    return tuple(one for one in _open_steps(clock, told) if one.reached_at <= now)
+
+
+def steps_left_behind(clock: Clock, told: Collection[int], *, now: datetime) -> tuple[Step, ...]:
+    """Return the steps that a clock has behind it as it begins, but for the highest of them."""
+    return due_steps(clock, told, now=now)[:-1]
+
+
+def next_warning_at(clock: Clock, told: Collection[int]) -> datetime | None:
+    """Return when the clock must be looked at again: the next step, or the moment it breaks."""
+    moments = [one.reached_at for one in _open_steps(clock, told)]
+    if clock.state is State.RUNNING and clock.due_at:
+        moments.append(clock.due_at)
+    return min(moments, default=None)
+
+
+def is_urgent(clock: Clock) -> bool:
+    """Tell whether people are told at any hour; of everything else in working hours."""
+    return clock.level in URGENT_LEVELS and clock.clock is not Kind.REPORT
+
+
+def _open_steps(clock: Clock, told: Collection[int]) -> list[Step]:
+    return [one for one in steps_of(clock) if one.number not in told]

@@ -1,0 +1,372 @@
+"""Faults in the records: declared once, events in order, nobody overwrites anybody."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine
+
+from mailcare.contracts.forms import FormError, read_form
+from mailcare.errors import InputError
+from mailcare.faults.clocks import State
+from mailcare.faults.declaration import DeclarationForm
+from mailcare.faults.events import (
+    FORMS,
+    Accepted,
+    Channel,
+    FirstContact,
+    Merged,
+    Paused,
+    PauseReason,
+    Refused,
+    ReportSent,
+)
+from mailcare.faults.recording import NOTHING, Backing
+from mailcare.faults.standing import Stage
+from mailcare.faults.steps import (
+    Changed,
+    add_note,
+    board,
+    declare_form,
+    fault_detail,
+    fault_of,
+    list_faults,
+    record_event,
+    timeline,
+)
+from mailcare.listing import Wish
+from mailcare.records import faults
+from tests.contracts import desk as contracts
+from tests.faults.desk import clock_of, declared, happened, open_desk, stored, stored_clock
+from tests.faults.story import at
+
+PDF = ("agreement.pdf", b"%PDF-1.7\n")
+FORM = {
+    "customer": "示例银行",
+    "site": "head-office",
+    "level": "P2",
+    "description": "Web 邮箱打不开",
+    "contact": "王示例",
+    "contact_details": "分机 1000",
+    "declared_at": "2026-03-02T09:00",
+}
+
+
+@pytest.fixture(autouse=True)
+def records(database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    open_desk()
+
+
+def row_of(fault: int):
+    return fault_detail(fault, at=at("2026-12-31 23:59")).row
+
+
+def test_a_fault_has_a_number_the_contract_in_force_and_running_clocks():
+    fault = declared("P1")
+    row = row_of(fault)
+    assert row.number == f"GZ-2026-{fault:05d}"
+    assert row.contract == "HT-1"
+    assert (row.level, row.state, row.event_count) == ("P1", "declared", 1)
+    assert fault_of(row.number) == fault
+    clocks = stored(faults.FaultClock, fault)
+    assert [(one.clock, one.state) for one in clocks] == [
+        ("response", "running"),
+        ("resolution", "running"),
+    ]
+    assert stored_clock(fault, "response").due_at == at("2026-03-02 09:15")
+    assert stored_clock(fault, "resolution").due_at == at("2026-03-03 09:00")
+
+
+def test_the_same_declaration_is_one_fault():
+    assert declared("P1") == declared("P1")
+    assert len(stored(faults.Fault)) == 1
+    assert len(stored(faults.FaultEvent)) == 1
+
+
+def test_two_who_declare_the_same_at_once_get_one_fault():
+    with ThreadPoolExecutor(4) as pool:
+        found = {one.result() for one in [pool.submit(declared, "P1") for _ in range(4)]}
+    assert len(found) == 1
+    assert len(stored(faults.FaultEvent)) == 1
+
+
+def test_numbers_of_faults_declared_at_once_differ():
+    with ThreadPoolExecutor(4) as pool:
+        every = [pool.submit(declared, "P3", key=f"k{number}") for number in range(8)]
+        ids = {one.result() for one in every}
+    assert len(ids) == 8
+    assert len({row_of(one).number for one in ids}) == 8
+
+
+@pytest.mark.parametrize(
+    "changes", [{"system": None, "customer": 2}, {"when": "2027-03-02 09:00"}], ids=["no", "ended"]
+)
+def test_a_fault_outside_of_any_contract_is_taken_and_flagged(changes):
+    contracts.add_customer(name="无合同行")
+    fault = declared(**changes)
+    assert row_of(fault).contract is None
+    assert clock_of(fault, "response", "2027-12-31 00:00").state is State.LATE
+
+
+def test_a_contract_without_remote_service_promises_no_support():
+    other = contracts.add_customer(name="只买现场")
+    contracts.add_system(other, "branch")
+    contracts.add_contract(
+        number="HT-2", customer="只买现场", systems=["branch"], remote_service=False
+    )
+    assert row_of(declared(customer=other, system=2)).contract is None
+
+
+def test_a_later_version_of_the_contract_leaves_the_pinned_one():
+    fault = declared("P1")
+    [pinned] = [one.contract_version_id for one in stored(faults.Fault)]
+    from mailcare.contracts.steps import change_contract
+
+    change_contract("HT-1", contracts.form(note="新价"), read_version=1, by="li")
+    assert [one.contract_version_id for one in stored(faults.Fault)] == [pinned]
+    assert row_of(fault).contract == "HT-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"customer": 9}, "没有登记这个客户"),
+        ({"system": 9}, "没有登记这个系统"),
+        ({"follows": "GZ-2026-00009"}, "没有登记这个故障"),
+        ({"declared_at": at("2026-03-02 09:01")}, "晚于现在"),
+    ],
+)
+def test_what_cannot_be_declared_is_refused_with_a_sentence(changes, said):
+    with pytest.raises(InputError, match=said):
+        declared("P1", **changes)
+    assert stored(faults.Fault) == []
+
+
+def test_a_system_of_another_customer_is_refused():
+    other = contracts.add_customer(name="另一客户")
+    with pytest.raises(InputError, match="该客户没有登记这个系统"):
+        declared(customer=other, system=1)
+
+
+def test_a_form_names_customer_and_site_and_reads_beijing_time():
+    form = read_form(DeclarationForm, FORM)
+    fault = declare_form(form, key="t1", by="li", at=at("2026-03-02 09:05"), file=PDF)
+    row = row_of(fault)
+    assert row.declared_at == at("2026-03-02 09:00")
+    assert (row.customer, row.site, row.place, row.declared_via) == (
+        "示例银行", "head-office", "/", "phone",
+    )  # fmt: skip
+    [entry] = timeline(fault)
+    assert [one.name for one in entry.files] == ["agreement.pdf"]
+    assert entry.recorded_at == at("2026-03-02 09:05")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"customer": "陌生行"}, "customer"),
+        ({"site": "nowhere"}, "site"),
+        ({"level": "P5"}, "level"),
+        ({"description": " "}, "description"),
+        ({"declared_at": "2026-03-02T10:00"}, "declared_at"),
+        ({"declared_at": "昨天"}, "declared_at"),
+        ({"follows": "GZ-1"}, "follows"),
+        ({"contact": "a\x00b"}, "contact"),
+    ],
+)
+def test_a_form_that_cannot_be_taken_names_the_field(changes, field):
+    def enter() -> int:
+        form = read_form(DeclarationForm, FORM | changes)
+        return declare_form(form, key="t1", by="li", at=at("2026-03-02 09:05"))
+
+    with pytest.raises(FormError) as caught:
+        enter()
+    assert [one.path[0] for one in caught.value.complaints] == [field]
+
+
+def test_events_move_the_fault_and_are_listed_with_who_and_when():
+    fault = declared("P1")
+    happened(
+        fault,
+        "2026-03-02 09:05 accepted",
+        "2026-03-02 09:06 contact phone",
+        "2026-03-02 10:00 paused",
+    )
+    assert (row_of(fault).state, row_of(fault).event_count) == ("paused", 4)
+    assert [one.title for one in timeline(fault)] == ["申报", "受理", "首次联系", "暂停"]
+    assert timeline(fault)[-1].text == "客户要求等待；客户来电"
+    assert stored_clock(fault, "resolution").state == "held"
+    assert stored_clock(fault, "resolution").due_at is None
+    assert stored_clock(fault, "resolution").next_warning_at is None
+
+
+def test_who_did_not_see_the_last_event_is_told_and_nothing_is_written():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 09:05 accepted")
+    with pytest.raises(Changed, match="li 于 2026-03-02 09:05:00 登记了「受理」"):
+        record_event(
+            fault, Accepted(at=at("2026-03-02 09:06")), by="wang", at=at("2026-03-02 09:06"), seen=1
+        )
+    assert row_of(fault).event_count == 2
+
+
+def test_two_who_act_at_once_are_one_who_did_and_one_who_is_told():
+    fault = declared("P1")
+
+    def pause(by: str) -> str:
+        event = Paused(at=at("2026-03-02 10:00"), reason=PauseReason.THIRD_PARTY)
+        try:
+            record_event(
+                fault, event, by=by, at=at("2026-03-02 10:00"),
+                backing=Backing(remark="运营商"), seen=1,
+            )  # fmt: skip
+        except (Changed, Refused) as error:
+            return type(error).__name__
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = sorted(one.result() for one in [pool.submit(pause, one) for one in ("a", "b")])
+    assert ends == ["Changed", "done"]
+    assert len(stored(faults.FaultEvent, fault)) == 2
+
+
+def test_a_programs_event_is_written_once_by_its_key():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 10:00 handled fix")
+    sent = ReportSent(at=at("2026-03-02 11:00"))
+    for _ in range(2):
+        count = record_event(
+            fault, sent, by="mailcare", at=at("2026-03-02 11:00"), backing=Backing(key="letter/1")
+        )
+        assert count == 3
+    assert row_of(fault).state == "reported"
+
+
+def test_an_event_in_the_future_is_refused():
+    fault = declared("P1")
+    with pytest.raises(Refused, match="晚于现在"):
+        happened(fault, "2026-03-02 09:10 accepted", now="2026-03-02 09:09")
+
+
+def test_an_event_before_the_declaration_is_refused():
+    fault = declared("P1")
+    with pytest.raises(Refused, match="早于申报"):
+        happened(fault, "2026-03-02 08:59 accepted", now="2026-03-02 09:09")
+
+
+def test_an_event_recorded_late_counts_from_when_it_happened():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 09:10 contact phone", now="2026-03-02 12:00")
+    clock = clock_of(fault, "response", "2026-03-02 12:00")
+    assert clock.state is State.MET
+    [_, entry] = timeline(fault)
+    assert (entry.at, entry.recorded_at) == (at("2026-03-02 09:10"), at("2026-03-02 12:00"))
+
+
+def test_an_event_put_in_before_another_may_not_make_that_one_impossible():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 10:00 paused", "2026-03-02 11:00 resumed")
+    with pytest.raises(Refused, match="已登记的「暂停」（2026-03-02 10:00:00）不能成立"):
+        happened(fault, "2026-03-02 09:30 paused", now="2026-03-02 12:00")
+    assert row_of(fault).event_count == 3
+
+
+def test_an_event_that_would_begin_an_epoch_before_a_later_one_is_refused():
+    fault = declared("P3")
+    happened(fault, "2026-03-02 12:00 level P1 worsened")
+    with pytest.raises(Refused, match="已开始新一轮时限"):
+        happened(fault, "2026-03-02 10:00 level P2 worsened", now="2026-03-02 13:00")
+
+
+def test_a_clock_that_is_set_back_undoes_nothing_that_was_recorded():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 10:00 paused")
+    assert clock_of(fault, "resolution", "2026-03-02 09:30").state is State.HELD
+    with pytest.raises(Refused, match="晚于现在"):
+        happened(fault, "2026-03-02 10:05 resumed", now="2026-03-02 09:40")
+    happened(fault, "2026-03-02 09:20 contact phone", now="2026-03-02 09:40")
+    assert clock_of(fault, "response", "2026-03-02 09:40").state is State.LATE
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("2026-03-02 10:00 paused", "暂停须写明依据"),
+        ("2026-03-02 10:00 level P3 misclassified agreed", "客户同意须写明依据"),
+    ],
+)
+def test_what_the_customer_could_dispute_needs_something_behind_it(line, said):
+    fault = declared("P1")
+    with pytest.raises(Refused, match=said):
+        happened(fault, line, backing=NOTHING)
+
+
+def test_a_merger_needs_another_open_fault_of_the_same_customer():
+    contracts.add_customer(name="另一客户")
+    one, same = declared("P1"), declared("P2")
+    foreign = declared("P3", customer=2, system=None)
+    now = at("2026-03-02 10:00")
+    for into in ("GZ-2026-99999", row_of(foreign).number, row_of(one).number):
+        with pytest.raises(Refused, match=r"没有编号|它自己"):
+            record_event(one, Merged(at=now, into=into), by="li", at=now)
+    record_event(one, Merged(at=now, into=row_of(same).number), by="li", at=now)
+    assert row_of(one).state == "merged"
+    assert {str(one.state) for one in stored(faults.FaultClock, one)} == {"cancelled"}
+    with pytest.raises(Refused, match="已撤销或合并，不能再并入"):
+        record_event(same, Merged(at=now, into=row_of(one).number), by="li", at=now)
+
+
+def test_a_pause_for_an_authorisation_may_be_backed_by_it_and_by_no_other_customers():
+    fault = declared("P1")
+    now = at("2026-03-02 10:00")
+    pause = Paused(at=now, reason=PauseReason.AWAITING_AUTHORISATION)
+    with pytest.raises(Refused, match="没有这份授权"):
+        record_event(fault, pause, by="li", at=now, backing=Backing(authorisation=7))
+
+
+def test_a_note_is_added_once_to_a_closed_fault_too_and_reopens_nothing():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 09:01 cancelled")
+    for _ in range(2):
+        add_note(
+            fault, "谢谢", key="<mail-1@bank.example>", said_at=at("2026-03-02 11:00"),
+            by="mailcare", at=at("2026-03-02 11:01"),
+        )  # fmt: skip
+    assert [one.title for one in timeline(fault)] == ["申报", "撤销", "备注"]
+    assert row_of(fault).state == "cancelled"
+
+
+def test_the_board_shows_what_breaks_first_and_nothing_closed():
+    slow, quick = declared("P2"), declared("P1")
+    held, closed = declared("P3"), declared("P4")
+    happened(slow, "2026-03-02 09:01 contact phone")
+    happened(quick, "2026-03-02 09:01 contact phone")
+    happened(held, "2026-03-02 09:01 contact phone", "2026-03-02 09:02 paused")
+    happened(closed, "2026-03-02 09:01 cancelled")
+    page = board(Wish(), at=at("2026-03-02 10:00"))
+    assert [one.fault.id for one in page.rows] == [quick, slow, held]
+    assert page.rows[0].fault.breaks_at == at("2026-03-03 09:00")
+    assert page.rows[2].pause == "customer_asked"
+    assert len(list_faults(Wish()).rows) == 4
+
+
+def test_an_empty_desk_has_an_empty_board():
+    assert board(Wish(), at=at("2026-03-02 10:00")).rows == ()
+
+
+def test_the_rules_words_are_the_records_words():
+    from mailcare.faults.clocks import Kind
+    from mailcare.faults.declaration import Via
+
+    assert set(FORMS) == {str(one) for one in faults.FaultEventType}
+    assert list(Stage) == list(faults.FaultState)
+    assert list(Kind) == list(faults.ClockKind)
+    assert list(State) == list(faults.ClockState)
+    assert list(Via) == list(faults.FaultVia)
+
+
+def test_an_automatic_reply_is_written_down_and_stops_nothing():
+    fault = declared("P1")
+    now = at("2026-03-02 09:01")
+    record_event(fault, FirstContact(at=now, channel=Channel.AUTO), by="mailcare", at=now)
+    assert stored_clock(fault, "response").state == "running"
