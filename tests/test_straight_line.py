@@ -1,7 +1,7 @@
 """The steps of `inspect_system` in their order, on both databases, on a recorded bundle."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncssh
@@ -445,7 +445,9 @@ def test_a_letter_found_half_sent_after_a_crash_is_uncertain(paper, monkeypatch)
         with pytest.raises(InputError):  # the letter is written down, then the relay is missing
             delivery.deliver_paper(paper)
         with transaction() as session:
-            session.scalars(select(Delivery)).one().state = DeliveryState.SENDING
+            row = session.scalars(select(Delivery)).one()
+            row.state = DeliveryState.SENDING
+            row.state_changed_at = datetime.now(UTC) - timedelta(minutes=20)
         monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
         with pytest.raises(Uncertain):
             delivery.deliver_paper(paper)

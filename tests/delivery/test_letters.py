@@ -16,7 +16,7 @@ REPORT = Attachment(
     "巡检报告 XJ-2026-0001.pdf", "application/pdf", b"%PDF-1.7\r\n" + bytes(range(256))
 )
 LETTER = Letter(
-    key="paper:17:wang@shili-bank.example",
+    message_id=message_id("paper:17:wang@shili-bank.example", sender="reports@vendor.example"),
     sender="reports@vendor.example",
     recipient="wang@shili-bank.example",
     subject="示例银行 2026 年度远程巡检报告：共发现需要处理的问题三项，请查收附件并安排处理",
@@ -63,12 +63,13 @@ def test_the_same_letter_is_the_same_bytes() -> None:
 
 
 def test_the_message_id_hangs_on_key_and_sender_domain_only() -> None:
-    own = message_id(LETTER)
+    own = message_id("paper:17", sender="reports@vendor.example")
 
-    assert _received()["Message-ID"] == own
     assert own.endswith("@vendor.example>")
-    assert message_id(replace(LETTER, subject="更正", body="", attachments=())) == own
-    assert message_id(replace(LETTER, key="paper:18:wang@shili-bank.example")) != own
+    assert message_id("paper:17", sender="desk@vendor.example") == own
+    assert message_id("paper:18", sender="reports@vendor.example") != own
+    assert message_id("paper:17", sender="reports@other.example") != own
+    assert _received()["Message-ID"] == LETTER.message_id
 
 
 def test_a_letter_without_attachments_is_plain_text() -> None:

@@ -21,7 +21,7 @@ from tests.delivery.smtp_server import CLOSE, HANG, SmtpServer, smtp_server
 
 EHLO = "reports.vendor.example"
 LETTER = Letter(
-    key="paper:17",
+    message_id="<17@vendor.example>",
     sender="reports@vendor.example",
     recipient="wang@shili-bank.example",
     subject="巡检报告",

@@ -25,12 +25,12 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What one recipient gets; letters with an equal `key` are the same letter.
+    """What one recipient gets; letters with an equal `message_id` are the same letter.
 
     `sender` and `recipient` are bare addresses, `body` plain text.
     """
 
-    key: str
+    message_id: str
     sender: str
     recipient: str
     subject: str
@@ -38,10 +38,14 @@ class Letter:
     attachments: tuple[Attachment, ...] = ()
 
 
-def message_id(letter: Letter) -> str:
+def message_id(key: str, *, sender: str) -> str:
     """Return the Message-ID: of the key and the sender's domain, so that a repeat is known."""
-    domain = _address(letter.sender).domain
-    return f"<{_digest(letter)}@{domain}>"
+    return f"<{_digest(key)}@{_address(sender).domain}>"
+
+
+def refuse_bad_address(text: str) -> None:
+    """Raise `InputError` for what is no bare address."""
+    _address(text)
 
 
 def to_message(letter: Letter, *, date: datetime) -> EmailMessage:
@@ -51,13 +55,13 @@ def to_message(letter: Letter, *, date: datetime) -> EmailMessage:
     message["To"] = _address(letter.recipient)
     message["Subject"] = _one_line(letter.subject)
     message["Date"] = _aware(date)
-    message["Message-ID"] = message_id(letter)
+    message["Message-ID"] = letter.message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answer comes back
     message.set_content(letter.body)
     for attachment in letter.attachments:
         _attach(message, attachment)
     if letter.attachments:
-        message.set_boundary(f"=_{_digest(letter)}")
+        message.set_boundary(f"=_{_digest(letter.message_id)}")
     return message
 
 
@@ -68,8 +72,8 @@ def _attach(message: EmailMessage, attachment: Attachment) -> None:
     )
 
 
-def _digest(letter: Letter) -> str:
-    return hashlib.sha256(letter.key.encode()).hexdigest()[:40]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def _address(text: str) -> Address:

@@ -29,6 +29,10 @@ class Refused(MailcareError):
         self.reply = reply
 
 
+class NoAnswer(Unavailable):
+    """The relay cannot be reached or went away before any text: no other letter would go either."""
+
+
 class Uncertain(MailcareError):
     """The connection was lost after the text had begun to go: taken or not, nobody knows."""
 
@@ -164,8 +168,8 @@ def _uncertain(relay: Relay, reason: str) -> Uncertain:
     )
 
 
-def _no_answer(relay: Relay, error: OSError) -> Unavailable:
-    return Unavailable(f"无法连接或连接中断（{error}），邮件未投递", subject=str(relay))
+def _no_answer(relay: Relay, error: OSError) -> NoAnswer:
+    return NoAnswer(f"无法连接或连接中断（{error}），邮件未投递", subject=str(relay))
 
 
 def _accept(code: int, reply: bytes) -> None:

@@ -1,32 +1,41 @@
-"""Delivery: hand a paper to the customer's contacts by mail, each letter once."""
+"""Delivery: send what the outbox holds, each letter once."""
 
-from collections.abc import Mapping
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
-from mailcare.delivery.letters import Attachment, Letter, message_id, to_message
+from mailcare.delivery import progress
+from mailcare.delivery.letters import Attachment, Letter, to_message
+from mailcare.delivery.outbox import Draft, FileReference, post
 from mailcare.delivery.relays import Relay, parse_relay, refuse_system_under_test
-from mailcare.delivery.smtp_relay import Refused, Uncertain, addresses_of, send
+from mailcare.delivery.smtp_relay import NoAnswer, Refused, Uncertain, addresses_of, send
 from mailcare.errors import InputError, MailcareError, Unavailable
-from mailcare.records.changes import add_once, move
 from mailcare.records.customers import System
-from mailcare.records.deliveries import (
-    Delivery,
-    DeliveryChannel,
-    DeliveryEvent,
-    DeliveryState,
-)
+from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryState, Enclosure
+from mailcare.records.job_runs import note_run
 from mailcare.records.papers import FileKind, Paper
 from mailcare.records.session import reading, transaction
 from mailcare.settings import Settings, read_settings
 from mailcare.systems.site import Contact, Site
 
+JOB = "deliver_papers"
+LETTERS_MOST = 200  # of one run; the next one follows within a minute
+RUN_S = 240  # no letter is begun later in a run: its answer may take ten minutes more
 PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT
 REFUSED, UNCERTAIN = DeliveryState.REFUSED, DeliveryState.UNCERTAIN
 ENDS: Mapping[type[MailcareError], DeliveryState] = {Refused: REFUSED, Uncertain: UNCERTAIN}
+MEDIA_TYPES = {
+    FileKind.PDF: "application/pdf",
+    FileKind.SIGNED: "application/pdf",
+    FileKind.HTML: "text/html",
+    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
 BODY = """{name}：
 
 您好！{customer}「{system}」的巡检报告（编号 {number}，第 {version} 版）已完成，
@@ -42,6 +51,65 @@ class BeingSent(Unavailable):
     """Another task has begun to send this letter."""
 
 
+@dataclass(frozen=True, slots=True)
+class SendOutcome:
+    """What a run of the outbox did, in letters."""
+
+    sent: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    expired: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"发出 {self.sent} 封，未成 {self.failed} 封，"
+            f"中断待核实 {self.abandoned} 封，过期 {self.expired} 封"
+        )
+
+
+def send_due() -> SendOutcome:
+    """Send what is due, at most `LETTERS_MOST` letters, and write down that this was done.
+
+    Any number of processes may do so at once. A letter's trouble is kept with the letter and holds
+    up no other; where a channel does not answer at all, its other letters wait for the next run.
+    """
+    with transaction() as session:
+        abandoned = progress.give_up_abandoned(session, at=utc_now())
+        expired = progress.expire(session, at=utc_now())
+    results = list(_tries(read_settings()))
+    outcome = SendOutcome(results.count(True), results.count(False), abandoned, expired)
+    with transaction() as session:
+        note_run(session, JOB, at=utc_now(), outcome=str(outcome))
+    return outcome
+
+
+def _tries(settings: Settings) -> Iterator[bool]:
+    """Yield for each letter tried whether it went."""
+    begun_s = time.monotonic()
+    channels = set(DeliveryChannel) if settings.relay_url else set()
+    with reading() as session:
+        due = progress.due_letters(session, at=utc_now(), channels=channels, most=LETTERS_MOST)
+    for delivery in due:
+        if time.monotonic() - begun_s > RUN_S:
+            return
+        if not _take(delivery):
+            continue
+        try:
+            _attempt(delivery, settings)
+        except NoAnswer:
+            yield False
+            return
+        except MailcareError:
+            yield False
+        else:
+            yield True
+
+
+def _take(delivery: int) -> bool:
+    with transaction() as session:
+        return progress.take(session, delivery, at=utc_now())
+
+
 def deliver_paper(paper: int) -> None:
     """Send a paper to every contact of its system who gets papers, once each.
 
@@ -51,12 +119,10 @@ def deliver_paper(paper: int) -> None:
     `Unavailable` where another try may help, a permanent error where a person must act.
     """
     settings = read_settings()
-    letters = _write_letters(paper, settings)
-    relay = _relay(paper, settings)
     troubles: list[MailcareError] = []
-    for delivery, letter in letters.items():
+    for delivery in _write_letters(paper, settings):
         try:
-            _send(delivery, letter, relay)
+            _send_now(delivery, settings)
         except MailcareError as error:
             troubles.append(error)
     # Another try sends what is still pending; what needs a person stays in the records.
@@ -64,7 +130,7 @@ def deliver_paper(paper: int) -> None:
         raise max(troubles, key=lambda trouble: not trouble.permanent)
 
 
-def _write_letters(paper: int, settings: Settings) -> dict[int, Letter]:
+def _write_letters(paper: int, settings: Settings) -> list[int]:
     with transaction() as session:
         row = session.get_one(Paper, paper)
         system = session.get_one(System, row.system_id)
@@ -72,19 +138,21 @@ def _write_letters(paper: int, settings: Settings) -> dict[int, Letter]:
         contacts = [one for one in customer.contacts if one.gets_papers and one.email]
         if not contacts:
             raise InputError("没有接收报告的联系人（gets_papers）或其邮箱", subject=system.site)
-        return {
-            _write_down(session, row, letter): letter
-            for letter in (_letter(row, system, one, settings) for one in contacts)
-        }
+        drafts = [_draft(row, system, one, settings) for one in contacts]
+        for draft in drafts:
+            post(session, draft, at=utc_now())
+        keys = [draft.key for draft in drafts]
+        written = select(Delivery.id).where(Delivery.key.in_(keys)).order_by(Delivery.id)
+        return list(session.scalars(written))
 
 
-def _letter(paper: Paper, system: System, contact: Contact, settings: Settings) -> Letter:
+def _draft(paper: Paper, system: System, contact: Contact, settings: Settings) -> Draft:
     customer = Site.model_validate(system.definition).customer
-    pdf = next(file.body for file in paper.files if file.kind is FileKind.PDF)
+    pdf = next(file.id for file in paper.files if file.kind is FileKind.PDF)
     name = f"{paper.number}-v{paper.version}"
-    return Letter(
+    return Draft(
         key=f"{name}/{contact.email}",
-        sender=settings.sender,
+        channel=DeliveryChannel.SMTP,
         recipient=contact.email or "",
         subject=f"【巡检报告】{customer.name} {system.title} {paper.number}",
         body=BODY.format(
@@ -95,54 +163,37 @@ def _letter(paper: Paper, system: System, contact: Contact, settings: Settings) 
             version=paper.version,
             vendor=settings.vendor,
         ),
-        attachments=(Attachment(f"巡检报告-{name}.pdf", "application/pdf", pdf),),
+        attachments=(FileReference(f"巡检报告-{name}.pdf", paper_file=pdf),),
+        paper=paper.id,
+        customer=system.customer_id,
     )
 
 
-def _write_down(session: Session, paper: Paper, letter: Letter) -> int:
-    values = {
-        "paper_id": paper.id,
-        "key": letter.key,
-        "channel": DeliveryChannel.SMTP,
-        "recipient": letter.recipient,
-        "message_id": message_id(letter),
-        "state": PENDING,
-        "state_changed_at": utc_now(),
-        "attempts": 0,
-    }
-    added = add_once(session, Delivery, values)
-    if added is None:
-        return session.scalars(select(Delivery.id).where(Delivery.key == letter.key)).one()
-    session.add(DeliveryEvent(delivery_id=added, at=utc_now(), state=PENDING, detail="已登记"))
-    return added
-
-
-def _relay(paper: int, settings: Settings) -> Relay:
-    if not settings.relay_url:
-        raise InputError("没有设置邮件中继，报告已生成但未投递", subject="MAILCARE_RELAY_URL")
-    relay = parse_relay(settings.relay_url, ehlo_name=settings.sender.rpartition("@")[2])
-    with reading() as session:
-        system = session.get_one(System, session.get_one(Paper, paper).system_id)
-        site = Site.model_validate(system.definition)
-    refuse_system_under_test(relay, addresses_of(relay), site)
-    return relay
-
-
-def _send(delivery: int, letter: Letter, relay: Relay) -> None:
-    with reading() as session:
+def _send_now(delivery: int, settings: Settings) -> None:
+    with transaction() as session:
         row = session.get_one(Delivery, delivery)
-    if row.state is SENDING:
-        _move(delivery, SENDING, UNCERTAIN, "上次投递在正文发送途中中断")
-    if row.state in (SENDING, UNCERTAIN):
-        raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=row.recipient)
-    if row.state is REFUSED:
-        _move(delivery, REFUSED, PENDING, "重新投递")
-    if row.state in (PENDING, REFUSED):
-        _hand_in(delivery, to_message(letter, date=row.created_at), relay)
+        now = utc_now()
+        if row.state is SENDING and not progress.is_abandoned(row, at=now):
+            raise BeingSent("另一个任务正在投递这封信", subject=row.recipient)
+        if row.state is SENDING:
+            detail = progress.ABANDONED
+            progress.change(session, delivery, SENDING, UNCERTAIN, detail=detail, at=now)
+        if row.state is REFUSED:
+            progress.change(session, delivery, REFUSED, PENDING, detail="重新投递", at=now)
+        state, recipient = row.state, row.recipient
+    if state is UNCERTAIN:
+        raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=recipient)
+    if state is PENDING:
+        _attempt(delivery, settings)
 
 
-def _hand_in(delivery: int, message: EmailMessage, relay: Relay) -> None:
+def _attempt(delivery: int, settings: Settings) -> None:
+    """Try a pending letter once and write down how that ended; raise its trouble."""
     try:
+        with reading() as session:
+            row = session.get_one(Delivery, delivery)
+            relay = _relay(session, row, settings)
+            message = _message(row, settings)
         reply = send(relay, message, before_data=lambda: _claim(delivery))
     except BeingSent:
         raise  # the other one says how it ended
@@ -152,34 +203,56 @@ def _hand_in(delivery: int, message: EmailMessage, relay: Relay) -> None:
     _settle(delivery, SENT, reply)
 
 
+def _relay(session: Session, row: Delivery, settings: Settings) -> Relay:
+    if not settings.relay_url:
+        raise InputError("没有设置邮件中继，邮件已登记但未投递", subject="MAILCARE_RELAY_URL")
+    relay = parse_relay(settings.relay_url, ehlo_name=settings.sender.rpartition("@")[2])
+    sites = [
+        Site.model_validate(definition)
+        for definition in session.scalars(
+            select(System.definition).where(System.customer_id == row.customer_id)
+        )
+        if definition
+    ]
+    addresses = addresses_of(relay) if sites else ()
+    for site in sites:
+        refuse_system_under_test(relay, addresses, site)
+    return relay
+
+
+def _message(row: Delivery, settings: Settings) -> EmailMessage:
+    letter = Letter(
+        message_id=row.message_id or "",
+        sender=settings.sender,
+        recipient=row.recipient,
+        subject=row.subject,
+        body=row.body,
+        attachments=tuple(_attachment(one) for one in row.enclosures),
+    )
+    return to_message(letter, date=row.created_at)
+
+
+def _attachment(enclosure: Enclosure) -> Attachment:
+    if file := enclosure.paper_file:
+        media_type, sha256, body = MEDIA_TYPES[file.kind], file.sha256, file.body
+    else:
+        evidence = enclosure.evidence_file
+        assert evidence, "a check of the database"
+        media_type = evidence.media_type.partition(";")[0]
+        sha256, body = evidence.sha256, evidence.body
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise MailcareError("附件与登记的 SHA-256 不符，可能已损坏", subject=enclosure.name)
+    return Attachment(enclosure.name, media_type, body)
+
+
 def _claim(delivery: int) -> None:
     """Say that the text goes now; whoever finds it said already must not send a second one."""
-    if not _move(delivery, PENDING, SENDING, "开始发送正文"):
-        raise BeingSent("另一个任务正在投递这封信")
+    with transaction() as session:
+        now = utc_now()
+        if not progress.change(session, delivery, PENDING, SENDING, detail="开始发送正文", at=now):
+            raise BeingSent("另一个任务正在投递这封信")
 
 
 def _settle(delivery: int, state: DeliveryState, detail: str) -> None:
     with transaction() as session:
-        current = session.get_one(Delivery, delivery).state
-        session.execute(
-            update(Delivery)
-            .where(Delivery.id == delivery)
-            .values(attempts=Delivery.attempts + 1, last_reply=detail)
-        )
-        if current is not state:
-            _note(session, delivery, current, state, detail)
-
-
-def _move(delivery: int, before: DeliveryState, after: DeliveryState, detail: str) -> bool:
-    with transaction() as session:
-        return _note(session, delivery, before, after, detail)
-
-
-def _note(
-    session: Session, delivery: int, before: DeliveryState, after: DeliveryState, detail: str
-) -> bool:
-    now = utc_now()
-    moved = move(session, Delivery, delivery, from_state=before, to_state=after, at=now)
-    if moved:
-        session.add(DeliveryEvent(delivery_id=delivery, at=now, state=after, detail=detail))
-    return moved
+        progress.settle(session, delivery, state, detail=detail, at=utc_now())

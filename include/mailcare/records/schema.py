@@ -13,12 +13,14 @@ from alembic.config import Config
 from sqlalchemy import Connection, event
 
 from mailcare.records import (
+    alerts,
     calendars,
     contracts,
     customers,
     deliveries,
     faults,
     inspections,
+    job_runs,
     papers,
     people,
     surveys,
@@ -28,12 +30,14 @@ from mailcare.records.base import Base
 from mailcare.records.session import engine_for, explained
 
 AREAS = (
+    alerts,
     calendars,
     contracts,
     customers,
     deliveries,
     faults,
     inspections,
+    job_runs,
     papers,
     people,
     surveys,
