@@ -64,7 +64,8 @@ def audited() -> list[tuple[str, str, str]]:
      "/contract?number=HT-2026-001", "/systems", "/systems/1", "/authorisations", "/papers",
      "/calendar", "/staff", "/audit", "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
-     "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1"],
+     "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1", "/calls",
+     "/surveys", "/surveys/figures"],
 )  # fmt: skip
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_opens_in_both_languages(login, path, language):
@@ -92,6 +93,7 @@ def test_every_column_and_page_has_an_english_name(app):
         due,
         papers,
         staff,
+        surveys,
         systems,
     )
     from mailcare.console.pages import NAVIGATION
@@ -99,7 +101,8 @@ def test_every_column_and_page_has_an_english_name(app):
 
     lists = (audit.ENTRIES, authorisations.AUTHORISATIONS, contracts.CONTRACTS, contracts.LEDGER,
              contracts.VERSIONS, customers.CUSTOMERS, due.SERVICES, due.NOTICES, papers.PAPERS,
-             staff.ROLES, systems.SYSTEMS)  # fmt: skip
+             staff.ROLES, surveys.SURVEYS, surveys.CALLS, surveys.COMMENTS,
+             systems.SYSTEMS)  # fmt: skip
     titles = {column.title for columns in lists for column in columns}
     titles |= {name for _, name, _ in NAVIGATION}
     assert not sorted(one for one in titles if not one.isascii() and one not in ENGLISH)

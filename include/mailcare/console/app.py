@@ -18,6 +18,7 @@ from mailcare.console import (
     importing,
     papers,
     staff,
+    surveys,
     systems,
 )
 from mailcare.console.access import (
@@ -58,8 +59,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     for subject in (
-        due, customers, contracts, importing, systems, authorisations, papers, calendar, staff,
-        audit,
+        due, customers, contracts, importing, systems, authorisations, papers, surveys, calendar,
+        staff, audit,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

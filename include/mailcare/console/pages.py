@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 import mailcare
 from mailcare.clock import BEIJING, utc_now
@@ -33,6 +34,7 @@ NAVIGATION = (
     ("/systems", "系统", EVERYBODY),
     ("/authorisations", "授权", EVERYBODY),
     ("/papers", "文书", EVERYBODY),
+    ("/calls", "满意度", EVERYBODY),
     ("/calendar", "工作日历", EVERYBODY),
     ("/staff", "人员", OVERSIGHT),
     ("/audit", "操作记录", OVERSIGHT),
@@ -148,6 +150,13 @@ def add_list(
         return download(f"{shape.title}-{today()}.xlsx", XLSX, shape.sheet(wish))
 
 
+def _chart(content: Mapping[str, Any]) -> Markup:
+    # Matplotlib takes half a second to import, and few pages need it.
+    from mailcare.papers.figures import draw_chart  # noqa: PLC0415
+
+    return draw_chart(content)
+
+
 def _finalize(value: object) -> object:
     if value is None:
         return ""
@@ -164,6 +173,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Callable[..., Any]] = {"moment": moment}
+    filters: Mapping[str, Callable[..., Any]] = {"moment": moment, "chart": _chart}
     environment.filters |= filters
     return environment

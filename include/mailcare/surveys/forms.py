@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from mailcare.contracts.forms import Day
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, Scores
 from mailcare.systems.forms import Line, Moment
 from mailcare.systems.profile import Strict
@@ -20,6 +21,19 @@ class Unanswered(StrEnum):
     NO_ANSWER = "no_answer"
     REFUSED = "refused"
     CALL_AGAIN = "call_again"
+
+
+class PeriodForm(Strict):
+    """The days that figures are of, both included."""
+
+    since: Day
+    until: Day
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if self.until < self.since:
+            raise ValueError("结束日期不能早于开始日期")
+        return self
 
 
 class CallForm(Strict):

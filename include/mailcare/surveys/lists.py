@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records.customers import Contact, Customer
 from mailcare.records.paging import Columns, Statement, page_of, rows_of, searched, sorted_by
@@ -21,6 +22,7 @@ from mailcare.records.surveys import (
 )
 from mailcare.surveys.asking import USUAL_HOURS
 from mailcare.surveys.recording import OPEN, find_survey, next_attempt
+from mailcare.systems.evidence import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,19 @@ def describe_survey(session: Session, survey: int) -> SurveyDetail:
         callees=_callees(session, found.customer_id),
         answer=_answer(session, survey),
     )
+
+
+def scan_of(session: Session, survey: int) -> Evidence:
+    """Return the scan of a survey's signed sheet; raise `InputError` where there is none."""
+    scan = (
+        select(EvidenceFile)
+        .join(SurveyAnswer, SurveyAnswer.evidence_file_id == EvidenceFile.id)
+        .where(SurveyAnswer.survey_id == survey)
+    )
+    row = session.scalar(scan)
+    if row is None:
+        raise InputError("这份调查没有签字表", subject=str(survey))
+    return Evidence(row.name, row.media_type, row.body)
 
 
 def _page(session: Session, statement: Statement, wish: Wish, usual: Columns) -> Page[SurveyRow]:

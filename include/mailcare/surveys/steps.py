@@ -1,5 +1,7 @@
 """Surveys: the seam between the records, the rules and those who ask."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -13,11 +15,31 @@ from mailcare.records.session import reading, transaction
 from mailcare.surveys import following, lists, opening, recording
 from mailcare.surveys.asking import CaseKind, EndedCase
 from mailcare.surveys.following import Follow
-from mailcare.surveys.forms import AnswerForm, CallForm
+from mailcare.surveys.forms import AnswerForm, CallForm, PeriodForm
+from mailcare.surveys.gathering import gather
 from mailcare.surveys.lists import SurveyDetail, SurveyRow
+from mailcare.surveys.statistics import (
+    Asked,
+    Figures,
+    Grouping,
+    figures_by,
+    figures_of_all,
+    trend,
+)
+from mailcare.surveys.tables import figures_xlsx
 from mailcare.systems.evidence import Evidence, read_evidence
 
 __all__ = ["CaseKind", "EndedCase"]  # what a caller of `open_survey` needs of this seam
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyFigures:
+    """Figures of all surveys and of each group; `chart` is None where nobody answered."""
+
+    overall: Figures
+    groups: Mapping[Grouping, tuple[Figures, ...]]
+    chart: Mapping[str, object] | None
+    commented: tuple[Asked, ...]
 
 
 def open_survey(session: Session, case: EndedCase, *, at: datetime) -> int:
@@ -51,6 +73,31 @@ def survey_detail(survey: int) -> SurveyDetail:
     """Return a survey with its calls and answer; raise `InputError` for one not recorded."""
     with reading() as session:
         return lists.describe_survey(session, survey)
+
+
+def scan_of(survey: int) -> Evidence:
+    """Return the scan of a survey's signed sheet; raise `InputError` where there is none."""
+    with reading() as session:
+        return lists.scan_of(session, survey)
+
+
+def figures(form: PeriodForm) -> SurveyFigures:
+    """Return the figures of the surveys that were asked from a day to another."""
+    with reading() as session:
+        asked = gather(session, since=form.since, until=form.until)
+    return SurveyFigures(
+        figures_of_all(asked),
+        {one: figures_by(asked, one) for one in Grouping},
+        trend(asked),
+        tuple(one for one in asked if one.comments),
+    )
+
+
+def figures_file(form: PeriodForm) -> bytes:
+    """Return the same figures, and each survey, as an Excel file."""
+    with reading() as session:
+        asked = gather(session, since=form.since, until=form.until)
+    return figures_xlsx(asked, since=form.since, until=form.until)
 
 
 def record_call(survey: int, form: CallForm, *, by: str) -> None:

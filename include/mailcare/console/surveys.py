@@ -1,0 +1,240 @@
+"""满意度: the calls to make, all surveys, one survey with its forms, and the figures."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from mailcare.clock import BEIJING, utc_now
+from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
+from mailcare.console.entered import Entered, Form, RowId
+from mailcare.console.pages import (
+    XLSX,
+    Action,
+    add_list,
+    download,
+    explained,
+    go,
+    moment,
+    or_404,
+    show,
+    today,
+)
+from mailcare.console.tables import Cell, Column, Shape, Table, plain_table
+from mailcare.contracts.forms import read_form
+from mailcare.errors import InputError
+from mailcare.settings import read_settings
+from mailcare.surveys import steps
+from mailcare.surveys.asking import is_partial
+from mailcare.surveys.forms import AnswerForm, CallForm, PeriodForm, Unanswered
+from mailcare.surveys.lists import CallRow, SurveyDetail, SurveyRow
+from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS
+from mailcare.surveys.statistics import Asked, Figures, Grouping
+from mailcare.surveys.tables import (
+    FIGURE_COLUMNS,
+    distribution_head,
+    distribution_rows,
+    figure_texts,
+)
+from mailcare.surveys.wording import (
+    CASE_TITLES,
+    GROUPING_TITLES,
+    OUTCOME_TITLES,
+    QUESTION_TITLES,
+    STATE_TITLES,
+    WAY_TITLES,
+)
+
+router = APIRouter()
+HINT = "搜索"
+MARKS = {"asked": "warn", "reminded": "bad", "answered": "good", "refused": "quiet"}
+CALL_TEXTS = ("attempt", "outcome", "call_again_at", "best_hours", "note")
+ANSWER_TEXTS = (*QUESTIONS, "comments", "answered_by", "answered_at")
+YEAR = timedelta(days=365)
+
+
+def _state(row: SurveyRow) -> Cell:
+    return Cell(STATE_TITLES[row.state], mark=MARKS.get(row.state, ""))
+
+
+SURVEYS: tuple[Column[SurveyRow], ...] = (
+    Column("事由", lambda row: Cell(row.subject, f"/surveys/{row.id}"), "subject"),
+    Column("类型", lambda row: CASE_TITLES[row.case_kind], "case_kind"),
+    Column("客户", lambda row: Cell(row.customer, f"/customers/{row.customer_id}"), "customer"),
+    Column("联系人", lambda row: row.contact or "/"),
+    Column("电话", lambda row: row.phone or "/"),
+    Column(
+        "状态", lambda row: Cell(STATE_TITLES[row.state], mark=MARKS.get(row.state, "")), "state"
+    ),
+    Column("发起时间", lambda row: moment(row.asked_at), "asked_at"),
+    Column("已打", lambda row: str(row.calls)),
+    Column("约定再打", lambda row: moment(row.call_again_at)),
+    Column("催办", lambda row: str(row.reminders)),
+)
+CALLS: tuple[Column[CallRow], ...] = (
+    Column("次序", lambda row: str(row.attempt)),
+    Column("时间", lambda row: moment(row.called_at)),
+    Column("谁", lambda row: row.by),
+    Column("结果", lambda row: OUTCOME_TITLES[row.outcome]),
+    Column("约定再打", lambda row: moment(row.call_again_at)),
+    Column("方便时间", lambda row: row.best_hours),
+    Column("备注", lambda row: row.note),
+)
+COMMENTS: tuple[Column[Asked], ...] = (
+    Column("日期", lambda row: str(row.asked_on)),
+    Column("客户", lambda row: row.customer),
+    Column("事由", lambda row: Cell(row.subject, f"/surveys/{row.survey}")),
+    Column("意见与建议", lambda row: row.comments),
+)
+FIGURES = Action("统计", "/surveys/figures", EVERYBODY)
+add_list(
+    router,
+    Shape("/calls", "满意度回访", SURVEYS, steps.list_calls, HINT),
+    EVERYBODY,
+    actions=(Action("全部调查", "/surveys", EVERYBODY), FIGURES),
+)
+add_list(
+    router,
+    Shape("/surveys", "满意度调查", SURVEYS, steps.list_surveys, HINT),
+    EVERYBODY,
+    actions=(Action("满意度回访", "/calls", EVERYBODY), FIGURES),
+)
+
+
+@router.get("/surveys/figures")
+def figures_page(request: Request, _person: Reader) -> Response:
+    """Show the figures of the surveys that were asked in some days: a year up to now, unasked."""
+    values = _period(request)
+    try:
+        found = steps.figures(read_form(PeriodForm, values))
+    except InputError as error:
+        none = {"overall": None, "distribution": None, "groups": (), "chart": None}
+        return show(
+            request, "survey_figures.html", code=422, title="满意度统计", values=values,
+            comments=plain_table(COMMENTS, ()), **none, **explained(error),
+        )  # fmt: skip
+    return show(
+        request,
+        "survey_figures.html",
+        title="满意度统计",
+        values=values,
+        overall=_figures_table("范围", (found.overall,)),
+        distribution=_texts_table(distribution_head(), distribution_rows(found.overall)),
+        groups=[(one, _figures_table(title, found.groups[one])) for one, title in _groupings()],
+        chart=found.chart,
+        comments=plain_table(COMMENTS, found.commented),
+    )
+
+
+@router.get("/surveys/figures.xlsx")
+def figures_file(request: Request, _person: Reader) -> Response:
+    """Hand out the same figures as an Excel file."""
+    values = _period(request)
+    body = steps.figures_file(read_form(PeriodForm, values))
+    return download(f"满意度统计-{values['since']}-{values['until']}.xlsx", XLSX, body)
+
+
+@router.get("/surveys/{survey}")
+def show_survey(request: Request, person: Reader, survey: RowId) -> Response:
+    """Show a survey: whom to call and what to say, the forms, the calls and the answer."""
+    return _page(request, _detail(survey), person.login)
+
+
+@router.post("/surveys/{survey}/call")
+def record_call(request: Request, person: Staff, survey: RowId, form: Form) -> Response:
+    """Record a call that brought no answer."""
+    detail = _detail(survey)
+    try:
+        entered = read_form(CallForm, {name: form.one(name) for name in CALL_TEXTS})
+        steps.record_call(survey, entered, by=person.login)
+    except InputError as error:
+        return _page(request, detail, person.login, form=form, error=error)
+    return go(request, f"/surveys/{survey}", done="recorded")
+
+
+@router.post("/surveys/{survey}/answer")
+def record_answer(request: Request, person: Staff, survey: RowId, form: Form) -> Response:
+    """Record what the customer said by phone, or the signed sheet where its scan comes along."""
+    detail = _detail(survey)
+    try:
+        entered = read_form(AnswerForm, {name: form.one(name) for name in ANSWER_TEXTS})
+        if form.one("way") == "sheet":
+            steps.record_sheet(survey, entered, form.files.get("file"), by=person.login)
+        else:
+            steps.record_answer(survey, entered, by=person.login)
+    except InputError as error:
+        return _page(request, detail, person.login, form=form, error=error)
+    return go(request, f"/surveys/{survey}", done="recorded")
+
+
+@router.get("/surveys/{survey}/scan")
+def scan(_person: Reader, survey: RowId) -> Response:
+    """Hand out the signed sheet as it came in, as a download only."""
+    with or_404():
+        file = steps.scan_of(survey)
+    return download(file.name, file.media_type, file.body)
+
+
+def _detail(survey: int) -> SurveyDetail:
+    with or_404():
+        return steps.survey_detail(survey)
+
+
+def _page(
+    request: Request,
+    detail: SurveyDetail,
+    login: str,
+    *,
+    form: Entered | None = None,
+    error: InputError | None = None,
+) -> Response:
+    said = explained(error) if error else {}
+    names = (*ANSWER_TEXTS, *CALL_TEXTS, "way")
+    return show(
+        request,
+        "survey.html",
+        code=422 if error else 200,
+        title=f"满意度调查 {detail.row.subject}",
+        survey=detail,
+        mark=MARKS.get(detail.row.state, ""),
+        calls=plain_table(CALLS, detail.calls),
+        values={name: form.one(name) for name in names} if form else _empty(detail),
+        vendor=read_settings().vendor,
+        questions=QUESTIONS,
+        words=SCORE_WORDS,
+        outcomes={one: OUTCOME_TITLES[one] for one in Unanswered},
+        titles={"state": STATE_TITLES, "case": CASE_TITLES, "way": WAY_TITLES},
+        staff=STAFF,
+        is_own=is_partial(login, detail.handled_by),
+        **said,
+    )
+
+
+def _empty(detail: SurveyDetail) -> dict[str, str]:
+    """Return the form as it is first shown: no score stands in it."""
+    blank = dict.fromkeys((*ANSWER_TEXTS, *CALL_TEXTS, "way"), "")
+    now = f"{utc_now().astimezone(BEIJING):%Y-%m-%dT%H:%M}"
+    return blank | {"answered_by": detail.row.contact, "answered_at": now}
+
+
+def _period(request: Request) -> dict[str, str]:
+    usual = {"since": str(today() - YEAR), "until": str(today())}
+    return {name: request.query_params.get(name, "") or day for name, day in usual.items()}
+
+
+def _groupings() -> tuple[tuple[Grouping, str], ...]:
+    return tuple(GROUPING_TITLES.items())
+
+
+def _figures_table(title: str, found: tuple[Figures, ...]) -> Table:
+    head = (title, *FIGURE_COLUMNS, *QUESTION_TITLES.values())
+    return _texts_table(head, [(one.name, *figure_texts(one)) for one in found])
+
+
+def _texts_table(head: tuple[str, ...], rows: Any) -> Table:  # noqa: ANN401 - rows of texts
+    columns: tuple[Column[Mapping[int, str]], ...] = tuple(
+        Column(title, lambda row, place=place: row[place]) for place, title in enumerate(head)
+    )
+    return plain_table(columns, rows)
