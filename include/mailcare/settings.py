@@ -13,7 +13,8 @@ class Settings:
 
     `database_url` is an SQLAlchemy URL of the product's own database. `relay_url` is the vendor's
     own mail relay, `smtp://[login:password@]host[:port]`; empty where none is set up. `vendor` and
-    `feedback_address` are printed on papers.
+    `feedback_address` are printed on papers. `public_url` is where customers reach this Airflow,
+    for the links in letters; empty where they cannot.
     """
 
     database_url: str
@@ -21,6 +22,7 @@ class Settings:
     sender: str
     vendor: str
     feedback_address: str
+    public_url: str = ""
 
 
 def read_settings() -> Settings:
@@ -31,6 +33,7 @@ def read_settings() -> Settings:
         sender=os.environ.get("MAILCARE_SENDER", "mailcare@localhost"),
         vendor=os.environ.get("MAILCARE_VENDOR", ""),
         feedback_address=os.environ.get("MAILCARE_FEEDBACK_ADDRESS", ""),
+        public_url=os.environ.get("MAILCARE_PUBLIC_URL", ""),
     )
 
 

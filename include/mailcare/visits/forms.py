@@ -1,0 +1,108 @@
+"""What people enter about a visit, checked field by field."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from mailcare.contracts.forms import Day
+from mailcare.systems.forms import Line
+from mailcare.systems.profile import Strict
+from mailcare.systems.site import MailAddress
+from mailcare.visits.entries import Topic
+
+OFFERED_MOST = 3
+HOURS_MOST = Decimal(24)
+ATTENDEES_MOST = 60
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class Choice(StrEnum):
+    """How a customer answers an offer."""
+
+    CONFIRM = "confirm"
+    COUNTER = "counter"
+
+
+class Speaker(StrEnum):
+    """At whose wish a visit is moved, cancelled or missed."""
+
+    CUSTOMER = "customer"
+    VENDOR = "vendor"
+
+
+class StaffForm(Strict):
+    """Who goes, and where to; `engineer` is a login."""
+
+    engineer: Line
+    engineer_name: Line
+    engineer_email: MailAddress
+    place: Line
+
+
+class OfferForm(Strict):
+    """The first days that we propose to the customer, at most three."""
+
+    starts: Annotated[tuple[Day, ...], Field(min_length=1, max_length=OFFERED_MOST)]
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _days_differ(self) -> Self:
+        if len(set(self.starts)) < len(self.starts):
+            raise ValueError("同一个日期写了两次")
+        return self
+
+
+class AnswerForm(Strict):
+    """The customer's answer: a day of the offer, or another one.
+
+    `said_by` is the person at the customer who answers, `is_split_agreed` their consent to days
+    that rest days split.
+    """
+
+    choice: Choice
+    start: Day
+    said_by: Line
+    is_split_agreed: bool = False
+    note: Text = ""
+
+
+class MoveForm(Strict):
+    """Another first day for a visit that is agreed, and why; `said_by` agreed to it."""
+
+    start: Day
+    speaker: Speaker
+    said_by: Line
+    is_split_agreed: bool = False
+    note: Written
+
+
+class EndForm(Strict):
+    """Why a visit does not take place; `said_by` is who said so."""
+
+    speaker: Speaker
+    said_by: Line
+    note: Written
+
+
+def _names(value: object) -> object:
+    """Read names as a form sends them: one text, set apart by marks or line ends."""
+    if not isinstance(value, str):
+        return value
+    for mark in "，,;；\n\r\t":
+        value = value.replace(mark, "、")
+    return [one.strip() for one in value.split("、") if one.strip()]
+
+
+class TrainingForm(Strict):
+    """What was taught or talked over on a topic, to whom and how long."""
+
+    topic: Topic
+    taught_on: Day
+    hours: Annotated[Decimal, Field(gt=Decimal(0), le=HOURS_MOST, max_digits=4, decimal_places=1)]
+    content: Written
+    attendees: Annotated[
+        tuple[Line, ...], BeforeValidator(_names), Field(min_length=1, max_length=ATTENDEES_MOST)
+    ]

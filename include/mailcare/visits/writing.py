@@ -1,0 +1,177 @@
+"""Post the letters about a visit, in the transaction of what they tell."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailcare.delivery.outbox import Draft, FileReference, post
+from mailcare.records.customers import Contact, Customer, System
+from mailcare.records.deliveries import DeliveryChannel
+from mailcare.records.inspections import Service
+from mailcare.records.visits import Visit, VisitEvent, VisitLink
+from mailcare.settings import read_settings
+from mailcare.systems.authorising import keep_evidence
+from mailcare.systems.evidence import Evidence
+from mailcare.visits import letters
+from mailcare.visits.invitation import Meeting, Method, invitation
+from mailcare.visits.letters import About, Text
+from mailcare.visits.links import VALID_FOR, digest, new_token
+
+ANSWER_PATH = "/mailcare-visit"  # where the plugin puts the customers' answer page
+
+
+def customer_of(session: Session, visit: Visit) -> Customer:
+    """Return the customer of a visit."""
+    return session.get_one(Customer, system_of(session, visit).customer_id)
+
+
+def system_of(session: Session, visit: Visit) -> System:
+    """Return the mail system of a visit."""
+    return session.get_one(System, session.get_one(Service, visit.service_id).system_id)
+
+
+def recipients_of(session: Session, visit: Visit) -> tuple[str, ...]:
+    """Return the addresses of the customer's contacts who get papers."""
+    customer = customer_of(session, visit)
+    known = select(Contact).where(Contact.customer_id == customer.id, Contact.gets_papers)
+    return tuple(one.email for one in session.scalars(known.order_by(Contact.id)) if one.email)
+
+
+def write_offer(
+    session: Session, visit: Visit, event: VisitEvent, offered: Sequence[Sequence[date]]
+) -> None:
+    """Post the letter that proposes days, to each contact with a link of their own.
+
+    A link works until two weeks have passed, and no longer than until the last day proposed.
+    """
+    settings = read_settings()
+    until = event.at + VALID_FOR
+    for recipient in recipients_of(session, visit):
+        link = ""
+        if settings.public_url:
+            token = new_token()
+            link = f"{settings.public_url.rstrip('/')}{ANSWER_PATH}/{visit.number}/{token}"
+            session.add(
+                VisitLink(
+                    event_id=event.id,
+                    token_sha256=digest(token),
+                    recipient=recipient,
+                    expires_at=until,
+                )
+            )
+        text = letters.offer(
+            about(session, visit), offered, link=link, until=until, note=event.note
+        )
+        _post(session, visit, event.ordinal, (recipient,), text, at=event.at)
+
+
+def write_agreed(
+    session: Session, visit: Visit, event: VisitEvent, days: Sequence[date], text: Text
+) -> None:
+    """Post to both sides that days are agreed, with the invitation."""
+    _with_invitation(session, visit, event, days, text, method=Method.REQUEST)
+
+
+def write_called_off(
+    session: Session, visit: Visit, event: VisitEvent, days: Sequence[date]
+) -> None:
+    """Post to both sides that agreed days are taken back, with the calendar's cancellation."""
+    text = letters.called_off(about(session, visit), days, note=event.note)
+    _with_invitation(session, visit, event, days, text, method=Method.CANCEL)
+
+
+def write_reminder(
+    session: Session, visit: Visit, days: Sequence[date], *, ahead: int, key: str, at: datetime
+) -> int:
+    """Post a reminder to both sides and return how many letters are new."""
+    text = letters.reminder(about(session, visit), days, ahead=ahead)
+    posted = [
+        _draft(session, visit, f"{key}/{one}", one, text, expires_at=at + timedelta(days=1))
+        for one in both_sides(session, visit)
+    ]
+    return sum(post(session, one, at=at) is not None for one in posted)
+
+
+def about(session: Session, visit: Visit) -> About:
+    """Return what every letter says of a visit."""
+    return About(
+        visit.number,
+        customer_of(session, visit).name,
+        system_of(session, visit).title,
+        visit.place or "待定",
+        visit.engineer_name,
+        read_settings().vendor,
+    )
+
+
+def both_sides(session: Session, visit: Visit) -> tuple[str, ...]:
+    """Return the addresses of the customer's contacts and of the engineer, each once."""
+    own = (visit.engineer_email,) if visit.engineer_email else ()
+    return tuple(dict.fromkeys((*recipients_of(session, visit), *own)))
+
+
+def _with_invitation(
+    session: Session,
+    visit: Visit,
+    event: VisitEvent,
+    days: Sequence[date],
+    text: Text,
+    *,
+    method: Method,
+) -> None:
+    everybody = both_sides(session, visit)
+    meeting = Meeting(
+        number=visit.number,
+        sequence=visit.sequence,
+        days=tuple(days),
+        customer=customer_of(session, visit).name,
+        system=system_of(session, visit).title,
+        place=visit.place,
+        engineer=visit.engineer_name,
+        organizer=read_settings().sender,
+        attendees=everybody,
+    )
+    body = invitation(meeting, method, at=event.at)
+    file = Evidence(f"{visit.number}.ics", "text/calendar", body)
+    kept = keep_evidence(session, file, by=event.recorded_by)
+    reference = FileReference(file.name, evidence_file=kept)
+    _post(session, visit, event.ordinal, everybody, text, at=event.at, attachments=(reference,))
+
+
+def _post(
+    session: Session,
+    visit: Visit,
+    ordinal: int,
+    recipients: Iterable[str],
+    text: Text,
+    *,
+    at: datetime,
+    attachments: tuple[FileReference, ...] = (),
+) -> None:
+    for one in recipients:
+        key = f"{visit.number}/{ordinal}/{one}"
+        post(session, _draft(session, visit, key, one, text, attachments=attachments), at=at)
+
+
+def _draft(
+    session: Session,
+    visit: Visit,
+    key: str,
+    recipient: str,
+    text: Text,
+    *,
+    attachments: tuple[FileReference, ...] = (),
+    expires_at: datetime | None = None,
+) -> Draft:
+    return Draft(
+        key=key,
+        channel=DeliveryChannel.SMTP,
+        recipient=recipient,
+        subject=text.subject,
+        body=text.body,
+        attachments=attachments,
+        expires_at=expires_at,
+        customer=customer_of(session, visit).id,
+    )

@@ -1,0 +1,22 @@
+import pytest
+import time_machine
+from sqlalchemy import Engine
+
+from tests.contracts.desk import add_customer, add_system
+from tests.visits.desk import CONTACTS
+
+APRIL = "2026-04-01T09:00:00+08:00"
+
+
+@pytest.fixture
+def desk(database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    monkeypatch.setenv("MAILCARE_PUBLIC_URL", "https://service.vendor.example/")
+    monkeypatch.setenv("MAILCARE_SENDER", "service@vendor.example")
+    add_system(add_customer(contacts=CONTACTS))
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(APRIL, tick=False) as traveller:
+        yield traveller
