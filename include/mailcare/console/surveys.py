@@ -169,6 +169,14 @@ def record_answer(request: Request, person: Staff, survey: RowId, form: Form) ->
     return go(request, f"/surveys/{survey}", done="recorded")
 
 
+@router.post("/surveys/{survey}/sheet")
+def sheet(request: Request, _person: Staff, survey: RowId) -> Response:
+    """Print the form for the customer's signature, once a version, and hand it out."""
+    with or_404():
+        paper = steps.sheet_of(survey)
+    return go(request, f"/papers/{paper}/pdf")
+
+
 @router.get("/surveys/{survey}/scan")
 def scan(_person: Reader, survey: RowId) -> Response:
     """Hand out the signed sheet as it came in, as a download only."""

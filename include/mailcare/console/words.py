@@ -62,6 +62,7 @@ LABELS = {
     "plan_again": "重新计划",
     "inspection/report.html": "巡检报告",
     "inspection/actions.html": "工程师待办清单",
+    "survey/sheet.html": "客户满意度调查表",
 }
 
 FIELDS = {
@@ -180,6 +181,8 @@ ENGLISH = {
     "已载入，待另一人确认。": "Loaded; another person has to confirm it.",
     "跳到正文": "Skip to content",
     "满意度": "Satisfaction",
+    "打印调查表": "Print the form",
+    "客户满意度调查表": "satisfaction form",
     "满意度回访": "Calls to make",
     "满意度调查": "Surveys",
     "满意度统计": "Survey figures",

@@ -24,6 +24,11 @@ def day(value: str) -> str:
     return f"{_local(value):%Y年%-m月%-d日}"
 
 
+def hour(value: str) -> str:
+    """Write an ISO moment in Beijing time to the hour, as the forms of the service plan do."""
+    return f"{_local(value):%Y 年 %-m 月 %-d 日 %-H 时}"
+
+
 def period(started_at: str, finished_at: str) -> str:
     """Write a span of two ISO moments in Beijing time; the day is not repeated."""
     start, end = _local(started_at), _local(finished_at)

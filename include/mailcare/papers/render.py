@@ -165,6 +165,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "blank": formats.blank,
         "day": formats.day,
+        "hour": formats.hour,
         "moment": formats.moment,
         "period": formats.period,
         "w3c": _w3c,

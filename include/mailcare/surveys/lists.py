@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
+from mailcare.papers.survey import AskedCase
 from mailcare.records.customers import Contact, Customer
 from mailcare.records.paging import Columns, Statement, page_of, rows_of, searched, sorted_by
 from mailcare.records.people import EvidenceFile
@@ -146,6 +147,20 @@ def scan_of(session: Session, survey: int) -> Evidence:
     if row is None:
         raise InputError("这份调查没有签字表", subject=str(survey))
     return Evidence(row.name, row.media_type, row.body)
+
+
+def case_of(session: Session, survey: int) -> AskedCase:
+    """Return what a survey's form is filled in with; raise `InputError` for one not recorded."""
+    row = find_survey(session, survey)
+    name = session.scalars(select(Customer.name).where(Customer.id == row.customer_id)).one()
+    return AskedCase(
+        name,
+        "　".join(one for one in (row.contact, row.phone) if one),
+        "　".join(one for one in (row.subject, row.description) if one),
+        row.outcome,
+        row.started_at,
+        row.finished_at,
+    )
 
 
 def _page(session: Session, statement: Statement, wish: Wish, usual: Columns) -> Page[SurveyRow]:

@@ -11,7 +11,11 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
+from mailcare.papers.keeping import keep_paper, pages
+from mailcare.papers.numbering import Series, paper_number
+from mailcare.papers.survey import survey_sheet
 from mailcare.records.session import reading, transaction
+from mailcare.settings import read_settings
 from mailcare.surveys import following, lists, opening, recording
 from mailcare.surveys.asking import CaseKind, EndedCase
 from mailcare.surveys.following import Follow
@@ -79,6 +83,21 @@ def scan_of(survey: int) -> Evidence:
     """Return the scan of a survey's signed sheet; raise `InputError` where there is none."""
     with reading() as session:
         return lists.scan_of(session, survey)
+
+
+def sheet_of(survey: int) -> int:
+    """Return the paper of a survey's form 《客户满意度调查表》, printed where it is new.
+
+    Raise `InputError` for a survey that is not recorded.
+    """
+    with reading() as session:
+        row = recording.find_survey(session, survey)
+        case = lists.case_of(session, survey)
+    number = paper_number(Series.SURVEY, survey, at=row.asked_at)
+    document = survey_sheet(case, number=number, vendor=read_settings().vendor)
+    return keep_paper(
+        document, lambda: pages(document), system=row.system_id, customer=row.customer_id
+    )
 
 
 def figures(form: PeriodForm) -> SurveyFigures:
