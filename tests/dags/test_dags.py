@@ -8,7 +8,11 @@ import pytest
 from mailcare.contracts.starting import STARTS
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
-KNOWN = {"inspect_system", "plan_services"}  # a Dag that is not named here fails the suite
+KNOWN = {
+    "deliver_papers",
+    "inspect_system",
+    "plan_services",
+}  # a Dag that is not named here fails the suite
 CUSTOMERS_HOSTS = {("inspect_system", "collect")}
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailcare.delivery.alerts import tell_others
+from mailcare.delivery.pacing import free_at, longest_span
 from mailcare.delivery.patience import patience_of, wait_after
+from mailcare.records.alerts import Robot
 from mailcare.records.changes import move
 from mailcare.records.deliveries import (
     Delivery,
@@ -35,15 +37,15 @@ ABANDONED = "上次投递在正文发送途中中断，无法确定是否已送�
 
 def due_letters(
     session: Session, *, at: datetime, channels: Collection[DeliveryChannel], most: int
-) -> Sequence[int]:
+) -> Sequence[tuple[int, DeliveryChannel]]:
     """Return the letters to be tried now, alerts first, then the longest due; at most `most`."""
     statement = (
-        select(Delivery.id)
+        select(Delivery.id, Delivery.channel)
         .where(Delivery.state == PENDING, Delivery.channel.in_(channels), _is_due(at))
         .order_by(Delivery.alert_id.is_(None), Delivery.next_attempt_at, Delivery.id)
         .limit(most)
     )
-    return session.scalars(statement).all()
+    return [(row.id, row.channel) for row in session.execute(statement)]
 
 
 def take(session: Session, delivery: int, *, at: datetime) -> bool:
@@ -96,6 +98,35 @@ def settle(
     session.flush()
     if row.state is not after:
         change(session, delivery, row.state, after, detail=detail, at=at)
+
+
+def postpone(session: Session, delivery: int, *, until: datetime) -> None:
+    """Let a pending letter wait without counting a try: its channel has no room just now."""
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == delivery, Delivery.state == PENDING)
+        .values(next_attempt_at=until)
+    )
+
+
+def robot_free_at(session: Session, row: Delivery, *, at: datetime) -> datetime:
+    """Return when a chat letter's robot has room; the robot stays locked for the transaction.
+
+    Two processes must not both find the last room free.
+    """
+    session.execute(select(Robot.id).where(Robot.name == row.recipient).with_for_update())
+    span = longest_span(row.channel)
+    begun = (
+        select(DeliveryEvent.at)
+        .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
+        .where(
+            Delivery.channel == row.channel,
+            Delivery.recipient == row.recipient,
+            DeliveryEvent.state == SENDING,
+            DeliveryEvent.at.between(at - span, at + span),
+        )
+    )
+    return free_at(row.channel, session.scalars(begun).all(), at=at)
 
 
 def give_up_abandoned(session: Session, *, at: datetime) -> int:

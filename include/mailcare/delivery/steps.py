@@ -4,7 +4,9 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,16 +14,20 @@ from sqlalchemy.orm import Session
 from mailcare.clock import utc_now
 from mailcare.delivery import progress
 from mailcare.delivery.letters import Attachment, Letter, to_message
-from mailcare.delivery.outbox import Draft, FileReference, post
+from mailcare.delivery.outbox import Draft, FileReference, chat_text, post
 from mailcare.delivery.relays import Relay, parse_relay, refuse_system_under_test
+from mailcare.delivery.robots import parse_address, say
 from mailcare.delivery.smtp_relay import NoAnswer, Refused, Uncertain, addresses_of, send
 from mailcare.errors import InputError, MailcareError, Unavailable
+from mailcare.records.alerts import Robot
 from mailcare.records.customers import System
 from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryState, Enclosure
 from mailcare.records.job_runs import note_run
 from mailcare.records.papers import FileKind, Paper
 from mailcare.records.session import reading, transaction
+from mailcare.secrets import find_secret
 from mailcare.settings import Settings, read_settings
+from mailcare.systems.fields import Credential
 from mailcare.systems.site import Contact, Site
 
 JOB = "deliver_papers"
@@ -29,6 +35,8 @@ LETTERS_MOST = 200  # of one run; the next one follows within a minute
 RUN_S = 240  # no letter is begun later in a run: its answer may take ten minutes more
 PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT
 REFUSED, UNCERTAIN = DeliveryState.REFUSED, DeliveryState.UNCERTAIN
+ROOM_TRIES = 5
+SHORT_WAIT = timedelta(seconds=2)  # worth staying for: Feishu's second
 ENDS: Mapping[type[MailcareError], DeliveryState] = {Refused: REFUSED, Uncertain: UNCERTAIN}
 MEDIA_TYPES = {
     FileKind.PDF: "application/pdf",
@@ -49,6 +57,14 @@ BODY = """{name}：
 
 class BeingSent(Unavailable):
     """Another task has begun to send this letter."""
+
+
+class TooSoon(Unavailable):
+    """The robot has no room before `again_at`."""
+
+    def __init__(self, again_at: datetime, *, subject: str) -> None:
+        super().__init__("机器人已达到频率上限，稍后再发", subject=subject)
+        self.again_at = again_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +102,21 @@ def send_due() -> SendOutcome:
 def _tries(settings: Settings) -> Iterator[bool]:
     """Yield for each letter tried whether it went."""
     begun_s = time.monotonic()
-    channels = set(DeliveryChannel) if settings.relay_url else set()
+    channels = set(DeliveryChannel) - (set() if settings.relay_url else {DeliveryChannel.SMTP})
     with reading() as session:
         due = progress.due_letters(session, at=utc_now(), channels=channels, most=LETTERS_MOST)
-    for delivery in due:
+    is_relay_silent = False
+    for delivery, channel in due:
         if time.monotonic() - begun_s > RUN_S:
             return
-        if not _take(delivery):
+        if (is_relay_silent and channel is DeliveryChannel.SMTP) or not _take(delivery):
             continue
         try:
             _attempt(delivery, settings)
-        except NoAnswer:
-            yield False
-            return
-        except MailcareError:
+        except (BeingSent, TooSoon):
+            continue
+        except MailcareError as error:
+            is_relay_silent |= isinstance(error, NoAnswer)
             yield False
         else:
             yield True
@@ -189,18 +206,54 @@ def _send_now(delivery: int, settings: Settings) -> None:
 
 def _attempt(delivery: int, settings: Settings) -> None:
     """Try a pending letter once and write down how that ended; raise its trouble."""
+    with reading() as session:
+        channel = session.get_one(Delivery, delivery).channel
     try:
-        with reading() as session:
-            row = session.get_one(Delivery, delivery)
-            relay = _relay(session, row, settings)
-            message = _message(row, settings)
-        reply = send(relay, message, before_data=lambda: _claim(delivery))
+        reply = _mail(delivery, settings) if channel is DeliveryChannel.SMTP else _say(delivery)
     except BeingSent:
         raise  # the other one says how it ended
+    except TooSoon as error:
+        with transaction() as session:
+            progress.postpone(session, delivery, until=error.again_at)
+        raise
     except MailcareError as error:
-        _settle(delivery, ENDS.get(type(error), PENDING), getattr(error, "reply", str(error)))
+        _settle(delivery, _end_of(error, channel), getattr(error, "reply", str(error)))
         raise
     _settle(delivery, SENT, reply)
+
+
+def _end_of(error: MailcareError, channel: DeliveryChannel) -> DeliveryState:
+    # A robot that is set up wrongly must not hold an alert back: mail follows at once.
+    if channel is not DeliveryChannel.SMTP and isinstance(error, InputError):
+        return REFUSED
+    return ENDS.get(type(error), PENDING)
+
+
+def _mail(delivery: int, settings: Settings) -> str:
+    with reading() as session:
+        row = session.get_one(Delivery, delivery)
+        relay = _relay(session, row, settings)
+        message = _message(row, settings)
+    return send(relay, message, before_data=lambda: _claim(delivery))
+
+
+def _say(delivery: int) -> str:
+    with reading() as session:
+        row = session.get_one(Delivery, delivery)
+        robot = session.scalar(select(Robot).where(Robot.name == row.recipient, Robot.is_active))
+        text = chat_text(row.subject, row.body)
+    if robot is None:
+        raise InputError("没有这个机器人，或已停用", subject=row.recipient)
+    address = parse_address(_secret(robot))
+    claim = partial(_claim_room, delivery)
+    return say(robot.vendor, address, text, at=utc_now(), before_post=claim)
+
+
+def _secret(robot: Robot) -> str:
+    credential = Credential(
+        login=robot.name, connection=robot.connection, password_env=robot.variable
+    )
+    return find_secret(credential).password or ""
 
 
 def _relay(session: Session, row: Delivery, settings: Settings) -> Relay:
@@ -246,11 +299,30 @@ def _attachment(enclosure: Enclosure) -> Attachment:
 
 
 def _claim(delivery: int) -> None:
-    """Say that the text goes now; whoever finds it said already must not send a second one."""
     with transaction() as session:
-        now = utc_now()
-        if not progress.change(session, delivery, PENDING, SENDING, detail="开始发送正文", at=now):
-            raise BeingSent("另一个任务正在投递这封信")
+        _start(session, delivery, at=utc_now())
+
+
+def _start(session: Session, delivery: int, *, at: datetime) -> None:
+    """Say that the text goes now; whoever finds it said already must not send a second one."""
+    if not progress.change(session, delivery, PENDING, SENDING, detail="开始发送正文", at=at):
+        raise BeingSent("另一个任务正在投递这封信")
+
+
+def _claim_room(delivery: int) -> None:
+    """Say that a chat text goes now, where its robot has room; wait for it a moment at most."""
+    for _ in range(ROOM_TRIES):
+        with transaction() as session:
+            now = utc_now()
+            row = session.get_one(Delivery, delivery)
+            again_at = progress.robot_free_at(session, row, at=now)
+            if again_at <= now:
+                _start(session, delivery, at=now)
+                return
+        if again_at - now > SHORT_WAIT:
+            break
+        time.sleep((again_at - now).total_seconds())
+    raise TooSoon(again_at, subject=row.recipient)
 
 
 def _settle(delivery: int, state: DeliveryState, detail: str) -> None:

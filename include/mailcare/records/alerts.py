@@ -31,9 +31,8 @@ class RobotVendor(StrEnum):
 class Robot(Base):
     """A chat robot; its address holds a token and is never kept here.
 
-    The address is the value of the environment variable `variable`, or the password of the Airflow
-    connection `connection`; a signing secret stands in the variable's name with `_SECRET` added,
-    or in the connection's extra field `secret`.
+    `URL` or `URL SIGNING-SECRET` is the value of the environment variable `variable`, or the
+    password of the Airflow connection `connection`.
     """
 
     __tablename__ = "robots"
