@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from mailcare.inspection.check import (
@@ -26,6 +27,7 @@ AT = datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
 LAB_SITE = Path(__file__).resolve().parents[2] / "lab" / "site.yaml"
 
 
+@cache  # reading YAML takes longer than most tests; a system is never changed
 def lab_system() -> System:
     site = load_site(LAB_SITE)
     return System(site, site.profile())

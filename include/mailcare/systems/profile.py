@@ -5,6 +5,7 @@ gap: the check that needs it reports "not measured" with the field's name, never
 """
 
 from enum import StrEnum
+from functools import cache
 from importlib import resources
 from typing import Any, Generic, TypeVar
 
@@ -243,6 +244,7 @@ def profile_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir())
 
 
+@cache  # shipped with the product: it does not change while that runs
 def load_profile(name: str) -> Profile:
     """Read a shipped profile; raise `InputError` for a name that is not shipped."""
     if name not in profile_names():
