@@ -113,6 +113,26 @@ def answer_to(transcript: Transcript, words: str, *, until: str) -> tuple[str, .
     return tuple(answer)
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of one address that were tried, and those that accepted."""
+
+    tried: tuple[int, ...]
+    accepting: tuple[int, ...]
+
+
+def ports_of(attempts: Iterable[Reply]) -> dict[str, Ports]:
+    """Return what each address that was tried accepts, by the address."""
+    tried: dict[str, Ports] = {}
+    for reply in attempts:
+        attempt = read_attempt(reply)
+        address = (read_transcript(reply).event("connecting") or "").partition(" ")[0]
+        before = tried.get(address, Ports((), ()))
+        made = (attempt.port,) if attempt.connection is Connection.MADE else ()
+        tried[address] = Ports((*before.tried, attempt.port), (*before.accepting, *made))
+    return tried
+
+
 def _connection(transcript: Transcript) -> Connection:
     if transcript.event("connected") is not None:
         return Connection.MADE

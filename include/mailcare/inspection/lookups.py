@@ -21,6 +21,8 @@ import dns.rrset
 from mailcare.inspection.check import Reply, ReplyError
 from mailcare.inspection.transcript import Transcript, read_transcript
 
+Exchangers = tuple[tuple[str, tuple[str, ...]], ...]  # names with their addresses
+
 _FACTS = frozenset({dns.rcode.NOERROR, dns.rcode.NXDOMAIN})
 # What a resolver may leave unanswered without harm: a removed type, and courtesy lookups.
 _COURTESIES = frozenset({"SPF", "CNAME"})
@@ -165,7 +167,7 @@ def read_lookups(*replies: Reply) -> Lookups:
     return Lookups(answered)
 
 
-def exchangers_in(lookups: Lookups) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def exchangers_in(lookups: Lookups) -> Exchangers:
     """Return the mail exchangers of all domains asked about, each with its addresses.
 
     Raise `ReplyError` as `Lookups.find` does.
@@ -177,6 +179,11 @@ def exchangers_in(lookups: Lookups) -> tuple[tuple[str, tuple[str, ...]], ...]:
                 name = rdata.to_text().split()[1]
                 found[normal_name(name)] = lookups.addresses(name) if name != "." else ()
     return tuple((name, addresses) for name, addresses in found.items() if name)
+
+
+def exchanger_row(exchanger: tuple[str, tuple[str, ...]]) -> str:
+    """Return an exchanger as a row of evidence."""
+    return f"MX {exchanger[0]} → {'、'.join(exchanger[1]) or '无'}"
 
 
 def read_servers(reply: Reply) -> tuple[tuple[str, str, Lookups], ...]:
