@@ -7,6 +7,7 @@ whatever format they are kept; names come out of it as the bytes that they are.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -102,10 +103,23 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of a copy: the messages whose key's SHA-256 is `number` modulo `of`. 0 of 1 is all."""
+    """A part of a copy: see `mailstore.is_in`; number 0 of 1 is all of it.
+
+    A message is in the same shard in the live store and in every copy.
+    """
 
     number: int = 0
     of: int = 1
+
+
+class Fate(StrEnum):
+    """What became of a message that was to be read; `ALARM` is a disk that failed (EIO)."""
+
+    OK = "ok"
+    BAD = "bad"
+    UNREADABLE = "unreadable"
+    ALARM = "alarm"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,7 @@ class Digest:
     sha256: str
     looks_like_mail: bool
     problem: str = ""
+    fate: Fate = Fate.OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,8 @@ class Soundness:
     """What the copy's own checksums say; `method` names them, empty where it has none.
 
     `problems` are what they found, `alarms` input/output errors of a dying disk. `is_finished`
-    tells that everything was read to the end.
+    tells that everything was read to the end. `coverage` is in the copy's own units, for a copy
+    that checks itself without showing its messages.
     """
 
     method: str
@@ -185,4 +201,24 @@ class Source(Protocol):
         self, generation: Generation, keys: Collection[bytes], scratch: Path
     ) -> Iterator[Restored]:
         """Bring messages back into `scratch`, under names of our own."""
+        ...
+
+
+class Live(Protocol):
+    """The live mail store that a copy is held against. Every method may raise `NotReached`."""
+
+    def census(self) -> Census:
+        """Count every mailbox by a listing alone."""
+        ...
+
+    def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes, in any order."""
+        ...
+
+    def read(self, shard: Shard) -> Reading:
+        """Read the messages of a shard to the end."""
+        ...
+
+    def restore(self, keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
+        """Copy messages into `scratch`, under names of our own."""
         ...

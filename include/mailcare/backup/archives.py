@@ -1,0 +1,429 @@
+"""Messages in a tar, packed or not, and in a zip: one pass over the archive, nothing unpacked.
+
+An mbox in an archive is taken apart while it passes by. Hard links (rsnapshot packed by tar) are
+resolved to the member that they name in a second pass, which happens only where there are any.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mailcare.backup.files import HEAD_BYTES, LONG_HEAD_BYTES, explained, problem_of
+from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
+from mailcare.backup.mbox import Piece, Splitter
+from mailcare.backup.names import shown
+from mailcare.backup.opening import looks_like_mail
+from mailcare.backup.source import (
+    Census,
+    Digest,
+    Fate,
+    Message,
+    Restored,
+    Shard,
+    Soundness,
+)
+from mailcare.backup.streams import Broken, TooMuch, open_stream
+from mailcare.backup.tar import SPARSE_LIMIT_BYTES, Kind, Member, Take, TarDamage, TarStream
+from mailcare.backup.trees import cut, mbox_digest, mbox_message
+from mailcare.backup.verdicts import Coverage
+from mailcare.backup.zips import MemberDamage, ZipWalk
+from mailcare.systems.backups import CopyKind
+
+
+class Walk(Protocol):
+    """The members of an archive, each with its content while it is the current one."""
+
+    oddities: list[str]
+
+    def __iter__(self) -> Iterator[Member]:
+        """Go through the members; after the last one the archive was read to its end."""
+        ...
+
+    def take(self, member: Member, each: Take) -> None:
+        """Hand out the content of the current member."""
+        ...
+
+
+class Sink(Protocol):
+    """Where the content of a member goes; `problem` says why it is not whole."""
+
+    problem: str
+
+    def take(self, piece: memoryview) -> None:
+        """Take a piece of the content."""
+        ...
+
+
+Choose = Callable[[Member, bytes], Sink | None]
+
+
+@dataclass(slots=True)
+class Pass:
+    """What became of one pass over an archive."""
+
+    method: str = ""
+    problems: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    oddities: list[str] = field(default_factory=list)
+    is_finished: bool = False
+    members: int = 0
+
+    def failed(self, error: Exception) -> None:
+        """Note why the pass could not go on."""
+        if isinstance(error, OSError):
+            told, fate = explained(error)
+            (self.alarms if fate is Fate.ALARM else self.problems).append(told)
+        elif isinstance(error, ValueError):
+            self.problems.append("归档的扩展头无法读取")
+        else:
+            self.problems.append(str(error))
+
+
+@dataclass(slots=True)
+class HashSink:
+    """Hashes a message and looks at its beginning."""
+
+    problem: str = ""
+    size_bytes: int = 0
+    _head: bytes = b""
+    _is_zeros: bool = True
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def take(self, piece: memoryview) -> None:
+        """Take a piece of the content."""
+        self._digest.update(piece)
+        if len(self._head) < HEAD_BYTES or (
+            len(self._head) < LONG_HEAD_BYTES and not looks_like_mail(self._head)
+        ):
+            self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
+        self._is_zeros = self._is_zeros and not bytes(piece[:512]).strip(b"\0")
+        self._is_zeros = self._is_zeros and not bytes(piece).strip(b"\0")
+        self.size_bytes += len(piece)
+
+    def digest(self, path: bytes, message: Message, key: bytes) -> Digest:
+        """Return how the message was read."""
+        name = path.rpartition(b"/")[2]
+        problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self._is_zeros)
+        return Digest(
+            key,
+            message.mailbox,
+            message.identity,
+            self.size_bytes,
+            self._digest.hexdigest(),
+            looks_like_mail(self._head),
+            problem,
+            Fate.BAD if problem else Fate.OK,
+        )
+
+
+@dataclass(slots=True)
+class MboxSink:
+    """Takes an mbox apart while it passes by."""
+
+    problem: str = ""
+    pieces: list[Piece] = field(default_factory=list)
+    _splitter: Splitter = field(default_factory=Splitter)
+
+    def take(self, piece: memoryview) -> None:
+        """Take a piece of the content."""
+        self.pieces.extend(self._splitter.add(bytes(piece)))
+
+    def end(self) -> list[Piece]:
+        """Return all messages, the last one too."""
+        self.pieces.extend(self._splitter.end())
+        return self.pieces
+
+    def oddity(self) -> str:
+        """Say what is odd about the mbox."""
+        return self._splitter.oddity()
+
+
+class FileSink:
+    """Writes content into a file of scratch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.problem = path, ""
+        self._file = path.open("xb")
+
+    def take(self, piece: memoryview) -> None:
+        """Take a piece of the content."""
+        self._file.write(piece)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStore:
+    """A mail store below the folder `inside` of an archive."""
+
+    path: Path
+    kind: CopyKind
+    map: StoreMap
+    inside: str
+
+    def census(self) -> Census:
+        """Count every mailbox in one pass over the archive."""
+        tally, done = Tally(), Pass()
+        for message, place in self._messages(done):
+            tally.note(place)
+            if message:
+                tally.add(message)
+        return Census(tally.rows(), (*done.alarms, *done.problems), tuple(done.oddities))
+
+    def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes in one pass."""
+        for message, _ in self._messages(Pass()):
+            if message and message.mailbox in mailboxes:
+                yield message
+
+    def _messages(self, done: Pass) -> Iterator[tuple[Message | None, Place]]:
+        if self.map.is_read_to_count:
+            for path, place, piece in self.mbox_pieces(done):
+                yield mbox_message(path, place, piece), place
+            return
+        links: list[tuple[Member, bytes, Place]] = []
+        for member, path, _ in self.contents(_nothing, done):
+            place = self.place(member, path)
+            if place is None or not place.holds_mail:
+                continue
+            if member.kind is Kind.HARD_LINK:
+                links.append((member, path, place))
+            else:
+                yield self.message(member, path, place), place
+        sizes = self._sizes(links)
+        for member, path, place in links:
+            size = sizes.get(member.link)
+            if size is None:
+                done.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
+            else:
+                yield self.map.message(place, path, size_bytes=size, mtime_s=member.mtime_s), place
+
+    def place(self, member: Member, path: bytes) -> Place | None:
+        """Return where a member lies; None for what is no part of the mail store."""
+        if member.kind is Kind.FOLDER:
+            return self.map.place(path.rstrip(b"/"))
+        return None if member.kind is Kind.OTHER else self.map.file_place(path)
+
+    def message(self, member: Member, path: bytes, place: Place | None) -> Message | None:
+        """Return the message that a member is; None for what is none."""
+        if place is None or member.kind is not Kind.FILE:
+            return None
+        return self.map.message(place, path, size_bytes=member.size_bytes, mtime_s=member.mtime_s)
+
+    def _sizes(self, links: list[tuple[Member, bytes, Place]]) -> dict[bytes, int]:
+        wanted = {member.link for member, _, _ in links}
+        if not wanted:
+            return {}
+        every = self.contents(_nothing, Pass(), everything=True)
+        return {one.path: one.size_bytes for one, _, _ in every if one.path in wanted}
+
+    def mbox_pieces(self, done: Pass) -> Iterator[tuple[bytes, Place, Piece]]:
+        """Take every mbox of the archive apart."""
+
+        def choose(member: Member, path: bytes) -> Sink | None:
+            is_mbox = member.kind is Kind.FILE and self.map.file_place(path)
+            return MboxSink() if is_mbox else None
+
+        for _, path, sink in self.contents(choose, done):
+            place = self.map.file_place(path)
+            if isinstance(sink, MboxSink) and place:
+                for piece in sink.end():
+                    yield path, place, piece
+                if told := sink.problem or sink.oddity():
+                    done.oddities.append(f"{shown(path)}：{told}")
+
+    def contents(
+        self, choose: Choose, done: Pass, *, everything: bool = False
+    ) -> Iterator[tuple[Member, bytes, Sink | None]]:
+        """Go through the archive to its end; what `choose` returns takes a member's content.
+
+        Members that lie outside of `inside` are read, but yielded only with `everything`. What
+        stops the pass is in `done`; nothing is raised.
+        """
+        try:
+            with open_walk(self.path, self.kind, done) as walk:
+                for member in walk:
+                    done.members += 1
+                    path = self._inner(member.path)
+                    sink = choose(member, path) if path is not None else None
+                    self._fill(walk, member, sink)
+                    if path is not None or everything:
+                        yield member, path or b"", sink
+                done.is_finished = True
+        except (Broken, TooMuch, TarDamage, ValueError, OSError) as error:
+            done.failed(error)
+
+    def _fill(self, walk: Walk, member: Member, sink: Sink | None) -> None:
+        if sink is None:
+            return
+        if member.sparse is not None and member.size_bytes > SPARSE_LIMIT_BYTES:
+            sink.problem = f"稀疏文件声明 {member.size_bytes} 字节，未展开"
+            return
+        try:
+            walk.take(member, sink.take)
+        except MemberDamage as error:
+            sink.problem = str(error)
+
+    def _inner(self, path: bytes) -> bytes | None:
+        steps = [step for step in path.split(b"/") if step not in (b"", b".")]
+        within = [step.encode() for step in self.inside.split("/") if step]
+        if b".." in steps or steps[: len(within)] != within:
+            return None
+        return b"/".join(steps[len(within) :])
+
+    def read(self, shard: Shard) -> "ArchiveReading":
+        """Read the archive to its end, and hash the messages of a shard."""
+        return ArchiveReading(self, shard)
+
+    def restore(self, keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
+        """Write messages into `scratch`, numbered, in one pass."""
+        is_mbox = self.map.is_read_to_count
+        wanted: dict[bytes, list[bytes]] = {}
+        for key in keys:
+            wanted.setdefault(key.rpartition(b"#")[0] if is_mbox else key, []).append(key)
+        done = Pass()
+        for path, sink in self._written(wanted, scratch, done):
+            found = wanted.pop(path, [])
+            if is_mbox:
+                yield from _cut_out(sink, found)
+            else:
+                yield from (Restored(key, sink.path, sink.problem) for key in found)
+        told = "；".join([*done.alarms, *done.problems]) or "备份中没有这封邮件"
+        yield from (Restored(key, None, told) for found in wanted.values() for key in found)
+
+    def _written(
+        self, wanted: Collection[bytes], scratch: Path, done: Pass
+    ) -> Iterator[tuple[bytes, FileSink]]:
+        def choose(member: Member, path: bytes) -> Sink | None:
+            if member.kind is Kind.FILE and path in wanted:
+                return FileSink(scratch / str(done.members))
+            return None
+
+        for _, path, sink in self.contents(choose, done):
+            if isinstance(sink, FileSink):
+                sink.close()
+                yield path, sink
+
+
+def _cut_out(sink: FileSink, keys: list[bytes]) -> Iterator[Restored]:
+    splitter, left = Splitter(), {int(key.rpartition(b"#")[2]): key for key in keys}
+    with sink.path.open("rb") as file:
+        found = [*splitter.add(file.read()), *splitter.end()]
+    for piece in found:
+        if piece.number in left:
+            target = sink.path.with_name(f"{sink.path.name}-{piece.number}")
+            target.write_bytes(cut(sink.path, piece))
+            yield Restored(left.pop(piece.number), target)
+    yield from (Restored(key, None, "备份中没有这封邮件") for key in left.values())
+
+
+def _nothing(_member: Member, _path: bytes) -> None:
+    """Take nothing: a listing only."""
+
+
+class open_walk:  # noqa: N801 - used as a function, like `open`
+    """Open an archive for one pass; its checksum's name and oddities go into `done`."""
+
+    def __init__(self, path: Path, kind: CopyKind, done: Pass) -> None:
+        self._path, self._kind, self._done = path, kind, done
+
+    def __enter__(self) -> Walk:
+        """Open the file."""
+        if self._kind is CopyKind.ZIP:
+            self._walk: Walk = ZipWalk(self._path)
+            self._file = None
+        else:
+            self._file, self._stream = open_stream(self._path, self._kind)
+            self._walk = TarStream(self._stream)
+        return self._walk
+
+    def __exit__(self, *_: object) -> None:
+        """Close it and keep what it said."""
+        self._done.oddities.extend(self._walk.oddities)
+        if self._file is None:
+            self._done.method = "zip CRC-32"
+        else:
+            self._done.method = self._stream.method
+            self._file.close()
+
+
+class ArchiveReading:
+    """A pass over an archive that hashes the messages of a shard."""
+
+    def __init__(self, store: ArchiveStore, shard: Shard) -> None:
+        self._store, self._shard = store, shard
+        self._done = Pass()
+
+    def __iter__(self) -> Iterator[Digest]:
+        """Read the archive to its end."""
+        return self._mboxes() if self._store.map.is_read_to_count else self._files()
+
+    def _mboxes(self) -> Iterator[Digest]:
+        for path, place, piece in self._store.mbox_pieces(self._done):
+            if is_in(self._shard, place.mailbox, piece.identity):
+                yield mbox_digest(path, place, piece)
+
+    def _files(self) -> Iterator[Digest]:
+        links: list[tuple[Member, bytes, Place]] = []
+        for member, path, sink in self._store.contents(self._choose, self._done):
+            place = self._store.place(member, path)
+            message = self._store.message(member, path, place)
+            if place and place.holds_mail and member.kind is Kind.HARD_LINK:
+                links.append((member, path, place))
+            if not isinstance(sink, HashSink):
+                continue
+            if message and self._is_in(message):
+                yield sink.digest(path, message, path)
+            elif sink.problem:
+                self._done.problems.append(f"{shown(path)}：{sink.problem}")
+        yield from self._linked(links)
+
+    def _choose(self, member: Member, path: bytes) -> Sink | None:
+        place = self._store.place(member, path)
+        message = self._store.message(member, path, place)
+        # A zip is checked member by member; a tar's stream is read anyway.
+        is_checked_alone = self._store.kind is CopyKind.ZIP and member.kind is Kind.FILE
+        is_wanted = is_checked_alone or (message is not None and self._is_in(message))
+        return HashSink() if is_wanted else None
+
+    def _is_in(self, message: Message) -> bool:
+        return is_in(self._shard, message.mailbox, message.identity)
+
+    def _linked(self, links: list[tuple[Member, bytes, Place]]) -> Iterator[Digest]:
+        if not links:
+            return
+        wanted = {member.link for member, _, _ in links}
+
+        def choose(member: Member, _path: bytes) -> Sink | None:
+            return HashSink() if member.path in wanted and member.kind is Kind.FILE else None
+
+        found: dict[bytes, HashSink] = {}
+        for member, _, sink in self._store.contents(choose, Pass()):
+            if isinstance(sink, HashSink):
+                found[member.path] = sink
+        for member, path, place in links:
+            sink = found.get(member.link)
+            if sink is None:
+                self._done.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
+                continue
+            message = self._store.map.message(
+                place, path, size_bytes=sink.size_bytes, mtime_s=member.mtime_s
+            )
+            if message and self._is_in(message):
+                yield sink.digest(path, message, path)
+
+    def soundness(self) -> Soundness:
+        """Return what the archive's own checksums said."""
+        done = self._done
+        return Soundness(
+            done.method,
+            Coverage(),
+            tuple(done.problems),
+            tuple(done.alarms),
+            tuple(done.oddities),
+            done.is_finished,
+        )

@@ -1,0 +1,192 @@
+"""Where in a mail store a message is, and what it is called, whatever the store's format. Pure.
+
+A `StoreMap` turns the folder and the name of a file into a `Message`; a `Tally` sums messages up
+by mailbox in memory that is bounded by the number of mailboxes.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
+from mailcare.backup.source import MailboxRow, Message, Shard
+from mailcare.systems.backups import StoreFormat
+
+INBOX = "INBOX"
+_INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
+_STATED = re.compile(rb",[SW]=\d+")
+_STAMP = re.compile(rb"(\d{9,10})\.")
+_DBOX_FILE = re.compile(rb"[um]\.\d+$")
+_WHOLE_DIGEST = 1 << 256
+_FIRST_S, _LAST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder of a mail store: the mailbox, and the folder of that mailbox.
+
+    `holds_mail` tells whether files in it are messages.
+    """
+
+    mailbox: str
+    folder: str
+    holds_mail: bool
+
+
+@dataclass(slots=True)
+class StoreMap:
+    """The map of one store: `format` and `layout` as the site file declares them."""
+
+    format: StoreFormat
+    layout: str
+    _places: dict[bytes, Place | None] = field(default_factory=dict)
+
+    @property
+    def is_read_to_count(self) -> bool:
+        """Tell whether messages can be counted only by reading the files that hold them."""
+        return self.format is StoreFormat.MBOX
+
+    @property
+    def is_flat(self) -> bool:
+        """Tell whether a folder of messages has no folders below it."""
+        return self.format is StoreFormat.MAILDIR
+
+    def place(self, folder: bytes) -> Place | None:
+        """Return what a folder below the store's root is; None where it belongs to no mailbox."""
+        if folder not in self._places:
+            if len(self._places) > 50_000:
+                self._places.clear()  # it is a cache only
+            self._places[folder] = self._find(folder)
+        return self._places[folder]
+
+    def _find(self, folder: bytes) -> Place | None:
+        steps = [step for step in folder.split(b"/") if step not in (b"", b".")]
+        named = self._named(steps)
+        if named is None:
+            return None
+        mailbox, rest = named
+        if self.format is StoreFormat.MAILDIR:
+            is_mail = bool(rest) and rest[-1] in (b"cur", b"new")
+            return Place(mailbox, _folder(rest[:-1] if is_mail else rest), is_mail)
+        return Place(mailbox, _folder(rest), holds_mail=True)
+
+    def _named(self, steps: list[bytes]) -> tuple[str, list[bytes]] | None:
+        wanted = self.layout.split("/")
+        if len(steps) < len(wanted):
+            return None
+        found = {"{domain}": "", "{user}": ""}
+        for step, want in zip(steps, wanted, strict=False):
+            if want in found:
+                found[want] = shown(step)
+            elif step != want.encode():
+                return None
+        user, domain = found["{user}"], found["{domain}"]
+        return f"{user}@{domain}" if domain else user, steps[len(wanted) :]
+
+    def file_place(self, path: bytes) -> Place | None:
+        """Return the place of a file: its folder's, or its own where a file is a whole mailbox."""
+        folder, _, name = path.rpartition(b"/")
+        if self.format is not StoreFormat.MBOX:
+            return self.place(folder)
+        place = self.place(path)
+        if place is None:
+            return None
+        own = place.folder.rpartition("/")[2] or shown(name)
+        return None if own.startswith(".") or own.endswith(".lock") else place
+
+    def message(
+        self, place: Place, path: bytes, *, size_bytes: int, mtime_s: float
+    ) -> Message | None:
+        """Return the message that a file is; None for what is no message."""
+        name = path.rpartition(b"/")[2]
+        if not place.holds_mail or not self._is_message(name):
+            return None
+        base = base_name(name)
+        identity = b"%s/%d" % (base, size_bytes)
+        if self.format is StoreFormat.DBOX:
+            identity = place.folder.encode() + b"/" + identity
+        arrived_s = arrival_s(base, mtime_s)
+        return Message(path, place.mailbox, place.folder, identity, size_bytes, arrived_s)
+
+    def _is_message(self, name: bytes) -> bool:
+        if name.startswith(b"."):
+            return False
+        if self.format is StoreFormat.DBOX:
+            return _DBOX_FILE.match(name) is not None
+        return self.format is not StoreFormat.MAILDIR or not name.startswith(b"dovecot")
+
+
+def _folder(rest: list[bytes]) -> str:
+    steps = [shown(step) for step in rest]
+    if steps and steps[0] == "Maildir":
+        steps = steps[1:]
+    return "/".join(steps) or INBOX
+
+
+def base_name(name: bytes) -> bytes:
+    """Return the part of a Maildir file name that never changes: without flags, `S=` and `W=`."""
+    return _STATED.sub(b"", _INFO.sub(b"", name))
+
+
+def arrival_s(base: bytes, mtime_s: float) -> float:
+    """Return when a message came to lie there: as its name says, else as its file does."""
+    found = _STAMP.match(base)
+    if found and _FIRST_S < (stamp := int(found[1])) < _LAST_S:
+        return stamp
+    return sane_moment_s(mtime_s)
+
+
+def is_in(shard: Shard, mailbox: str, identity: bytes) -> bool:
+    """Tell whether a message belongs to a shard; the same in the live store and in every copy."""
+    if shard.of == 1:
+        return True
+    key = mailbox.encode("utf-8", "surrogatepass") + b"\0" + identity
+    return int.from_bytes(hashlib.sha256(key).digest()[:8]) % shard.of == shard.number
+
+
+@dataclass(slots=True)
+class _Sum:
+    folders: set[str] = field(default_factory=set)
+    messages: int = 0
+    size_bytes: int = 0
+    newest_s: float = 0
+    digest: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """The sums by mailbox while messages go by."""
+
+    _sums: dict[str, _Sum] = field(default_factory=dict)
+
+    def note(self, place: Place) -> None:
+        """Count a mailbox that is there, messages in it or none."""
+        self._sum(place.mailbox).folders.add(place.folder)
+
+    def add(self, message: Message) -> None:
+        """Count a message."""
+        one = self._sum(message.mailbox)
+        one.folders.add(message.folder)
+        one.messages += 1
+        one.size_bytes += message.size_bytes
+        one.newest_s = max(one.newest_s, message.arrived_s)
+        one.digest += int.from_bytes(hashlib.sha256(message.identity).digest())
+
+    def _sum(self, mailbox: str) -> _Sum:
+        if mailbox not in self._sums:
+            self._sums[mailbox] = _Sum()
+        return self._sums[mailbox]
+
+    def rows(self) -> tuple[MailboxRow, ...]:
+        """Return a row for each mailbox, by name."""
+        return tuple(
+            MailboxRow(
+                name,
+                len(one.folders),
+                one.messages,
+                one.size_bytes,
+                one.newest_s,
+                f"{one.digest % _WHOLE_DIGEST:064x}",
+            )
+            for name, one in sorted(self._sums.items())
+        )

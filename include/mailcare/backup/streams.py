@@ -1,0 +1,150 @@
+"""The bytes of an archive, unpacked as a stream with its checksums and held to sane limits.
+
+A stream raises `Broken` where its own checksum or its end is wrong, `TooMuch` where a small file
+unpacks to more than mail can; it says itself whether it had a checksum at all.
+"""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from backports import zstd
+from isal import igzip
+from isal.igzip_lib import IsalError
+
+from mailcare.backup.source import NotReached
+from mailcare.systems.backups import CopyKind
+
+RATIO_MOST = 200  # mail packs 1.5 to 20 times; a bomb about 1,000 times
+RATIO_GRACE_BYTES = 64 * 1024 * 1024
+INPUT_BYTES = 256 * 1024
+OUTPUT_BYTES = 1024 * 1024
+WINDOW_LOG_MOST = 27  # 128 MiB of memory, zstd's own limit without --long
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_CHECKSUM_FLAG = 0b100
+
+
+class Broken(Exception):
+    """The stream's own checksum, framing or end is wrong."""
+
+
+class TooMuch(Exception):
+    """The stream unpacks to more than a mail archive of its size can."""
+
+
+class PlainStream:
+    """A file as it is; a tar by itself has no checksum over its content."""
+
+    method = ""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill a buffer."""
+        return self._file.readinto(buffer)  # type: ignore[attr-defined]
+
+
+class _Limited:
+    """What compressed streams have in common: the input, and the ratio of both ends."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._out = 0
+
+    def _count(self, produced: int) -> int:
+        self._out += produced
+        read = self._file.tell()
+        if self._out > RATIO_GRACE_BYTES and self._out > RATIO_MOST * max(read, 1):
+            raise TooMuch(
+                f"{read} 字节解压出 {self._out} 字节，超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止"
+            )
+        return produced
+
+
+class GzipStream(_Limited):
+    """A gzip file, all its members, each with its CRC-32."""
+
+    method = "gzip CRC-32"
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._unpacked = igzip.IGzipFile(fileobj=file, mode="rb")
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill a buffer."""
+        try:
+            return self._count(self._unpacked.readinto(buffer))
+        except EOFError:
+            raise Broken("gzip 数据提前结束，归档不完整") from None
+        except igzip.BadGzipFile as error:
+            raise Broken(f"gzip 校验不符（{error}）") from None
+        except IsalError as error:  # pyrefly: ignore[not-a-type] - the stub calls it an instance
+            raise Broken(f"gzip 数据损坏（{error}）") from None
+
+
+class ZstdStream(_Limited):
+    """A zstd file, frame by frame; `method` is empty once a frame had no checksum."""
+
+    method = "zstd XXH64"
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._frame: zstd.ZstdDecompressor | None = None
+        self._input = b""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fill a buffer."""
+        try:
+            while True:
+                if self._frame is None and not self._begin():
+                    return 0
+                if part := self._unpack(min(len(buffer), OUTPUT_BYTES)):
+                    buffer[: len(part)] = part
+                    return self._count(len(part))
+        except zstd.ZstdError as error:
+            raise Broken(f"zstd 校验不符或数据损坏（{error}）") from None
+
+    def _unpack(self, most: int) -> bytes:
+        assert self._frame is not None
+        if self._frame.needs_input and not self._input:
+            self._input = self._file.read(INPUT_BYTES)
+            if not self._input:
+                raise Broken("zstd 数据提前结束，归档不完整")
+        part = self._frame.decompress(self._input, most)
+        self._input = b""
+        if self._frame.eof:
+            self._input, self._frame = self._frame.unused_data, None
+        return part
+
+    def _begin(self) -> bool:
+        """Begin the next frame; False at the end of the file."""
+        while len(self._input) < 5 and (more := self._file.read(INPUT_BYTES)):
+            self._input += more
+        if not self._input:
+            return False
+        if self._input[:4] == _ZSTD_MAGIC and not self._input[4:5]:
+            raise Broken("zstd 数据提前结束，归档不完整")
+        if self._input[:4] == _ZSTD_MAGIC and not self._input[4] & _CHECKSUM_FLAG:
+            self.method = ""
+        options = {int(zstd.DecompressionParameter.window_log_max): WINDOW_LOG_MOST}
+        self._frame = zstd.ZstdDecompressor(options=options)
+        return True
+
+
+ArchiveStream = PlainStream | GzipStream | ZstdStream
+_STREAMS: dict[CopyKind, type[ArchiveStream]] = {
+    CopyKind.TAR: PlainStream,
+    CopyKind.TAR_GZ: GzipStream,
+    CopyKind.TAR_ZST: ZstdStream,
+}
+
+
+def open_stream(path: Path, kind: CopyKind) -> tuple[BinaryIO, ArchiveStream]:
+    """Open an archive for one pass; raise `NotReached` where it cannot be opened."""
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise NotReached("unreadable", f"无法打开（{error.strerror}）", subject=str(path)) from None
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+    return file, _STREAMS[kind](file)

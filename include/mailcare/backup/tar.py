@@ -1,0 +1,345 @@
+"""Read a tar as a stream, to the last byte: ustar, GNU long names, pax, sparse files.
+
+The standard library's reader stops at the first end mark and so never meets a compressor's
+checksum; this one drains. Nothing is ever written under a name from the archive.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from mailcare.backup.names import shown
+
+BLOCK = 512
+BUFFER_BYTES = 1024 * 1024
+NAME_LIMIT_BYTES = 1024 * 1024
+SPARSE_LIMIT_BYTES = 1024 * 1024 * 1024
+ODDITIES_MOST = 50
+_ZEROS = bytes(BLOCK)
+_NO_CONTENT = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
+_ZERO_RUN = bytes(1024 * 1024)
+
+
+class TarDamage(Exception):
+    """The archive ends too early or is no tar at some place; it says where."""
+
+
+class Stream(Protocol):
+    """Where the bytes come from."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill a buffer; 0 at the end."""
+        ...
+
+
+class Kind(StrEnum):
+    """What a member is."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    HARD_LINK = "hard_link"
+    OTHER = "other"  # symbolic link, device, pipe
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member by its header; `size_bytes` is that of the file, `stored_bytes` that in the tar."""
+
+    path: bytes
+    kind: Kind
+    size_bytes: int
+    stored_bytes: int
+    mtime_s: float
+    link: bytes = b""
+    sparse: tuple[tuple[int, int], ...] | None = None
+
+
+Take = Callable[[memoryview], None]
+
+
+@dataclass(slots=True)
+class TarStream:
+    """The members of a tar; after the last of them the stream is at its end.
+
+    `oddities` are what a careful person would want to know: odd names, links, a lone zero block.
+    """
+
+    stream: Stream
+    oddities: list[str] = field(default_factory=list)
+    position: int = 0
+    _view: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_BYTES)))
+    _from: int = 0
+    _to: int = 0
+    _left: int = 0  # of the current member, padding included
+    _pax: dict[str, bytes] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Member]:
+        """Yield every member; what is not taken of its content is passed by."""
+        following: dict[str, bytes] = {}
+        while (header := self._header()) is not None:
+            kind, size = header[156:157], _number(header[124:136])
+            if kind in (b"L", b"K"):
+                following["path" if kind == b"L" else "linkpath"] = self._text(size).rstrip(b"\0")
+            elif kind == b"x":
+                following |= _records(self._text(size))
+            elif kind == b"g":
+                self._pax |= _records(self._text(size))
+            else:
+                member = self._member(header, self._pax | following)
+                following = {}
+                self._note(member)
+                yield member
+                self._pass(self._left)
+        if following:
+            raise TarDamage("结尾处有无主的扩展头")
+        self._drain()
+
+    def take(self, member: Member, each: Take) -> None:
+        """Hand the content of the current member to `each`, holes of a sparse file as zeros."""
+        if member.sparse is None:
+            self._give(member.stored_bytes, each)
+            return
+        at = 0
+        for offset, length in member.sparse:
+            _zeros(offset - at, each)
+            self._give(length, each)
+            at = offset + length
+        _zeros(member.size_bytes - at, each)
+
+    def _header(self) -> bytes | None:
+        block = self._exactly(BLOCK)
+        if block == _ZEROS:
+            if self._exactly(BLOCK) != _ZEROS:
+                raise TarDamage(f"第 {self.position} 字节处只有一个零块，归档在此断裂")
+            return None
+        if not _is_checked(block):
+            raise TarDamage(f"第 {self.position - BLOCK} 字节处的文件头校验和不符")
+        return block
+
+    def _member(self, header: bytes, pax: dict[str, bytes]) -> Member:
+        flag = header[156:157]
+        stored = int(pax.get("size", b"-1")) if "size" in pax else _number(header[124:136])
+        if stored < 0:
+            raise TarDamage(f"第 {self.position} 字节处的文件长度为负")
+        if flag in _NO_CONTENT:
+            stored = 0
+        self._left = -(-stored // BLOCK) * BLOCK
+        path = pax.get("GNU.sparse.name") or pax.get("path") or _path(header)
+        size, sparse = stored, None
+        if flag == b"S":
+            size, sparse = self._old_sparse(header)
+        elif "GNU.sparse.major" in pax or "GNU.sparse.map" in pax:
+            size, sparse, stored = self._pax_sparse(pax, stored)
+        return Member(
+            path,
+            _kind(flag, path),
+            size,
+            stored,
+            _seconds(pax.get("mtime"), header[136:148]),
+            pax.get("linkpath") or header[157:257].partition(b"\0")[0],
+            sparse,
+        )
+
+    def _note(self, member: Member) -> None:
+        steps = member.path.split(b"/")
+        if b".." in steps:
+            self._odd(member, "路径含 ..，从不按此路径写出")
+        elif member.path.startswith(b"/"):
+            self._odd(member, "绝对路径，从不按此路径写出")
+        if member.kind is Kind.OTHER:
+            self._odd(member, "符号链接、设备或管道，已跳过")
+        elif member.kind is Kind.HARD_LINK and b".." in member.link.split(b"/"):
+            self._odd(member, "硬链接指向归档之外，已跳过")
+        if member.sparse is not None:
+            self._odd(member, f"稀疏文件，声明 {member.size_bytes} 字节")
+
+    def _odd(self, member: Member, what: str) -> None:
+        if len(self.oddities) < ODDITIES_MOST:
+            self.oddities.append(f"{shown(member.path)}：{what}")
+
+    def _text(self, size: int) -> bytes:
+        if size > NAME_LIMIT_BYTES:
+            raise TarDamage(f"第 {self.position} 字节处的扩展头过大（{size} 字节）")
+        return self._exactly(-(-size // BLOCK) * BLOCK)[:size]
+
+    def _old_sparse(self, header: bytes) -> tuple[int, tuple[tuple[int, int], ...]]:
+        pairs = _pairs(header[386:482])
+        more = header[482] != 0
+        while more:
+            block = self._exactly(BLOCK)
+            pairs += _pairs(block[:504])
+            more = block[504] != 0
+        return _checked_map(_number(header[483:495]), pairs)
+
+    def _pax_sparse(
+        self, pax: dict[str, bytes], stored: int
+    ) -> tuple[int, tuple[tuple[int, int], ...], int]:
+        size = int(pax.get("GNU.sparse.realsize") or pax.get("GNU.sparse.size") or b"0")
+        if "GNU.sparse.map" in pax:
+            numbers = [int(one) for one in pax["GNU.sparse.map"].split(b",")]
+        else:
+            numbers, read = self._map_in_front()
+            stored -= read
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        return (*_checked_map(size, pairs), stored)
+
+    def _map_in_front(self) -> tuple[list[int], int]:
+        text = self._content_block()
+        count, _, rest = text.partition(b"\n")
+        wanted, blocks = int(count) * 2, 1
+        while rest.count(b"\n") < wanted:
+            rest += self._content_block()
+            blocks += 1
+            if len(rest) > NAME_LIMIT_BYTES:
+                raise TarDamage("稀疏文件的表过大")
+        return [int(one) for one in rest.split(b"\n")[:wanted]], blocks * BLOCK
+
+    def _content_block(self) -> bytes:
+        self._left -= BLOCK
+        return self._exactly(BLOCK)
+
+    def _exactly(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            parts += self._some(count - len(parts))
+        return bytes(parts)
+
+    def _give(self, count: int, each: Take) -> None:
+        self._left -= count
+        while count:
+            piece = self._some(count)
+            each(piece)
+            count -= len(piece)
+
+    def _pass(self, count: int) -> None:
+        self._left = 0
+        while count:
+            count -= len(self._some(count))
+
+    def _some(self, most: int) -> memoryview:
+        """Return at least one byte and at most so many; raise `TarDamage` at the end."""
+        if self._from == self._to and not self._fill():
+            raise TarDamage(f"在第 {self.position} 字节处提前结束，归档不完整")
+        end = min(self._to, self._from + most)
+        piece = self._view[self._from : end]
+        self.position += end - self._from
+        self._from = end
+        return piece
+
+    def _fill(self) -> int:
+        self._from, self._to = 0, self.stream.readinto(self._view) or 0
+        return self._to
+
+    def _drain(self) -> None:
+        """Read to the very end, where a compressor keeps its checksum."""
+        rest = self._view[self._from : self._to]
+        is_clean = not bytes(rest).strip(b"\0")
+        while self._fill():
+            is_clean = is_clean and not bytes(self._view[: self._to]).strip(b"\0")
+        if not is_clean:
+            self.oddities.append("归档结束标记之后还有数据（可能是追加的归档）")
+
+
+def digest_of(archive: TarStream, member: Member, each: Take) -> str:
+    """Return the SHA-256 of a member, in hex; `each` sees the content, too."""
+    digest = hashlib.sha256()
+
+    def both(piece: memoryview) -> None:
+        digest.update(piece)
+        each(piece)
+
+    archive.take(member, both)
+    return digest.hexdigest()
+
+
+def _is_checked(block: bytes) -> bool:
+    try:
+        stated = _number(block[148:156])
+    except TarDamage:
+        return False
+    rest = block[:148] + b" " * 8 + block[156:]
+    if sum(rest) == stated:
+        return True
+    return sum(byte - 256 if byte > 127 else byte for byte in rest) == stated  # old Sun tars
+
+
+def _number(text: bytes) -> int:
+    if text[0] in (0x80, 0xFF):
+        value = int.from_bytes(text[1:])
+        return value if text[0] == 0x80 else value - (1 << 8 * (len(text) - 1))
+    try:
+        return int(text.split(b"\0")[0].strip() or b"0", 8)
+    except ValueError:
+        raise TarDamage("文件头中的数字无法读取") from None
+
+
+def _seconds(pax: bytes | None, text: bytes) -> float:
+    try:
+        return float(pax) if pax is not None else float(_number(text))
+    except (ValueError, TarDamage):
+        return 0.0
+
+
+def _path(header: bytes) -> bytes:
+    name = header[:100].partition(b"\0")[0]
+    prefix = header[345:500].partition(b"\0")[0]
+    return prefix + b"/" + name if header[257:263] == b"ustar\0" and prefix else name
+
+
+def _kind(flag: bytes, path: bytes) -> Kind:
+    if flag == b"5" or (flag in (b"0", b"\0") and path.endswith(b"/")):
+        return Kind.FOLDER
+    if flag == b"1":
+        return Kind.HARD_LINK
+    return Kind.FILE if flag in (b"0", b"\0", b"7", b"S") else Kind.OTHER
+
+
+def _records(text: bytes) -> dict[str, bytes]:
+    """Return the records of a pax header, `LENGTH KEY=VALUE` and a line end each."""
+    found: dict[str, bytes] = {}
+    offsets: list[bytes] = []
+    while text.strip(b"\0"):
+        length, _, _ = text.partition(b" ")
+        try:
+            record, text = text[: int(length)], text[int(length) :]
+            key, value = record[len(length) + 1 : -1].split(b"=", 1)
+        except ValueError:
+            raise TarDamage("pax 扩展头无法读取") from None
+        if not record.endswith(b"\n"):
+            raise TarDamage("pax 扩展头无法读取")
+        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):
+            offsets.append(value)
+        found[key.decode("utf-8", "replace")] = value
+    if offsets:
+        found["GNU.sparse.map"] = b",".join(offsets)
+    return found
+
+
+def _pairs(text: bytes) -> list[tuple[int, int]]:
+    pairs = []
+    for start in range(0, len(text) - 23, 24):
+        entry = text[start : start + 24]
+        if entry[0] == 0:
+            break
+        pairs.append((_number(entry[:12]), _number(entry[12:])))
+    return pairs
+
+
+def _checked_map(
+    size: int, pairs: list[tuple[int, int]]
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    at = 0
+    for offset, length in pairs:
+        if offset < at or length < 0 or offset + length > size:
+            raise TarDamage("稀疏文件的表自相矛盾")
+        at = offset + length
+    return size, tuple(pairs)
+
+
+def _zeros(count: int, each: Take) -> None:
+    run = memoryview(_ZERO_RUN)
+    while count > 0:
+        each(run[: min(count, len(run))])
+        count -= len(run)

@@ -1,0 +1,127 @@
+"""The members of a zip by its directory, each read to its CRC."""
+
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from mailcare.backup.names import shown
+from mailcare.backup.streams import RATIO_GRACE_BYTES, RATIO_MOST, Broken
+from mailcare.backup.tar import ODDITIES_MOST, Kind, Member, Take
+from mailcare.clock import BEIJING
+
+CHUNK_BYTES = 1024 * 1024
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
+_LOCAL_HEAD = struct.Struct("<4s5H3L2H")
+_SIZES_FOLLOW = 0x8
+_ZIP64 = 0xFFFFFFFF
+_UTF8_NAME = 0x800
+_ENCRYPTED = 0x1
+_FILE_TYPES = 0o170000
+_REGULAR = (0, 0o100000)
+
+
+class MemberDamage(Exception):
+    """One member of an archive cannot be read; the others can."""
+
+
+class ZipWalk:
+    """The members of a zip; see `archives.Walk`."""
+
+    def __init__(self, path: Path) -> None:
+        self.oddities: list[str] = []
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            raise Broken(f"zip 的目录无法读取，归档不完整或已损坏（{error}）") from None
+        self._current: zipfile.ZipInfo | None = None
+
+    def __iter__(self) -> Iterator[Member]:
+        """Go through the directory."""
+        with self._zip:
+            seen: set[bytes] = set()
+            for one in self._zip.infolist():
+                self._current = one
+                member = _member(one)
+                if member.path in seen:
+                    self._odd(member.path, "归档中有重名的成员")
+                seen.add(member.path)
+                if b".." in member.path.split(b"/") or member.path.startswith(b"/"):
+                    self._odd(member.path, "路径指向归档之外，从不按此路径写出")
+                if member.kind is Kind.OTHER:
+                    self._odd(member.path, "符号链接或设备，已跳过")
+                yield member
+
+    def take(self, member: Member, each: Take) -> None:
+        """Read the current member to its CRC; raise `MemberDamage`."""
+        entry = self._current
+        assert entry is not None
+        if entry.flag_bits & _ENCRYPTED:
+            raise MemberDamage("已加密，没有口令")
+        self._compare_heads(entry)
+        limit = max(entry.compress_size * RATIO_MOST, RATIO_GRACE_BYTES)
+        taken = 0
+        try:
+            with self._zip.open(entry) as file:
+                while piece := file.read(CHUNK_BYTES):
+                    taken += len(piece)
+                    if taken > limit:
+                        raise MemberDamage(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
+                    each(memoryview(piece))
+        except DAMAGE as error:
+            raise MemberDamage(f"CRC 不符或数据损坏（{error}）") from None
+        if taken != member.size_bytes:
+            raise MemberDamage(f"应有 {member.size_bytes} 字节，读到 {taken} 字节")
+
+    def _compare_heads(self, entry: zipfile.ZipInfo) -> None:
+        """Hold a member's own header against the directory; the CRC covers neither."""
+        assert self._zip.fp is not None
+        self._zip.fp.seek(entry.header_offset)
+        try:
+            own = _LOCAL_HEAD.unpack(self._zip.fp.read(_LOCAL_HEAD.size))
+        except struct.error:
+            raise MemberDamage("成员的文件头不完整") from None
+        _, _, flags, method, clock, day, crc, packed, size, name_bytes, _ = own
+        name = self._zip.fp.read(name_bytes)
+        is_sized = not flags & _SIZES_FOLLOW and _ZIP64 not in (packed, size)
+        sizes = (entry.CRC, entry.compress_size, entry.file_size)
+        is_same = (flags, method) == (entry.flag_bits, entry.compress_type)
+        is_same = is_same and _moment(day, clock) == entry.date_time and name == _raw(entry)
+        if not is_same or (is_sized and (crc, packed, size) != sizes):
+            raise MemberDamage("成员的文件头与目录不符（CRC、长度、时间或名称）")
+
+    def _odd(self, path: bytes, what: str) -> None:
+        if len(self.oddities) < ODDITIES_MOST:
+            self.oddities.append(f"{shown(path)}：{what}")
+
+
+def _member(entry: zipfile.ZipInfo) -> Member:
+    mode = entry.external_attr >> 16 & _FILE_TYPES
+    kind = Kind.FOLDER if entry.is_dir() else Kind.FILE if mode in _REGULAR else Kind.OTHER
+    return Member(_raw(entry), kind, entry.file_size, entry.compress_size, _written_s(entry))
+
+
+def _raw(entry: zipfile.ZipInfo) -> bytes:
+    return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8_NAME else "cp437")
+
+
+def _moment(day: int, clock: int) -> tuple[int, ...]:
+    date = ((day >> 9) + 1980, (day >> 5) & 0xF, day & 0x1F)
+    return (*date, clock >> 11, (clock >> 5) & 0x3F, (clock & 0x1F) * 2)
+
+
+def _written_s(entry: zipfile.ZipInfo) -> float:
+    try:
+        return datetime(*entry.date_time, tzinfo=BEIJING).timestamp()
+    except ValueError:
+        return 0.0

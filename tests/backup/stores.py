@@ -1,0 +1,95 @@
+"""Mail stores and copies of them, made for a test."""
+
+import io
+import os
+import subprocess
+import tarfile
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mailcare.systems.backups import BackupCopy
+
+NOW = datetime(2026, 11, 28, 10, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=3)
+
+
+def mail(number, *, size=600):
+    head = (
+        f"Received: from a.example by mx1.bank.example; Fri, 27 Nov 2026 09:00:00 +0800\r\n"
+        f"From: a{number}@bank.example\r\nDate: Fri, 27 Nov 2026 09:00:00 +0800\r\n"
+        f"Message-ID: <{number}@bank.example>\r\nSubject: =?UTF-8?B?5rWL6K+V?=\r\n\r\n"
+    ).encode()
+    body = (f"line {number} ".encode() * 200)[: size - len(head)]
+    return head + body
+
+
+def name_of(number, data, at=LONG_AGO):
+    return f"{int(at.timestamp()) + number}.M{number}P1.mx1,S={len(data)},W={len(data)}:2,S"
+
+
+def add_mail(root, mailbox, number, *, folder="cur", at=LONG_AGO, data=None):
+    user, domain = mailbox.split("@")
+    place = root / domain / user / folder
+    place.mkdir(parents=True, exist_ok=True)
+    data = mail(number) if data is None else data
+    path = place / name_of(number, data, at)
+    path.write_bytes(data)
+    moment = at.timestamp() + number
+    os.utime(path, (moment, moment))
+    return path
+
+
+def make_store(root, *, mailboxes=4, each=6):
+    """Make a Maildir++ store with an INBOX and a .Sent for each mailbox."""
+    for box in range(mailboxes):
+        for number in range(each):
+            folder = ".Sent/cur" if number % 3 == 2 else "cur"
+            add_mail(root, f"user{box}@bank.example", box * 100 + number, folder=folder)
+    return root
+
+
+def pack(root, kind, path, *, options=()):
+    """Pack a store as the tools of the trade do."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for one in sorted(root.rglob("*")):
+                archive.write(one, one.relative_to(root))
+        return path
+    tar = subprocess.run(
+        ["tar", *options, "-C", root, "-cf", "-", "."], capture_output=True, check=True
+    ).stdout
+    packer = {"tar": None, "tar.gz": ["gzip", "-n"], "tar.zst": ["zstd", "-q", "--check"]}[kind]
+    if packer:
+        tar = subprocess.run(packer, input=tar, capture_output=True, check=True).stdout
+    path.write_bytes(tar)
+    return path
+
+
+def tar_of(path, members):
+    """Write a tar out of `TarInfo`s with their content."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for info, data in members:
+            info.size = len(data) if data is not None else info.size
+            archive.addfile(info, io.BytesIO(data) if data is not None else None)
+    return path
+
+
+def copy_of(kind, path, **more):
+    return BackupCopy.model_validate(
+        {"name": "nightly", "kind": kind, "path": path} | more, context={"base": Path("/")}
+    )
+
+
+def set_time(path, at):
+    os.utime(path, (at.timestamp(), at.timestamp()))
+
+
+def flip(path, at=None):
+    """Turn one byte of a file around, in the middle or where told; its times stay."""
+    facts = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if at is None else at] ^= 0xFF
+    path.write_bytes(data)
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
