@@ -9,10 +9,14 @@ APRIL = "2026-04-01T09:00:00+08:00"
 
 
 @pytest.fixture
-def desk(database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def desk_records(database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILCARE_DB_URL", database_url)
     monkeypatch.setenv("MAILCARE_PUBLIC_URL", "https://service.vendor.example/")
     monkeypatch.setenv("MAILCARE_SENDER", "service@vendor.example")
+
+
+@pytest.fixture
+def desk(desk_records: None) -> None:
     add_system(add_customer(contacts=CONTACTS))
 
 

@@ -1,6 +1,7 @@
 """Read the answers of a plan as results: parse, judge, and name what could not be measured."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mailcare.inspection.causes import link_causes
@@ -24,6 +25,7 @@ from mailcare.inspection.check import (
     Unmeasured,
     Verdict,
 )
+from mailcare.inspection.observations import ON_SITE, judge_observation, person_ask
 from mailcare.inspection.planning import Plan
 from mailcare.systems.system import System
 
@@ -41,7 +43,8 @@ def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ..
     """
     results: list[Result] = list(plan.settled)
     for check, question in plan.questions:
-        results.extend(_results(check, question, answers, plan.system))
+        found = tuple(_results(check, question, answers, plan.system))
+        results.extend(_with_person(check, question, answers, found))
     checks = {check.name: check for check, _ in plan.questions}
     heard = {
         (check.name, question.target)
@@ -49,6 +52,29 @@ def judge_answers(plan: Plan, answers: Mapping[Ask, Answer]) -> tuple[Result, ..
         if any(isinstance(answers.get(ask), Reply) for ask in question.asks)
     }
     return link_causes(results, checks, plan.system, heard=heard)
+
+
+def _with_person(
+    check: Check[Any, Any],
+    question: Question,
+    answers: Mapping[Ask, Answer],
+    found: tuple[Result, ...],
+) -> tuple[Result, ...]:
+    """Return the results with what a person saw on site.
+
+    It stands in place of what could not be measured, and beside what was.
+    """
+    target = question.target
+    reply = answers.get(person_ask(check.name, target))
+    if not isinstance(reply, Reply):
+        return found
+    measured = tuple(one for one in found if isinstance(one, Finding))
+    if measured:
+        target = replace(target, part=f"{target.part} {ON_SITE}".strip())
+    try:
+        return (*measured, judge_observation(check, target, reply))
+    except ReplyError as error:
+        return (*found, Unmeasured(check.name, target, str(error)))
 
 
 def _results(

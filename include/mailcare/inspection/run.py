@@ -116,6 +116,22 @@ def open_bundle(path: Path, plan: Plan) -> dict[Ask, Answer]:
     return collected | _unanswered(probes, "本次只判读交回的采集结果，没有做网络探测")
 
 
+def read_hosts(data: bytes, plan: Plan, *, source: str) -> dict[Ask, Reply]:
+    """Return the replies in the collector's output, as it came or packed.
+
+    Raise `InputError` where it is no such output, or that of other hosts.
+    """
+    data = unpacked(data)
+    if not looks_framed(data):
+        raise InputError("不是采集脚本的输出", subject=source)
+    on_hosts = [ask for ask in plan.asks() if ask.channel is Channel.SSH]
+    answers = read_bundle(data, on_hosts, plan.system, source=f"bundle:{source}")
+    replies = {ask: one for ask, one in answers.items() if isinstance(one, Reply)}
+    if not replies:
+        raise InputError("采集结果不是本系统的主机，或其中没有任何回复", subject=source)
+    return replies
+
+
 def measured_span(answers: Mapping[Ask, Answer]) -> tuple[datetime, datetime] | None:
     """Return the moments of the first and the last reply; None where there is none.
 

@@ -32,6 +32,7 @@ from mailcare.inspection.collect.orchestra import collect_answers
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.comparison import PAST_MAX, Past
 from mailcare.inspection.judging import judge_answers
+from mailcare.inspection.observations import Observation, person_ask, write_observation
 from mailcare.inspection.order import Order, read_order
 from mailcare.inspection.outcome import by_urgency, state_of
 from mailcare.inspection.planning import Plan, by_node, hosts_touched
@@ -42,7 +43,14 @@ from mailcare.inspection.proceedings import (
     replies_sha256,
     traffic,
 )
-from mailcare.inspection.run import Inspection, areas, measured_span, open_bundle, planned
+from mailcare.inspection.run import (
+    Inspection,
+    areas,
+    measured_span,
+    open_bundle,
+    planned,
+    read_hosts,
+)
 from mailcare.inspection.table import findings_table
 from mailcare.inspection.transcript import sent_away
 from mailcare.records import customers, inspections
@@ -138,6 +146,58 @@ def _begin(session: Session, service: inspections.Service, order: Order) -> insp
         at=row.started_at,
     )
     return row
+
+
+def open_onsite_inspection(service: int) -> int:
+    """Return the inspection of a visit's service, made on the first call; nothing connects for it.
+
+    What it knows comes from people (`observe`) and from the collector's output (`take_bundle`).
+    """
+    with transaction() as session:
+        known = select(inspections.Inspection).where(inspections.Inspection.service_id == service)
+        row = session.scalar(known)
+        if row is None:
+            visit = session.get_one(inspections.Service, service)
+            row = _begin(session, visit, Order(service=service))
+        return row.id
+
+
+def observe(
+    inspection: int, check: str, target: Target, observation: Observation, *, by: str
+) -> None:
+    """Write down what a person saw of a check's target; the last one counts.
+
+    Raise `InputError` where the inspection asks no such thing.
+    """
+    with transaction() as session:
+        plan = _plan(session.get_one(inspections.Inspection, inspection))
+        if not any((one.name, asked.target) == (check, target) for one, asked in plan.questions):
+            raise InputError("本次巡检没有这一项", subject=f"{check} {target}")
+        reply = write_observation(observation, by=by, at=utc_now())
+        _store(session, inspection, {person_ask(check, target): reply})
+
+
+def take_bundle(inspection: int, data: bytes, *, source: str) -> int:
+    """Take the collector's output for an inspection and return how many replies are new.
+
+    The same output taken twice adds nothing. Raise `InputError` where it is of none of the hosts.
+    """
+    with transaction() as session:
+        row = session.get_one(inspections.Inspection, inspection)
+        found = read_hosts(data, _plan(row), source=source)
+        stored = _answers(session, inspection)
+        new = {ask: one for ask, one in found.items() if stored.get(ask) != one}
+        if new:
+            _store(session, inspection, new)
+        return len(new)
+
+
+def looked_at(inspection: int) -> tuple[Plan, tuple[Result, ...], dict[Ask, Answer]]:
+    """Return an inspection's plan, its results as they are now, and its answers so far."""
+    with reading() as session:
+        plan = _plan(session.get_one(inspections.Inspection, inspection))
+        answers = _answers(session, inspection)
+    return plan, judge_answers(plan, answers), answers
 
 
 def hosts_without_authorisation(inspection: int) -> list[str]:

@@ -25,7 +25,7 @@ CHANNELS: Mapping[Channel, tuple[str, str]] = {
     Channel.LOOP: ("收发测试", "向登记的探测邮箱发送测试邮件，用后删除"),
     Channel.FUNCTION: ("功能测试", "用测试邮件试用归档、审核、查询"),
     Channel.SERIES: ("连续探测", "按间隔重复建立连接"),
-    Channel.PERSON: ("人工", "列入工程师待办单，不由程序执行"),
+    Channel.PERSON: ("人工", "工程师在现场查看并填写，不由程序执行"),
 }
 LOGINS_MAX = 60
 

@@ -86,6 +86,14 @@ def find_visit(session: Session, number: str) -> Visit:
     return visit
 
 
+def known_visit(session: Session, number: str) -> Visit:
+    """Return a visit to be read; `InputError` if unknown."""
+    visit = session.scalar(select(Visit).where(Visit.number == number))
+    if visit is None:
+        raise InputError("没有这个编号的现场巡检", subject=number)
+    return visit
+
+
 def window_of(session: Session, visit: Visit, *, today: date) -> Window:
     """Return the days in which a visit may lie: what is left of its contract year.
 

@@ -106,3 +106,31 @@ class TrainingForm(Strict):
     attendees: Annotated[
         tuple[Line, ...], BeforeValidator(_names), Field(min_length=1, max_length=ATTENDEES_MOST)
     ]
+
+
+class Verdict(StrEnum):
+    """How something stands in the engineer's judgement."""
+
+    OK = "ok"
+    NOTICE = "notice"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class ObservationForm(Strict):
+    """What an engineer saw of one check's target; `numbers` are by the check's limits."""
+
+    check: Line
+    node: Text = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    part: Text = ""
+    verdict: Verdict
+    says: Written
+    advice: Text = ""
+    numbers: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _says_what_to_do(self) -> Self:
+        if self.verdict in (Verdict.WARNING, Verdict.CRITICAL) and not self.advice:
+            raise ValueError("警告与严重的，请写明建议")
+        return self

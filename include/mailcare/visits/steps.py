@@ -1,7 +1,7 @@
 """On-site visits: the seam between the records and the rules; every step is safe to run twice."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -11,11 +11,20 @@ from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import today, working_calendar
 from mailcare.clock import utc_now
+from mailcare.contracts.forms import complain
 from mailcare.deadlines import visit_days
 from mailcare.errors import InputError
+from mailcare.inspection import steps as inspections
+from mailcare.inspection.check import Reply, Severity, Target
+from mailcare.inspection.observations import Observation
+from mailcare.listing import Page, Wish
+from mailcare.records.inspections import Inspection
+from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.records.visits import Visit, VisitState, VisitWay
-from mailcare.visits import appointing, negotiating, writing
+from mailcare.surveys.steps import open_survey
+from mailcare.systems.evidence import Evidence, read_evidence
+from mailcare.visits import appointing, closing, details, negotiating, onsite, writing
 from mailcare.visits.answering import (
     Knock,
     LinkRefused,
@@ -26,9 +35,19 @@ from mailcare.visits.answering import (
     use_up,
     write_refusal,
 )
-from mailcare.visits.appointing import Word
+from mailcare.visits.appointing import Deed, Word
 from mailcare.visits.appointment import Act, Party
-from mailcare.visits.forms import AnswerForm, EndForm, MoveForm, OfferForm, StaffForm
+from mailcare.visits.details import Item, VisitDetail, VisitRow, items_of
+from mailcare.visits.entries import missing_to_complete
+from mailcare.visits.forms import (
+    AnswerForm,
+    EndForm,
+    MoveForm,
+    ObservationForm,
+    OfferForm,
+    StaffForm,
+    TrainingForm,
+)
 from mailcare.visits.negotiating import Moment
 from mailcare.visits.reminders import due_reminder, reminder_key
 
@@ -116,6 +135,116 @@ def start_visit(number: str, *, by: str) -> None:
     """Begin the three days of a visit."""
     with _changing(number) as (session, visit, now):
         negotiating.start(session, visit, now, by=by)
+    _inspection_of(number)
+
+
+def list_visits(wish: Wish) -> Page[VisitRow]:
+    """Return a page of visits; searched by number, customer, system, site and engineer.
+
+    Sorts: number customer starts_on due_on state.
+    """
+    with reading() as session:
+        return details.visit_rows(session, wish)
+
+
+def visit_detail(number: str) -> VisitDetail:
+    """Return a visit with all that hangs on it; raise `InputError` for an unknown number."""
+    calendar = working_calendar()
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        return details.describe_visit(session, visit, calendar, today=today())
+
+
+def day_items(number: str) -> tuple[Item, ...]:
+    """Return what a visit has to find out, what a person should look at first.
+
+    Nothing before it has begun.
+    """
+    with reading() as session:
+        service = appointing.known_visit(session, number).service_id
+        begun = select(Inspection.id).where(Inspection.service_id == service)
+        inspection = session.scalar(begun)
+    return items_of(*inspections.looked_at(inspection)) if inspection else ()
+
+
+def observe(number: str, form: ObservationForm, *, by: str) -> None:
+    """Write down what the engineer saw of one check's target; the last one counts."""
+    inspection = _inspection_of(number)
+    target = Target(form.node, form.port, form.part)
+    seen = Observation(Severity[form.verdict.name], form.says, form.advice, dict(form.numbers))
+    inspections.observe(inspection, form.check, target, seen, by=by)
+
+
+def write_entries(number: str, words: Mapping[str, str], *, by: str) -> None:
+    """Write the words of some fields down; equal words twice are once.
+
+    Raise `FormError` for what is no field, or not to be written now.
+    """
+    with _changing(number) as (session, visit, now):
+        for field, text in words.items():
+            onsite.write_entry(session, visit, field, text.strip(), by=by, at=now.at)
+
+
+def record_training(number: str, form: TrainingForm, *, by: str) -> None:
+    """Write down what was taught on a topic, to whom and how long."""
+    with _changing(number) as (session, visit, now):
+        onsite.write_training(session, visit, form, by=by, at=now.at)
+
+
+def add_photo(
+    number: str, file: tuple[str, bytes] | None, *, about: str, caption: str, by: str
+) -> None:
+    """Keep a photo or file as evidence; raise `FormError` for one that is not taken."""
+    if file is None:
+        raise complain("file", "请选择照片或文件")
+    try:
+        evidence = read_evidence(*file)
+    except InputError as error:
+        raise complain("file", str(error)) from None
+    with _changing(number) as (session, visit, now):
+        onsite.keep_photo(session, visit, evidence, about=about, caption=caption, by=by, at=now.at)
+
+
+def photo_file(number: str, file: int) -> Evidence:
+    """Return a visit's photo or file as it came; `InputError` where the visit has none such."""
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        if file not in {one.file for one in onsite.photos_of(session, visit)}:
+            raise InputError("没有这个文件", subject=number)
+        row = session.get_one(EvidenceFile, file)
+        return Evidence(row.name, row.media_type, row.body)
+
+
+def complete_visit(number: str, *, by: str) -> None:
+    """End the three days: the results are judged, the entitlement is used, the survey is opened.
+
+    Raise `InputError` that lists what is still missing. Safe to run twice.
+    """
+    inspection = _inspection_of(number)
+    _refuse_incomplete(number, inspection)
+    inspections.record(inspections.judge(inspection))
+    with _changing(number) as (session, visit, now):
+        word = Word(Party.VENDOR, VisitWay.CONSOLE, by, by)
+        appointing.do(session, visit, Deed(Act.COMPLETE, word), at=now.at)
+        open_survey(session, closing.ended_case(session, visit), at=now.at)
+
+
+def _refuse_incomplete(number: str, inspection: int) -> None:
+    plan, _, answers = inspections.looked_at(inspection)
+    told = [ask for ask, one in answers.items() if isinstance(one, Reply)]
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        topics = {one.topic for one in onsite.trainings_of(session, visit)}
+    if missing := missing_to_complete(days_written=onsite.days_written(plan, told), topics=topics):
+        raise InputError("；".join(missing), subject=number)
+
+
+def _inspection_of(number: str) -> int:
+    """Return the inspection of a visit that goes on, made on the first call."""
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        onsite.refuse_unstarted(visit)
+    return inspections.open_onsite_inspection(visit.service_id)
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""A visit of the lab's system whose three days have begun."""
+
+from mailcare.contracts.forms import read_form
+from mailcare.systems.steps import import_site
+from mailcare.visits import steps
+from mailcare.visits.forms import ObservationForm, TrainingForm
+from tests.inspection.samples import LAB_SITE
+from tests.visits import desk
+
+SITE = "shili-bank-lab"
+PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
+TRAINING = {
+    "topic": "commands",
+    "taught_on": "2026-05-13",
+    "hours": "2.5",
+    "content": "队列查看与服务启停",
+    "attendees": "王示例、赵示例",
+}
+
+
+def begun_visit(clock) -> str:
+    import_site(LAB_SITE, recorded_by="test")
+    number = desk.planned_visit(systems=[SITE])
+    desk.assign(number)
+    desk.confirm(number)
+    clock.move_to(f"{desk.FIRST}T09:00:00+08:00")
+    steps.start_visit(number, by="lin")
+    return number
+
+
+def look(number: str, check: str = "hardware.sensors", node: str = "mx1", **changes) -> None:
+    usual = {"check": check, "node": node, "verdict": "ok", "says": "指示灯全绿"}
+    steps.observe(number, read_form(ObservationForm, usual | changes), by="lin")
+
+
+def teach(number: str, **changes) -> None:
+    steps.record_training(number, read_form(TrainingForm, TRAINING | changes), by="lin")
+
+
+def completed_visit(clock) -> str:
+    number = begun_visit(clock)
+    look(number, numbers={"temperature_c": 43})
+    look(number, check="app.version", says="6.0.1")
+    teach(number)
+    steps.write_entries(number, {"done": "清理队列", "faults_dns": "无"}, by="lin")
+    clock.move_to("2026-05-13T17:00:00+08:00")
+    steps.complete_visit(number, by="lin")
+    return number
