@@ -16,8 +16,9 @@ from mailcare.papers.numbering import Series, paper_number
 from mailcare.papers.survey import survey_sheet
 from mailcare.records.session import reading, transaction
 from mailcare.settings import read_settings
-from mailcare.surveys import following, lists, opening, recording
+from mailcare.surveys import following, lists, opening, recording, telling
 from mailcare.surveys.asking import CaseKind, EndedCase
+from mailcare.surveys.ended import ended_cases
 from mailcare.surveys.following import Follow
 from mailcare.surveys.forms import AnswerForm, CallForm, PeriodForm
 from mailcare.surveys.gathering import gather
@@ -51,14 +52,30 @@ def open_survey(session: Session, case: EndedCase, *, at: datetime) -> int:
 
     However often a case is said to have ended, its customer is asked once a version.
     """
-    return opening.add_survey(session, case, at=at)
+    survey = opening.add_survey(session, case, at=at)
+    telling.tell_asked(session, survey, at=at)
+    return survey
+
+
+def open_due() -> int:
+    """Ask about every case that ended lately and was not asked about; return how many there are."""
+    with transaction() as session:
+        now = utc_now()
+        cases = tuple(ended_cases(session, at=now))
+        for case in cases:
+            open_survey(session, case, at=now)
+    return len(cases)
 
 
 def follow_up(*, today: date) -> tuple[Follow, ...]:
     """Remind of surveys that nobody answered, at most twice each, and let the old ones go."""
     calendar = working_calendar()
     with transaction() as session:
-        return following.follow_up(session, calendar, today=today, at=utc_now())
+        now = utc_now()
+        done = following.follow_up(session, calendar, today=today, at=now)
+        for one in done:
+            telling.tell_followed(session, one, at=now)
+    return done
 
 
 def list_surveys(wish: Wish) -> Page[SurveyRow]:
@@ -128,14 +145,18 @@ def record_call(survey: int, form: CallForm, *, by: str) -> None:
 def record_answer(survey: int, form: AnswerForm, *, by: str) -> None:
     """Record what a customer said by phone; see `recording.add_answer` for what is refused."""
     with transaction() as session:
-        recording.add_answer(session, survey, form, None, by=by, at=utc_now())
+        now = utc_now()
+        recording.add_answer(session, survey, form, None, by=by, at=now)
+        telling.tell_worst(session, survey, form, at=now)
 
 
 def record_sheet(survey: int, form: AnswerForm, scan: tuple[str, bytes] | None, *, by: str) -> None:
     """Record a signed sheet with its scan (name and content); `FormError` without a usable one."""
     evidence = _scan(scan)
     with transaction() as session:
-        recording.add_answer(session, survey, form, evidence, by=by, at=utc_now())
+        now = utc_now()
+        recording.add_answer(session, survey, form, evidence, by=by, at=now)
+        telling.tell_worst(session, survey, form, at=now)
 
 
 def _scan(scan: tuple[str, bytes] | None) -> Evidence:
