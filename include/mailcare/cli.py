@@ -8,6 +8,7 @@ import typer
 
 from mailcare.cli_contracts import contract_app
 from mailcare.cli_discover import discover
+from mailcare.cli_papers import paper_app
 from mailcare.cli_staff import staff_app
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
 from mailcare.errors import InputError, MailcareError
@@ -22,7 +23,6 @@ app = typer.Typer(
     add_completion=False,
 )
 site_app = typer.Typer(help="站点文件：检查、结构、导入。", no_args_is_help=True)
-paper_app = typer.Typer(help="报告文件。", no_args_is_help=True)
 db_app = typer.Typer(help="数据库。", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 app.add_typer(paper_app, name="paper")
@@ -97,17 +97,6 @@ def import_site(site_file: SiteFile) -> None:
     from mailcare.systems import steps
 
     typer.echo(steps.import_site(site_file, recorded_by=_operator()))
-
-
-@paper_app.command("render")
-def render_paper(
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="报告编号")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="写到这个文件")],
-) -> None:
-    """按编号取出报告的最新版本，写成 PDF（或按扩展名 .html、.xlsx）。"""
-    from mailcare.papers import steps
-
-    typer.echo(str(steps.write_paper(number, out)))
 
 
 @db_app.command("upgrade")

@@ -65,7 +65,7 @@ def audited() -> list[tuple[str, str, str]]:
      "/calendar", "/staff", "/audit", "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
      "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1", "/calls",
-     "/surveys", "/surveys/figures"],
+     "/surveys", "/surveys/figures", "/papers/1", "/papers/verify"],
 )  # fmt: skip
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_opens_in_both_languages(login, path, language):

@@ -21,6 +21,7 @@ MARKER_DAG = "inspect_system"
 STYLE_PATH = "/console.css"  # open to everybody: the page that asks for the login is styled, too
 EVERYBODY = frozenset(Role)
 MANAGERS = frozenset({Role.MANAGER})
+ENGINEERS = frozenset({Role.ENGINEER})
 OFFICE = frozenset({Role.MANAGER, Role.CUSTOMER_SERVICE})
 STAFF = frozenset({Role.MANAGER, Role.ENGINEER, Role.CUSTOMER_SERVICE})
 OVERSIGHT = frozenset({Role.MANAGER, Role.AUDITOR})
@@ -75,6 +76,7 @@ class Allowed:
 
 Reader = Annotated[Person, Depends(Allowed(EVERYBODY))]
 Manager = Annotated[Person, Depends(Allowed(MANAGERS))]
+Engineer = Annotated[Person, Depends(Allowed(ENGINEERS))]
 Office = Annotated[Person, Depends(Allowed(OFFICE))]
 Staff = Annotated[Person, Depends(Allowed(STAFF))]
 Overseer = Annotated[Person, Depends(Allowed(OVERSIGHT))]

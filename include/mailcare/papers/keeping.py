@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.errors import InputError, MailcareError
 from mailcare.papers.document import Document
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.records.changes import take_turns
@@ -30,6 +31,24 @@ class KeptPaper:
     customer: int | None
     system: int | None
     made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaperBody:
+    """A file as it was stored."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+MEDIA_TYPES = {
+    FileKind.PDF: "application/pdf",
+    FileKind.HTML: "text/html; charset=utf-8",
+    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    FileKind.SIGNED: "application/pdf",
+}
+ENDINGS = {kind: f".{kind}" for kind in FileKind} | {FileKind.SIGNED: "-signed.pdf"}
 
 
 def keep_paper(
@@ -105,18 +124,37 @@ def _keep(
             template_version=str(document.template_version),
             content=dict(document.content),
             fingerprint=document.fingerprint(),
-            files=[paper_file(kind, body) for kind, body in files.items()],
+            files=[PaperFile(**file_values(kind, body)) for kind, body in files.items()],
         )
         session.add(paper)
         session.flush()
         return paper.id
 
 
-def paper_file(kind: FileKind, body: bytes) -> PaperFile:
-    """Return the row of a rendered file."""
-    return PaperFile(
-        kind=kind,
-        sha256=hashlib.sha256(body).hexdigest(),
-        size_bytes=len(body),
-        body=body,
+def file_values(kind: FileKind, body: bytes) -> dict[str, object]:
+    """Return what the row of a rendered file holds, its paper aside."""
+    digest = hashlib.sha256(body).hexdigest()
+    return {"kind": kind, "sha256": digest, "size_bytes": len(body), "body": body}
+
+
+def paper_file(paper: int, kind: str) -> PaperBody:
+    """Return a rendered file of a paper, after holding it against its stored SHA-256.
+
+    Raise `InputError` where there is none, `MailcareError` where it is no longer what was stored.
+    """
+    missing = InputError("没有这份文件", subject=f"{paper}.{kind}")
+    if kind not in list(FileKind):
+        raise missing
+    of_kind = (
+        select(Paper.number, Paper.version, PaperFile.kind, PaperFile.sha256, PaperFile.body)
+        .join(PaperFile, PaperFile.paper_id == Paper.id)
+        .where(Paper.id == paper, PaperFile.kind == FileKind(kind))
     )
+    with reading() as session:
+        found = session.execute(of_kind).one_or_none()
+    if found is None:
+        raise missing
+    name = f"{found.number}-v{found.version}{ENDINGS[found.kind]}"
+    if hashlib.sha256(found.body).hexdigest() != found.sha256:
+        raise MailcareError("文件与登记的 SHA-256 不符，可能已损坏，请从备份恢复", subject=name)
+    return PaperBody(name, MEDIA_TYPES[found.kind], found.body)

@@ -1,6 +1,5 @@
 """Papers: the inspection's report, and every paper's list and files."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Text, func, select
 
 from mailcare.clock import BEIJING
-from mailcare.errors import InputError, MailcareError
+from mailcare.errors import InputError
 from mailcare.files import write_whole
 from mailcare.inspection import steps as inspection_steps
 from mailcare.inspection.checks import all_checks
@@ -22,16 +21,35 @@ from mailcare.listing import Page, Wish
 from mailcare.papers.actions import action_list
 from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
-from mailcare.papers.keeping import keep_paper, latest_version, pages
+from mailcare.papers.keeping import PaperBody, keep_paper, latest_version, pages, paper_file
 from mailcare.papers.numbering import Series, paper_number
+from mailcare.papers.pades import Signature
 from mailcare.papers.render import print_pdf, render_html
+from mailcare.papers.signing import (
+    Returned,
+    file_signed_return,
+    returned_file,
+    returns_of,
+    sign_paper,
+    signatures_of,
+    verify_file,
+)
 from mailcare.papers.statistics import statistics_xlsx
 from mailcare.progress import Progress
+from mailcare.records.alerts import StaffMember
 from mailcare.records.customers import Customer, System
-from mailcare.records.paging import page_of, searched, sorted_by
+from mailcare.records.paging import Statement, page_of, rows_of, searched, sorted_by
 from mailcare.records.papers import FileKind, Paper, PaperFile
 from mailcare.records.session import reading
 from mailcare.settings import read_settings
+
+__all__ = [
+    "PaperBody",
+    "file_signed_return",
+    "paper_file",
+    "returned_file",
+    "verify_file",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +71,68 @@ class PaperRow:
     kinds: str
 
 
-@dataclass(frozen=True, slots=True)
-class PaperBody:
-    """A rendered file, as it was stored."""
-
-    name: str
-    media_type: str
-    body: bytes
-
-
-MEDIA_TYPES = {
-    FileKind.PDF: "application/pdf",
-    FileKind.HTML: "text/html; charset=utf-8",
-    FileKind.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    FileKind.SIGNED: "application/pdf",
-}
 WRITTEN = (FileKind.PDF, FileKind.HTML, FileKind.XLSX)  # what a file name's ending can ask for
-ENDINGS = {kind: f".{kind}" for kind in FileKind} | {FileKind.SIGNED: "-signed.pdf"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A rendered file of a paper, without its body."""
+
+    kind: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaperDetail:
+    """A version of a paper with its files, its signatures and what the customer sent back.
+
+    `versions` are the ids of all versions of its number, by version.
+    """
+
+    row: PaperRow
+    files: tuple[FileRow, ...]
+    signatures: tuple[Signature, ...]
+    returned: tuple[Returned, ...]
+    versions: dict[int, int]
+
+
+def paper_detail(paper: int) -> PaperDetail:
+    """Return a version of a paper whole; raise `InputError` for one that is not kept."""
+    with reading() as session:
+        rows = rows_of(session, _rows().where(Paper.id == paper), PaperRow)
+        if not rows:
+            raise InputError("没有这份文书", subject=str(paper))
+        of_paper = (
+            select(PaperFile.kind, PaperFile.sha256, PaperFile.size_bytes)
+            .where(PaperFile.paper_id == paper)
+            .order_by(PaperFile.id)
+        )
+        files = rows_of(session, of_paper, FileRow)
+        of_number = select(Paper.version, Paper.id).where(Paper.number == rows[0].number)
+        versions = {one.version: one.id for one in session.execute(of_number)}
+    signed = signatures_of(paper)
+    return PaperDetail(rows[0], files, signed, returns_of(paper), dict(sorted(versions.items())))
+
+
+def sign_as(paper: int, *, login: str, at: datetime) -> int:
+    """Sign a paper as the engineer who is logged in, and return the signed file's id.
+
+    The name on the seal is that of the staff list, the login where it names nobody.
+    """
+    with reading() as session:
+        kept = session.get(Paper, paper)
+    if kept is None:
+        raise InputError("没有这份文书", subject=str(paper))
+    reason = str(kept.content.get("title", kept.number))
+    return sign_paper(paper, login=login, signer=name_of(login), reason=reason, at=at)
+
+
+def name_of(login: str) -> str:
+    """Return the name of who logs in as `login`, as the staff list has it."""
+    with reading() as session:
+        named = select(StaffMember.name).where(StaffMember.login == login)
+        return session.scalar(named) or login
 
 
 def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
@@ -77,7 +140,23 @@ def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
 
     Searched by number, customer, system and site; sorts: number customer system made_at.
     """
-    statement = (
+    statement = _rows()
+    if system is not None:
+        statement = statement.where(Paper.system_id == system)
+    columns = {
+        "number": Paper.number,
+        "customer": Customer.name,
+        "system": System.title,
+        "made_at": Paper.created_at,
+    }
+    statement = searched(statement, wish, (Paper.number, Customer.name, System.title, System.site))
+    statement = sorted_by(statement, wish, columns, (Paper.id.desc(),))
+    with reading() as session:
+        return page_of(session, statement, wish, PaperRow)
+
+
+def _rows() -> Statement:
+    return (
         select(
             Paper.id,
             Paper.number,
@@ -93,46 +172,11 @@ def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
         .outerjoin(System, System.id == Paper.system_id)
         .outerjoin(Customer, Customer.id == Paper.customer_id)
     )
-    if system is not None:
-        statement = statement.where(Paper.system_id == system)
-    columns = {
-        "number": Paper.number,
-        "customer": Customer.name,
-        "system": System.title,
-        "made_at": Paper.created_at,
-    }
-    statement = searched(statement, wish, (Paper.number, Customer.name, System.title, System.site))
-    statement = sorted_by(statement, wish, columns, (Paper.id.desc(),))
-    with reading() as session:
-        return page_of(session, statement, wish, PaperRow)
 
 
 def _kinds() -> ColumnElement[str]:
     kinds = select(func.aggregate_strings(PaperFile.kind.cast(Text), " "))
     return kinds.where(PaperFile.paper_id == Paper.id).scalar_subquery()
-
-
-def paper_file(paper: int, kind: str) -> PaperBody:
-    """Return a rendered file of a paper, after holding it against its stored SHA-256.
-
-    Raise `InputError` where there is none, `MailcareError` where it is no longer what was stored.
-    """
-    missing = InputError("没有这份文件", subject=f"{paper}.{kind}")
-    if kind not in list(FileKind):
-        raise missing
-    of_kind = (
-        select(Paper.number, Paper.version, PaperFile.kind, PaperFile.sha256, PaperFile.body)
-        .join(PaperFile, PaperFile.paper_id == Paper.id)
-        .where(Paper.id == paper, PaperFile.kind == FileKind(kind))
-    )
-    with reading() as session:
-        found = session.execute(of_kind).one_or_none()
-    if found is None:
-        raise missing
-    name = f"{found.number}-v{found.version}{ENDINGS[found.kind]}"
-    if hashlib.sha256(found.body).hexdigest() != found.sha256:
-        raise MailcareError("文件与登记的 SHA-256 不符，可能已损坏，请从备份恢复", subject=name)
-    return PaperBody(name, MEDIA_TYPES[found.kind], found.body)
 
 
 def write_outcome(inspection: Inspection, out: Path, *, progress: Progress) -> list[Path]:

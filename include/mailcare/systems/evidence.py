@@ -11,9 +11,11 @@ from mailcare.errors import InputError
 
 EVIDENCE_BYTES_MOST = 10 * 1024 * 1024
 NAME_CHARACTERS_MOST = 120
-KINDS_SAID = "PDF、PNG、JPG、EML、DOCX"
+KINDS_SAID = "PDF、PNG、JPG、EML、DOCX、OFD"
+WORD_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 MAIL_HEADERS = ("From", "Date")
 WORD_MEMBERS = frozenset({"[Content_Types].xml", "word/document.xml"})
+OFD_MEMBERS = frozenset({"OFD.xml"})  # GB/T 33190-2016, 7.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,17 @@ def _plain(name: str) -> str:
     return shown[-NAME_CHARACTERS_MOST:].strip() or "evidence"
 
 
-def _is_word(body: bytes) -> bool:
-    if not body.startswith(b"PK\x03\x04"):
-        return False
-    try:
-        with ZipFile(BytesIO(body)) as packed:
-            return set(packed.namelist()) >= WORD_MEMBERS
-    except (BadZipFile, NotImplementedError):
-        return False
+def _zip_with(members: frozenset[str]) -> Callable[[bytes], bool]:
+    def is_one(body: bytes) -> bool:
+        if not body.startswith(b"PK\x03\x04"):
+            return False
+        try:
+            with ZipFile(BytesIO(body)) as packed:
+                return set(packed.namelist()) >= members
+        except (BadZipFile, NotImplementedError):
+            return False
+
+    return is_one
 
 
 def _is_mail(body: bytes) -> bool:
@@ -69,6 +74,9 @@ KINDS: dict[str, Callable[[bytes], bool]] = {
     "application/pdf": _starts_with(b"%PDF-"),
     "image/png": _starts_with(b"\x89PNG\r\n\x1a\n"),
     "image/jpeg": _starts_with(b"\xff\xd8\xff"),
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _is_word,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": _zip_with(
+        WORD_MEMBERS
+    ),
+    "application/ofd": _zip_with(OFD_MEMBERS),
     "message/rfc822": _is_mail,
 }
