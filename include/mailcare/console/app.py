@@ -16,6 +16,7 @@ from mailcare.console import (
     customers,
     due,
     importing,
+    outbox,
     papers,
     staff,
     surveys,
@@ -59,8 +60,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     for subject in (
-        due, customers, contracts, importing, systems, authorisations, papers, surveys, calendar,
-        staff, audit,
+        due, customers, contracts, importing, systems, authorisations, papers, outbox, surveys,
+        calendar, staff, audit,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

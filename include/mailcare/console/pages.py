@@ -34,6 +34,7 @@ NAVIGATION = (
     ("/systems", "系统", EVERYBODY),
     ("/authorisations", "授权", EVERYBODY),
     ("/papers", "文书", EVERYBODY),
+    ("/outbox", "发件箱", EVERYBODY),
     ("/calls", "满意度", EVERYBODY),
     ("/calendar", "工作日历", EVERYBODY),
     ("/staff", "人员", OVERSIGHT),

@@ -68,9 +68,12 @@ LABELS = {
     "inspection/report.html": "巡检报告",
     "inspection/actions.html": "工程师待办清单",
     "survey/sheet.html": "客户满意度调查表",
+    "decide": "处理信件",
 }
 
 FIELDS = {
+    "recipient": "收件人",
+    "reason": "依据或原因",
     "number": "合同号",
     "customer": "客户",
     "starts_on": "开始日期",
@@ -219,6 +222,46 @@ ENGLISH = {
     "签字后被改动": "changed after it was signed",
     "已载入，待另一人确认。": "Loaded; another person has to confirm it.",
     "跳到正文": "Skip to content",
+    "处理信件": "decide about a letter",
+    "发件箱": "Outbox",
+    "待发送": "waiting",
+    "发送中": "being sent",
+    "已送达": "sent",
+    "被拒收": "refused",
+    "待核实": "uncertain",
+    "已放弃": "given up",
+    "已核实送达": "arrived, says a person",
+    "钉钉": "DingTalk",
+    "飞书": "Feishu",
+    "企业微信": "WeCom",
+    "总监": "director",
+    "标题": "Subject",
+    "渠道": "Channel",
+    "收件人": "Recipient",
+    "已试": "Tries",
+    "下次发送": "Next try",
+    "对方答复": "Answer",
+    "不早于": "Not before",
+    "有效至": "Good until",
+    "上次运行": "Last run",
+    "尚未运行": "never",
+    "处理": "Decide",
+    "依据或原因": "Reason",
+    "再次发送": "Send again",
+    "正文": "Text",
+    "经过": "What happened",
+    "故障": "Fault",
+    "无人可通知的提醒": "Alerts that nobody got",
+    "请在“值班”页登记人员，之后的提醒才有人收到。": (
+        "Enter people on the page On duty; alerts reach them from then on."
+    ),
+    "发件任务 deliver_papers 超过 5 分钟没有运行，信件不会发出，请在 Airflow 检查。": (
+        "deliver_papers has not run for 5 minutes: no letter goes out. Look into Airflow."
+    ),
+    "正文发出后没有得到明确答复，可能已经送达。系统不会自行重发：请先向收件人核实。": (
+        "No clear answer came after the text had gone: it may have arrived. It is not sent again "
+        "by itself; ask the recipient first."
+    ),
     "满意度": "Satisfaction",
     "打印调查表": "Print the form",
     "客户满意度调查表": "satisfaction form",

@@ -15,6 +15,7 @@ from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once
 from mailcare.records.contracts import Contract, ContractVersion, CoveredSystem
 from mailcare.records.customers import Authorisation, Contact, Customer, System
+from mailcare.records.deliveries import Delivery
 from mailcare.records.faults import Fault
 from mailcare.records.inspections import Service
 from mailcare.records.papers import Paper
@@ -100,6 +101,7 @@ def _what_hangs_on(session: Session, customer: int) -> Sequence[str]:
         "份文书": select(func.count()).where(Paper.customer_id == customer),
         "份授权": select(func.count()).where(Authorisation.system_id.in_(systems)),
         "个故障": select(func.count()).where(Fault.customer_id == customer),
+        "封信件": select(func.count()).where(Delivery.customer_id == customer),
     }
     found = ((session.scalar(count), title) for title, count in counts.items())
     return [f" {count} {title}" for count, title in found if count]

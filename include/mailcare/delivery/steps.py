@@ -12,13 +12,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
-from mailcare.delivery import progress
+from mailcare.delivery import deciding, lists, progress
 from mailcare.delivery.letters import Attachment, Letter, to_message
+from mailcare.delivery.lists import LetterDetail, LetterRow, OutboxState
 from mailcare.delivery.outbox import Draft, FileReference, chat_text, post
 from mailcare.delivery.relays import Relay, parse_relay, refuse_system_under_test
 from mailcare.delivery.robots import parse_address, say
 from mailcare.delivery.smtp_relay import NoAnswer, Refused, Uncertain, addresses_of, send
 from mailcare.errors import InputError, MailcareError, Unavailable
+from mailcare.listing import Page, Wish
 from mailcare.records.alerts import Robot
 from mailcare.records.customers import System
 from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryState, Enclosure
@@ -125,6 +127,42 @@ def _tries(settings: Settings) -> Iterator[bool]:
 def _take(delivery: int) -> bool:
     with transaction() as session:
         return progress.take(session, delivery, at=utc_now())
+
+
+def list_letters(wish: Wish) -> Page[LetterRow]:
+    """Return a page of letters, those that wait for a person first, then the newest.
+
+    Searched by subject, recipient, customer and fault; sorts: posted_at customer channel recipient
+    state attempts.
+    """
+    with reading() as session:
+        return lists.letter_rows(session, wish)
+
+
+def letter_detail(delivery: int) -> LetterDetail:
+    """Return a letter with its files and events; raise `InputError` for one not recorded."""
+    with reading() as session:
+        return lists.describe_letter(session, delivery)
+
+
+def outbox_state() -> OutboxState:
+    """Return how many letters stand where, the last run, and alerts that nobody got."""
+    with reading() as session:
+        return lists.outbox_state(session, JOB)
+
+
+def mark_arrived(delivery: int, *, reason: str, by: str) -> None:
+    """Settle an uncertain letter as arrived; see `deciding.mark_arrived`."""
+    with transaction() as session:
+        deciding.mark_arrived(session, delivery, reason=reason, by=by, at=utc_now())
+
+
+def send_again(delivery: int, *, recipient: str, reason: str, by: str) -> None:
+    """Let a letter go once more, to a corrected recipient; see `deciding.send_again`."""
+    with transaction() as session:
+        deciding.send_again(
+            session, delivery, recipient=recipient, reason=reason, by=by, at=utc_now()
+        )
 
 
 def deliver_paper(paper: int) -> None:
