@@ -8,6 +8,7 @@ import typer
 
 from mailcare.cli_contracts import contract_app
 from mailcare.cli_discover import discover
+from mailcare.cli_faults import FAULT_COMMANDS
 from mailcare.cli_papers import paper_app
 from mailcare.cli_staff import staff_app
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
@@ -33,6 +34,8 @@ app.add_typer(fault_app, name="fault")
 app.add_typer(contract_app, name="contract")
 app.add_typer(staff_app, name="staff")
 app.command("discover")(discover)
+for _name, _command in FAULT_COMMANDS.items():
+    fault_app.command(_name)(_command)
 
 SiteFile = Annotated[Path, typer.Argument(metavar="SITE.yaml", help="站点文件")]
 

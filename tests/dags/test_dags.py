@@ -8,12 +8,15 @@ import pytest
 from mailcare.contracts.starting import STARTS
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
+# A Dag that is not named here fails the suite.
 KNOWN = {
     "deliver_papers",
+    "handle_fault",
     "inspect_system",
     "plan_services",
     "survey_customer",
-}  # a Dag that is not named here fails the suite
+    "watch_deadlines",
+}
 CUSTOMERS_HOSTS = {("inspect_system", "collect")}
 
 
@@ -126,3 +129,23 @@ def test_a_kind_of_service_is_carried_out_by_a_dag_that_takes_it(start, dags):
 def test_each_kind_of_service_has_run_names_of_its_own():
     assert STARTS
     assert len({one.run for one in STARTS.values()}) == len(STARTS)
+
+
+def test_deadlines_are_watched_each_minute_by_one_run_at_a_time(dags):
+    dag = dags["watch_deadlines"]
+    assert dag.timetable.expression == "* * * * *"
+    assert not dag.catchup
+    assert dag.max_active_runs == 1
+    assert dag.get_task("start").partial_kwargs["skip_when_already_exists"] is True
+
+
+def test_a_sweep_that_hangs_calls_the_dead_mans_switch(dags):
+    [alert] = dags["watch_deadlines"].deadline
+    module, _, name = alert.callback.path.rpartition(".")
+    assert callable(getattr(import_module(module), name))
+
+
+def test_a_fault_is_declared_by_hand_and_its_run_waits_for_nothing(dags):
+    dag = dags["handle_fault"]
+    assert not dag.get_task("declare").upstream_task_ids
+    assert dag.max_active_runs >= 500

@@ -15,6 +15,8 @@ from mailcare.console import (
     contracts,
     customers,
     due,
+    fault_page,
+    faults,
     importing,
     outbox,
     papers,
@@ -60,8 +62,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     for subject in (
-        due, customers, contracts, importing, systems, authorisations, papers, outbox, surveys,
-        calendar, staff, audit,
+        due, faults, fault_page, customers, contracts, importing, systems, authorisations, papers,
+        outbox, surveys, calendar, staff, audit,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

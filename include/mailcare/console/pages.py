@@ -29,6 +29,7 @@ TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION = (
     ("/", "到期与提醒", EVERYBODY),
+    ("/faults", "故障", EVERYBODY),
     ("/customers", "客户", EVERYBODY),
     ("/contracts", "合同", EVERYBODY),
     ("/systems", "系统", EVERYBODY),
@@ -59,6 +60,11 @@ def today() -> date:
 def moment(at: datetime | None) -> str:
     """Write a moment in Beijing time, to the minute; nothing for none."""
     return f"{min(at, LAST).astimezone(BEIJING):%Y-%m-%d %H:%M}" if at else ""
+
+
+def exact(at: datetime) -> str:
+    """Write a moment in Beijing time, to the second."""
+    return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
 
 
 def show(request: Request, template: str, *, code: int = 200, **content: Any) -> HTMLResponse:
@@ -174,6 +180,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: Mapping[str, Callable[..., Any]] = {"moment": moment, "chart": _chart}
+    filters: Mapping[str, Callable[..., Any]] = {
+        "moment": moment,
+        "exact": exact,
+        "chart": _chart,
+    }
     environment.filters |= filters
     return environment

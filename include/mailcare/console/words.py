@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from mailcare.console.fault_words import FAULT_ENGLISH
+
 LANGUAGE_COOKIE = "mailcare_language"
 LANGUAGES = ("zh", "en")
 COUNTED = re.compile(r"(?:严重|警告|未测得) \d+(?:，(?:严重|警告|未测得) \d+){0,2}")
@@ -36,6 +38,7 @@ LABELS = {
     "customer_service": "客服",
     "auditor": "审计（只读）",
     "proposed": "待确认",
+    "asked": "待启动",
     "confirmed": "已确认",
     "replaced": "已被取代",
     "enter": "新增",
@@ -119,10 +122,11 @@ DONE = {
     "withdrawn": "已收回。",
     "confirmed": "已确认，自即刻起使用。",
     "proposed": "已载入，待另一人确认。",
+    "asked": "已发起复查巡检，一分钟内启动。",
     "signed": "已签字。",
 }
 
-ENGLISH = {
+ENGLISH = FAULT_ENGLISH | {
     "维保控制台": "Maintenance console",
     "到期与提醒": "Due and notices",
     "客户": "Customers",

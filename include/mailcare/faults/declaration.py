@@ -58,10 +58,11 @@ class Declaration:
 class DeclarationForm(Strict):
     """A declaration as a person enters it: names instead of ids, Beijing time without a zone.
 
-    Without `site` it concerns no recorded system; without `declared_at` it was declared just now.
+    A `site` alone says whose it is; without one the fault concerns no recorded system. Without
+    `declared_at` it was declared just now.
     """
 
-    customer: Line
+    customer: Line | None = None
     site: Line | None = None
     level: Level
     description: Text
@@ -71,3 +72,15 @@ class DeclarationForm(Strict):
     via: Via = Via.PHONE
     declared_at: Moment | None = None
     follows: Line | None = None
+
+
+class NoteForm(Strict):
+    """A remark on a fault."""
+
+    text: Text
+
+
+class EventForm(Strict):
+    """When something happened to a fault; the event's own words are read by `events.FORMS`."""
+
+    at: Moment | None = None

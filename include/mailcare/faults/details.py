@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from mailcare.errors import InputError
 from mailcare.faults.clocks import Clock, Kind
 from mailcare.faults.dossiers import read_dossiers
-from mailcare.faults.events import FORMS
+from mailcare.faults.events import FORMS, Handled, Remedy
 from mailcare.faults.lists import FaultRow, fault_row
 from mailcare.faults.wording import KIND_TITLES, RUNG_TITLES, WORD_TITLES, breach_word, moment
 from mailcare.records import faults
@@ -70,9 +70,13 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class FaultDetail:
-    """A fault with its clocks, its history and its follow-up inspections."""
+    """A fault with its clocks, its history and its follow-up inspections.
+
+    `has_fix` tells that its last handling was a fix, so that no other is owed.
+    """
 
     row: FaultRow
+    has_fix: bool
     clocks: tuple[Clock, ...]
     history: tuple[Entry, ...]
     follow_ups: tuple[FollowUp, ...]
@@ -82,8 +86,10 @@ def fault_detail(session: Session, fault: int, *, calendar: Calendar, now: datet
     """Return a fault whole; raise `InputError` for one that is not recorded."""
     row = fault_row(session, fault)
     dossier = read_dossiers(session, (fault,))[0]
+    handled = [one for one in dossier.events if isinstance(one, Handled)]
     return FaultDetail(
         row,
+        bool(handled) and max(handled, key=lambda one: one.at).kind is Remedy.FIX,
         dossier.clocks(calendar, now),
         history(session, fault),
         tuple(_follow_ups(session, fault)),

@@ -6,7 +6,7 @@ Only this module writes clocks and breaches, whoever has recorded an event or sw
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,14 +64,38 @@ class Dossier:
         """Return the steps of a clock's ladder that were told or skipped."""
         return self.told.get((clock.clock, clock.epoch), frozenset())
 
+    def with_told(self, steps: Iterable[tuple[Clock, Step]]) -> "Dossier":
+        """Return the dossier after somebody was told of these steps."""
+        told = dict(self.told)
+        for clock, step in steps:
+            epoch = (clock.clock, clock.epoch)
+            told[epoch] = told.get(epoch, frozenset()) | {step.number}
+        return replace(self, told=told)
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """A fault with its clocks as they stand."""
+
+    dossier: Dossier
+    clocks: tuple[Clock, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A due moment that a new year table moved."""
+    """A due moment that a new year table moved; what it was before is kept."""
 
     dossier: Dossier
     clock: Clock
     before_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many promises were found broken, and the due moments that a new year table moved."""
+
+    broken: int
+    moved: tuple[Moved, ...]
 
 
 def lock_faults(session: Session, ids: Collection[int]) -> None:
@@ -96,32 +120,26 @@ def read_dossiers(session: Session, ids: Collection[int]) -> tuple[Dossier, ...]
     )
 
 
-def write_clocks(
-    session: Session, dossiers: Iterable[Dossier], *, calendar: Calendar, now: datetime
-) -> tuple[Moved, ...]:
-    """Write what the events of faults come to: clocks, breaches, steps that lie behind.
+def reckon(dossiers: Iterable[Dossier], *, calendar: Calendar, now: datetime) -> list[Reckoned]:
+    """Return faults with their clocks as they stand at `now`."""
+    return [Reckoned(one, one.clocks(calendar, now)) for one in dossiers]
 
-    Return the due moments that a new year table moved; what they were before is kept.
-    """
-    derived = [(one, one.clocks(calendar, now)) for one in dossiers]
+
+def write_clocks(
+    session: Session, reckoned: Iterable[Reckoned], *, calendar: Calendar, now: datetime
+) -> Written:
+    """Write what the events of faults come to: clocks, breaches, steps that lie behind."""
     key = calendar_key(calendar)
-    every = [(one, clock) for one, rows in derived for clock in rows]
-    skips = [skip for one, clock in every for skip in _skips(one, clock, now)]
+    every = [(one.dossier, clock) for one in reckoned for clock in one.clocks]
+    clocks = [_clock_row(one, clock, key, now) for one, clock in every]
+    broken = [row for one, clock in every for row in _breach(one, clock, now)]
+    skips = [row for one, clock in every for row in _skips(one, clock, now)]
     moved = tuple(_moved(every, key))
-    put_all(
-        session,
-        faults.FaultClock,
-        [_clock_row(one, clock, key, now) for one, clock in every],
-        key=EPOCH,
-    )
-    add_all_once(
-        session,
-        faults.FaultBreach,
-        [row for one, clock in every for row in _breach(one, clock, now)],
-    )
+    put_all(session, faults.FaultClock, clocks, key=EPOCH)
+    add_all_once(session, faults.FaultBreach, broken)
     add_all_once(session, faults.Escalation, skips)
     add_all_once(session, faults.FaultDueChange, [_due_change(one, now) for one in moved])
-    return moved
+    return Written(len(broken), moved)
 
 
 def step_row(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from mailcare.deadlines import Level
+from mailcare.deadlines import Level, Unit
 from mailcare.faults.clocks import Clock, Kind, State
 
 ONE_SECOND = timedelta(seconds=1)
@@ -68,8 +68,13 @@ def next_warning_at(clock: Clock, told: Collection[int]) -> datetime | None:
     """Return when the clock must be looked at again: the next step, or the moment it breaks."""
     moments = [one.reached_at for one in _open_steps(clock, told)]
     if clock.state is State.RUNNING and clock.due_at:
-        moments.append(clock.due_at)
+        moments.append(_breaks_at(clock.due_at, clock.unit))
     return min(moments, default=None)
+
+
+def _breaks_at(due_at: datetime, unit: Unit | None) -> datetime:
+    """Return the first moment at which a promise is broken: of hours it is after the due one."""
+    return due_at if unit is Unit.DAYS else due_at + datetime.resolution
 
 
 def is_urgent(clock: Clock) -> bool:

@@ -51,11 +51,17 @@ class FaultRow:
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """A fault on the board with its clocks as they stand, and why it is paused."""
+    """A fault on the board with its clocks as they stand at `at`, and why it is paused."""
 
     fault: FaultRow
     clocks: tuple[Clock, ...]
     pause: str | None
+    at: datetime
+
+    @property
+    def open_clocks(self) -> tuple[Clock, ...]:
+        """Return the clocks whose promise is still to be kept."""
+        return tuple(one for one in self.clocks if one.stopped_at is None)
 
 
 def fault_rows(session: Session, wish: Wish) -> Page[FaultRow]:
@@ -75,7 +81,7 @@ def board_rows(
     ids = [one.id for one in page.rows]
     clocks = {one.id: one.clocks(calendar, now) for one in read_dossiers(session, ids)}
     pauses = _pauses(session, ids)
-    rows = tuple(BoardRow(one, clocks[one.id], pauses.get(one.id)) for one in page.rows)
+    rows = tuple(BoardRow(one, clocks[one.id], pauses.get(one.id), now) for one in page.rows)
     return Page(rows, page.total, wish)
 
 

@@ -12,7 +12,7 @@ from mailcare.contracts.entering import Changed
 from mailcare.errors import InputError
 from mailcare.faults.clocks import Clock, clocks
 from mailcare.faults.declaration import Declaration
-from mailcare.faults.dossiers import Dossier, lock_faults, read_dossiers, write_clocks
+from mailcare.faults.dossiers import Dossier, lock_faults, read_dossiers, reckon, write_clocks
 from mailcare.faults.events import FORMS, Declared, Event, LevelChanged, Merged, Paused, Refused
 from mailcare.faults.standing import CLOSED, WORDS, Stage, payload_of
 from mailcare.faults.wording import moment
@@ -68,7 +68,7 @@ def add_fault(
     session.execute(update(faults.Fault).where(faults.Fault.id == added).values(number=number))
     declared = Declared(at=declaration.declared_at, level=declaration.level)
     _write_event(session, added, 1, declared, Backing(files=tuple(files)), by=by, at=at)
-    write_clocks(session, read_dossiers(session, (added,)), calendar=calendar, now=at)
+    _reckon_and_write(session, _dossier(session, added), calendar, at)
     return added
 
 
@@ -108,7 +108,7 @@ def add_event(
     if moved is None:
         raise _changed(session, dossier)
     _write_event(session, fault, count, event, backing, by=by, at=at)
-    write_clocks(session, (after,), calendar=calendar, now=at)
+    _reckon_and_write(session, after, calendar, at)
     return count
 
 
@@ -129,6 +129,11 @@ def add_note(
     if added is not None:
         _write_files(session, fault, files, by=by, note=added)
     return added
+
+
+def _reckon_and_write(session: Session, dossier: Dossier, calendar: Calendar, at: datetime) -> None:
+    reckoned = reckon((dossier,), calendar=calendar, now=at)
+    write_clocks(session, reckoned, calendar=calendar, now=at)
 
 
 def _fault_row(session: Session, declaration: Declaration) -> dict[str, object]:

@@ -1,27 +1,33 @@
 """Faults: the seam between the records and the rules; every step is safe to run twice."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import working_calendar
+from mailcare.clock import utc_now
 from mailcare.contracts.entering import Changed
-from mailcare.contracts.forms import complain
+from mailcare.contracts.forms import complain, read_form
 from mailcare.errors import InputError
-from mailcare.faults import details, lists, recording
-from mailcare.faults.declaration import Declaration, DeclarationForm
+from mailcare.faults import details, following, lists, recording, sweeping
+from mailcare.faults.declaration import Declaration, DeclarationForm, EventForm, NoteForm
 from mailcare.faults.details import Entry, FaultDetail
 from mailcare.faults.events import Event
 from mailcare.faults.lists import BoardRow, FaultRow
 from mailcare.faults.recording import NOTHING, Backing
+from mailcare.faults.standing import event_of
+from mailcare.faults.sweeping import Swept
 from mailcare.listing import Page, Wish
 from mailcare.records import faults
 from mailcare.records.customers import Customer, System
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.systems.evidence import Evidence, read_evidence
+from mailcare.workdays import Calendar
 
 __all__ = [
     "Backing",
@@ -32,16 +38,33 @@ __all__ = [
     "Entry",
     "FaultDetail",
     "FaultRow",
+    "NoteForm",
     "add_note",
+    "ask_follow_up",
     "board",
     "declare",
     "declare_form",
+    "event_entered",
+    "evidence_of",
     "fault_detail",
+    "fault_file",
     "fault_of",
+    "follow_up_runs",
+    "last_sweep",
     "list_faults",
+    "open_fault",
     "record_event",
     "timeline",
 ]
+SWEEP_STALE_AFTER = timedelta(minutes=5)  # it should run each minute
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """When the deadlines were last looked through, and whether that is too long ago."""
+
+    swept_at: datetime
+    is_stale: bool
 
 
 def declare(
@@ -97,6 +120,42 @@ def record_event(
         )
 
 
+def event_entered(word: str, at: str, words: Mapping[str, object], *, now: datetime) -> Event:
+    """Return the event that a person entered; an empty text is a word that was left out.
+
+    Without `at` it happened just now; without a zone `at` is Beijing time. Raise `InputError`.
+    """
+    entered = read_form(EventForm, {"at": at})
+    given = {name: value or None for name, value in words.items()}
+    return event_of(word, entered.at or now, given)
+
+
+def open_fault(run: str, *, by: str, asked_at: datetime, **conf: Any) -> int:
+    """Return the fault of a Dag run, declared on the first call; the run's id is its key.
+
+    `conf` are the fields of `DeclarationForm`. Raise `FormError` for what cannot be used.
+    """
+    entered = {name: value for name, value in conf.items() if value is not None}
+    form = read_form(DeclarationForm, {"declared_at": asked_at.isoformat()} | entered)
+    return declare_form(form, key=f"run/{run}", by=by, at=utc_now())
+
+
+def ask_follow_up(fault: int, *, by: str, at: datetime) -> str:
+    """Ask for an inspection of the fault's system and return the id of its run.
+
+    One that was asked for and has not begun yet is not asked for again. Raise `InputError` for a
+    fault that concerns no recorded system.
+    """
+    with transaction() as session:
+        return following.ask(session, fault, by=by, at=at)
+
+
+def follow_up_runs() -> list[dict[str, Any]]:
+    """Return the runs of `inspect_system` that were asked for and have not begun."""
+    with reading() as session:
+        return following.runs(session)
+
+
 def add_note(
     fault: int,
     text: str,
@@ -140,6 +199,40 @@ def board(wish: Wish, *, at: datetime) -> Page[BoardRow]:
         return lists.board_rows(session, wish, calendar=calendar, now=at)
 
 
+def sweep(*, at: datetime) -> Swept:
+    """Tell who has to be told by `at`, record what broke, count anew what a year table moved.
+
+    Safe to run twice and by two at once: each chunk of faults is one transaction, in which the
+    ledger's rows, the letters and the breaches are written together.
+    """
+    calendar = working_calendar()
+    done = Swept()
+    for part in (sweeping.sweep_displaced, sweeping.sweep_due):
+        while (swept := _swept(part, calendar, at)).faults:
+            done += swept
+    with transaction() as session:
+        sweeping.note_sweep(session, done, now=at)
+    return done
+
+
+def _swept(part: Callable[..., Swept], calendar: Calendar, at: datetime) -> Swept:
+    with transaction() as session:
+        return part(session, calendar=calendar, now=at)
+
+
+def tell_stalled(*, at: datetime) -> None:
+    """Tell the manager that a sweep has not ended in time; once an hour."""
+    with transaction() as session:
+        sweeping.tell_stalled(session, now=at)
+
+
+def last_sweep(*, at: datetime) -> SweepRow | None:
+    """Return when the deadlines were last looked through; None where that never happened."""
+    with reading() as session:
+        row = session.get(faults.Sweep, 1)
+        return SweepRow(row.swept_at, at - row.swept_at > SWEEP_STALE_AFTER) if row else None
+
+
 def list_faults(wish: Wish) -> Page[FaultRow]:
     """Return a page of all faults, the newest first.
 
@@ -167,13 +260,7 @@ def evidence_of(file: tuple[str, bytes] | None) -> tuple[Evidence, ...]:
 
 
 def _named(session: Session, form: DeclarationForm, key: str, at: datetime) -> Declaration:
-    customer = session.scalar(select(Customer.id).where(Customer.name == form.customer))
-    if customer is None:
-        raise complain("customer", "没有登记这个客户")
-    of_customer = select(System.id).where(System.site == form.site, System.customer_id == customer)
-    system = session.scalar(of_customer) if form.site else None
-    if form.site and system is None:
-        raise complain("site", "该客户没有登记这个系统")
+    customer, system = _whose(session, form)
     if form.declared_at and form.declared_at > at:
         raise complain("declared_at", "申报时间不能晚于现在")
     known = select(func.count()).where(faults.Fault.number == form.follows)
@@ -192,3 +279,19 @@ def _named(session: Session, form: DeclarationForm, key: str, at: datetime) -> D
         contact_details=form.contact_details,
         place=form.place,
     )
+
+
+def _whose(session: Session, form: DeclarationForm) -> tuple[int, int | None]:
+    """Return the ids of customer and system; the system says whose it is."""
+    system = session.scalar(select(System).where(System.site == form.site))
+    if form.site and system is None:
+        raise complain("site", "没有登记这个系统")
+    named = session.scalar(select(Customer.id).where(Customer.name == form.customer))
+    if form.customer and named is None:
+        raise complain("customer", "没有登记这个客户")
+    if system and named not in (None, system.customer_id):
+        raise complain("site", "这个系统不是该客户的")
+    customer = system.customer_id if system else named
+    if customer is None:
+        raise complain("customer", "请填写客户或系统")
+    return customer, system.id if system else None

@@ -1,10 +1,12 @@
 """What levels, clocks, events and their words are called, on pages, in letters and in a shell."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from mailcare.clock import BEIJING
-from mailcare.deadlines import Level
+from mailcare.deadlines import Level, Unit
 from mailcare.faults.clocks import Clock, Kind, State
+from mailcare.faults.standing import Stage
+from mailcare.workdays import ONE_DAY
 
 # 服务方案第五部分「故障等级设定」
 LEVEL_MEANINGS = {
@@ -20,6 +22,16 @@ STATE_TITLES = {
     State.MET: "按时完成",
     State.SUPERSEDED: "已由新一轮取代",
     State.CANCELLED: "已撤销或合并",
+}
+STAGE_TITLES = {
+    Stage.DECLARED: "待受理",
+    Stage.ACCEPTED: "处理中",
+    Stage.PAUSED: "已暂停",
+    Stage.HANDLED: "已处理，待送报告",
+    Stage.REPORTED: "报告已送达",
+    Stage.SIGNED: "客户已签字",
+    Stage.CANCELLED: "已撤销",
+    Stage.MERGED: "已合并",
 }
 RUNG_TITLES = {"engineer": "工程师", "manager": "主管", "director": "总监"}
 REASON_TITLES = {
@@ -44,11 +56,9 @@ WORD_TITLES = REASON_TITLES | {
 
 def state_title(clock: Clock) -> str:
     """Say how a clock stands."""
-    return (
-        breach_word(is_soft=clock.is_soft)
-        if clock.state is State.LATE
-        else (STATE_TITLES[clock.state])
-    )
+    if clock.state is State.LATE:
+        return breach_word(is_soft=clock.is_soft)
+    return STATE_TITLES[clock.state]
 
 
 def breach_word(*, is_soft: bool) -> str:
@@ -56,9 +66,33 @@ def breach_word(*, is_soft: bool) -> str:
     return "超目标" if is_soft else "违约"
 
 
-def duration(length: timedelta) -> str:
-    """Write a length of time to the minute, its greatest two units only."""
-    minutes = int(abs(length).total_seconds()) // 60
+def left_of(clock: Clock, at: datetime) -> str:
+    """Say how much time a clock has left, by how much it is over, or how it stands."""
+    if clock.stopped_at or clock.is_held or clock.due_at is None:
+        return state_title(clock)
+    left_s = (clock.due_at - at).total_seconds()
+    return f"还剩 {duration(left_s)}" if left_s >= 0 else f"已超 {duration(left_s)}"
+
+
+def due_text(clock: Clock) -> str:
+    """Say when a clock is due, and what makes that uncertain; a day's end is its 24:00."""
+    if clock.due_at is None:
+        return "恢复后确定"
+    mark = ""
+    if clock.is_provisional and clock.earliest_due_at:
+        mark = f"（暂行，最早 {_ends(clock.earliest_due_at, clock.unit)}）"
+    return f"{_ends(clock.due_at, clock.unit)}{mark}"
+
+
+def _ends(due_at: datetime, unit: Unit | None) -> str:
+    if unit is Unit.DAYS:
+        return f"{due_at.astimezone(BEIJING).date() - ONE_DAY} 24:00"
+    return moment(due_at)
+
+
+def duration(length_s: float) -> str:
+    """Write a length of time to the minute, its two greatest units only; the sign is left out."""
+    minutes = int(abs(length_s)) // 60
     days, hours, rest = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
         return f"{days}天{hours}小时"

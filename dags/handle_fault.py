@@ -1,0 +1,49 @@
+"""### 故障处理 Handling a fault
+
+Started by hand for an incident: `declare` records the fault, its clocks run from then on, and the
+run ends. Nothing waits on a worker: what follows is recorded on the console (受理、首次联系、暂停、
+处理完成…), and *watch_deadlines* warns of what is due.
+
+- **级别**: P1 停机或重大影响；P2 性能严重降级；P3 性能受损，大部分业务正常；P4 咨询、安装、配置。
+- **申报时间** is when the call began, or when our own server received the mail; empty is now.
+- The run's id is the declaration's key: a retry declares nothing twice.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, task
+
+from mailcare.tasks import TASK_DEFAULTS
+
+with DAG(
+    dag_id="handle_fault",
+    doc_md=__doc__,
+    schedule=None,
+    params={
+        "customer": Param("", type="string", title="客户名称"),
+        "site": Param(None, type=["null", "string"], title="系统（站点文件中的 site）"),
+        "level": Param("P3", enum=["P1", "P2", "P3", "P4"], title="故障级别"),
+        "description": Param("", type="string", format="multiline", title="故障描述"),
+        "contact": Param("", type="string", title="联系人"),
+        "contact_details": Param("", type="string", title="联系方式"),
+        "place": Param("/", type="string", title="故障地点"),
+        "via": Param("phone", enum=["phone", "email", "chat", "onsite"], title="申报方式"),
+        "declared_at": Param(
+            None, type=["null", "string"], format="date-time", title="申报时间（空为现在）"
+        ),
+        "follows": Param(None, type=["null", "string"], title="关联的原故障编号"),
+    },
+    dagrun_timeout=timedelta(days=30),  # the report's review, which parks, may take its time
+    max_active_runs=1000,  # runs that are parked hold up no other
+    default_args=TASK_DEFAULTS,
+    tags=["mailcare"],
+):
+
+    @task
+    def declare(params: dict, run_id: str, *, dag_run) -> int:
+        from mailcare.faults import steps
+
+        who = dag_run.triggering_user_name or "airflow"
+        return steps.open_fault(run_id, by=who, asked_at=dag_run.run_after, **params)
+
+    declare()  # pyrefly: ignore[missing-argument] - Airflow hands them in

@@ -1,0 +1,207 @@
+"""Look through what is due: tell who has to be told, record what broke, count anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailcare.delivery.alerts import alert
+from mailcare.faults.clocks import Clock, Kind
+from mailcare.faults.dossiers import (
+    Dossier,
+    Moved,
+    Reckoned,
+    calendar_key,
+    lock_faults,
+    read_dossiers,
+    reckon,
+    step_row,
+    write_clocks,
+)
+from mailcare.faults.ladder import SHARES_PCT, Step, due_steps, is_urgent
+from mailcare.faults.wording import KIND_TITLES, breach_word, duration, moment
+from mailcare.records import faults
+from mailcare.records.alerts import Rung
+from mailcare.records.changes import add_all_once, put_all
+from mailcare.records.faults import ClockKind, ClockState, EscalationOutcome
+from mailcare.workdays import Calendar
+
+ONE_MINUTE = timedelta(minutes=1)
+Reached = tuple[Clock, Step]
+CHUNK = 500  # faults of one transaction: seconds of SQLite's write lock, and of memory
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many faults were looked at, people told, promises found broken and dates moved."""
+
+    faults: int = 0
+    told: int = 0
+    broken: int = 0
+    moved: int = 0
+
+    def __add__(self, other: "Swept") -> "Swept":
+        """Return both together."""
+        return Swept(
+            self.faults + other.faults,
+            self.told + other.told,
+            self.broken + other.broken,
+            self.moved + other.moved,
+        )
+
+
+def sweep_due(session: Session, *, calendar: Calendar, now: datetime) -> Swept:
+    """Deal with one chunk of what is due; nothing of it is due at `now` any more.
+
+    The ledger's rows, the letters and the clocks are written in the caller's transaction.
+    """
+    clock = faults.FaultClock
+    due = (
+        select(clock.fault_id)
+        .where(clock.next_warning_at <= now)
+        .order_by(clock.next_warning_at)
+        .limit(CHUNK)
+    )
+    found = _locked(session, session.scalars(due).all())
+    reckoned = reckon(found, calendar=calendar, now=now)
+    reached = [(one.dossier, _due(one, now)) for one in reckoned]
+    told = _tell(session, reached, now=now)
+    after = [
+        Reckoned(dossier.with_told(steps), one.clocks)
+        for one, (dossier, steps) in zip(reckoned, reached, strict=True)
+    ]
+    written = write_clocks(session, after, calendar=calendar, now=now)
+    return Swept(len(found), told, written.broken)
+
+
+def sweep_displaced(session: Session, *, calendar: Calendar, now: datetime) -> Swept:
+    """Count one chunk of open reports anew that were counted with other year tables."""
+    clock = faults.FaultClock
+    displaced = (
+        select(clock.fault_id)
+        .where(
+            clock.clock == ClockKind.REPORT,
+            clock.state == ClockState.RUNNING,
+            clock.calendar_key != calendar_key(calendar),
+        )
+        .order_by(clock.fault_id)
+        .limit(CHUNK)
+    )
+    found = _locked(session, session.scalars(displaced).all())
+    reckoned = reckon(found, calendar=calendar, now=now)
+    written = write_clocks(session, reckoned, calendar=calendar, now=now)
+    for one in written.moved:
+        _tell_moved(session, one, now=now)
+    return Swept(len(found), 0, written.broken, len(written.moved))
+
+
+def note_sweep(session: Session, swept: Swept, *, now: datetime) -> None:
+    """Write down when the deadlines were last looked through."""
+    row = {"id": 1, "swept_at": now, "told": swept.told, "broken": swept.broken}
+    put_all(session, faults.Sweep, [row], key=("id",))
+
+
+def tell_stalled(session: Session, *, now: datetime) -> None:
+    """Post that the deadlines are not looked through any more; once an hour."""
+    said = "时限检查（watch_deadlines）没有按时完成"
+    alert(
+        session,
+        key=f"sweep/{now:%Y-%m-%dT%H}",
+        rung=Rung.MANAGER,
+        subject=f"【告警】{said}",
+        text=f"{said}，到期提醒可能迟到。请在 Airflow 查看 watch_deadlines，并人工核对故障看板。",
+        is_urgent=True,
+        at=now,
+    )
+
+
+def _locked(session: Session, ids: Sequence[int]) -> tuple[Dossier, ...]:
+    if not ids:
+        return ()
+    lock_faults(session, ids)
+    return read_dossiers(session, ids)
+
+
+def _due(reckoned: Reckoned, now: datetime) -> list[Reached]:
+    """Return what of a fault's clocks somebody has to be told now."""
+    return [
+        (clock, step)
+        for clock in reckoned.clocks
+        for step in due_steps(clock, reckoned.dossier.told_of(clock), now=now)
+    ]
+
+
+def _tell(
+    session: Session, reached: Sequence[tuple[Dossier, list[Reached]]], *, now: datetime
+) -> int:
+    """Write the ledger's rows and post the letters; return how many steps there were."""
+    every = [(dossier, *one) for dossier, steps in reached for one in steps]
+    rows = [step_row(*one, EscalationOutcome.TOLD, now=now) for one in every]
+    add_all_once(session, faults.Escalation, rows)
+    for dossier, clock, step in every:
+        _post(session, dossier, clock, step, now=now)
+    return len(every)
+
+
+def _post(session: Session, dossier: Dossier, clock: Clock, step: Step, *, now: datetime) -> None:
+    alert(
+        session,
+        key=f"fault/{dossier.number}/{clock.clock}/{clock.epoch}/{step.number}",
+        rung=Rung(step.rung),
+        subject=_subject(dossier, clock, _reached(clock, step)),
+        text=_told(dossier, clock, now),
+        is_urgent=is_urgent(clock),
+        at=now,
+        fault=dossier.id,
+        customer=dossier.customer_id,
+    )
+
+
+def _tell_moved(session: Session, moved: Moved, *, now: datetime) -> None:
+    clock, due_at = moved.clock, moved.clock.due_at
+    assert due_at is not None, "a report's clock is never held"
+    alert(
+        session,
+        key=f"fault/{moved.dossier.number}/{clock.clock}/{clock.epoch}/moved/{due_at.isoformat()}",
+        rung=Rung.ENGINEER,
+        subject=_subject(moved.dossier, clock, "报告时限变动"),
+        text=(
+            f"放假安排载入后重新推算，{moved.dossier.number} 的报告时限由 "
+            f"{moment(moved.before_at)} 改为 {moment(due_at)}（北京时间）。"
+        ),
+        is_urgent=False,
+        at=now,
+        fault=moved.dossier.id,
+        customer=moved.dossier.customer_id,
+    )
+
+
+def _subject(dossier: Dossier, clock: Clock, said: str) -> str:
+    """Return what goes to chats as well: no more of a customer than number, level and name."""
+    return f"【{clock.level} 故障】{dossier.number} {dossier.customer}：{said}"
+
+
+def _reached(clock: Clock, step: Step) -> str:
+    title = KIND_TITLES[clock.clock]
+    if clock.breached_at:
+        return f"{title}{breach_word(is_soft=clock.is_soft)}"
+    if clock.clock is Kind.RESPONSE:
+        return f"申报已 {(step.reached_at - clock.started_at) // ONE_MINUTE} 分钟，尚未响应"
+    return f"{title}时限已用 {SHARES_PCT[step.rung]:.0f}%"
+
+
+def _told(dossier: Dossier, clock: Clock, now: datetime) -> str:
+    title, due_at = KIND_TITLES[clock.clock], clock.due_at or clock.earliest_due_at
+    lines = [
+        f"故障 {dossier.number}（{clock.level}），客户 {dossier.customer}。",
+        f"{title}时限自 {moment(clock.started_at)} 起算（北京时间）。",
+    ]
+    if due_at:
+        left_s = (due_at - now).total_seconds()
+        said = f"还剩 {duration(left_s)}" if left_s > 0 else f"已超过 {duration(left_s)}"
+        lines.append(f"时限 {moment(due_at)}（北京时间），{said}。")
+    if clock.is_provisional and clock.earliest_due_at:
+        lines.append(f"该时限为暂行推算，最早可能为 {moment(clock.earliest_due_at)}。")
+    return "\n".join(lines)

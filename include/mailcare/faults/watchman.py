@@ -1,0 +1,15 @@
+"""The dead-man switch of `watch_deadlines`: what Airflow calls when a sweep is not done in time.
+
+Airflow's triggerer imports it by name and awaits it; a worker that hangs does not hold it up.
+"""
+
+from asyncio import to_thread
+from typing import Any
+
+from mailcare.clock import utc_now
+from mailcare.faults import steps
+
+
+async def tell_stalled(**_told: Any) -> None:
+    """Tell the manager; Airflow's own words about the run are passed over."""
+    await to_thread(steps.tell_stalled, at=utc_now())
