@@ -21,7 +21,7 @@ from typing import NoReturn
 from lab import faults, hosts, keys, lifecycle, network
 from lab.commands import HOST_ENVIRONMENT
 from lab.errors import LabError
-from lab.topology import CORE_NAMESPACE, HOSTS, find_host
+from lab.topology import CORE_NAMESPACE, EVERY_HOST, HOSTS, find_host
 
 REFUSED = 2
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--keys", action="store_true", help="print the public host keys instead")
     look.set_defaults(run=_status)
     execute = commands.add_parser("exec", help="run a command in a host or in `core`")
-    execute.add_argument("host", choices=["core", *(host.name for host in HOSTS)])
+    execute.add_argument("host", choices=["core", *(host.name for host in EVERY_HOST)])
     execute.add_argument("command", nargs=argparse.REMAINDER)
     execute.set_defaults(run=_exec)
     for name, run in (("inject", _inject), ("heal", _heal)):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from lab import certificates, dns, keys, packages, state, wtmp
 from lab.errors import LabError
-from lab.topology import BAK1, DNS1, MX1, OUT1, Host
+from lab.topology import BAK1, DNS1, MX1, MX2, OUT1, Host
 
 FILES = Path(__file__).parent / "files"
 CERTIFICATE_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -28,16 +28,19 @@ CERTIFICATE_NAMES: Mapping[str, tuple[str, ...]] = {
         "webmail.shili-bank.example",
         "mta-sts.shili-bank.example",
     ),
+    MX2.name: ("mx2.shili-bank.example", "mail.shili-bank.example"),
     OUT1.name: ("out1.outside.example",),
 }
+_BANK = (
+    "probe@shili-bank.example",
+    "admin@shili-bank.example",
+    "zhangsan@shili-bank.example",
+    "archive@shili-bank.example",
+    "approver@shili-bank.example",
+)
 MAILBOXES: Mapping[str, tuple[str, ...]] = {
-    MX1.name: (
-        "probe@shili-bank.example",
-        "admin@shili-bank.example",
-        "zhangsan@shili-bank.example",
-        "archive@shili-bank.example",
-        "approver@shili-bank.example",
-    ),
+    MX1.name: _BANK,
+    MX2.name: _BANK,
     OUT1.name: (
         "probe@outside.example",
         "service@vendor.example",
@@ -318,15 +321,17 @@ def _write_zones(seed: Tree, _host: Host) -> None:
         seed.file(f"{dns.ZONES_ON_HOST}/{name}", text)
 
 
+_MAIL_HOST = (
+    _write_mail,
+    _write_webmail,
+    _write_signing,
+    _write_standin,
+    _write_views,
+    _write_packages,
+)
 _EXTRAS = {
-    MX1.name: (
-        _write_mail,
-        _write_webmail,
-        _write_signing,
-        _write_standin,
-        _write_views,
-        _write_packages,
-    ),
+    MX1.name: _MAIL_HOST,
+    MX2.name: _MAIL_HOST,
     OUT1.name: (_write_mail,),
     DNS1.name: (_write_zones,),
     BAK1.name: (_write_views, _write_packages),

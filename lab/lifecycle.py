@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import certificates, hosts, keys, network, probes, state
-from lab.topology import HOSTS, Host
+from lab.topology import EVERY_HOST, HOSTS, Host
 from lab.waiting import wait_until
 
 # Certificates last a year; a lab that was left up for long is made anew well before.
@@ -106,7 +106,7 @@ def _ensure_state() -> None:
     state.KNOWN_HOSTS.write_text(
         "".join(
             f"{host.address},{host.fqdn} {keys.openssh_public(keys.host_key(host.name))}\n"
-            for host in HOSTS
+            for host in EVERY_HOST
         )
     )
     state.CA_CERTIFICATE.write_bytes(authority.certificate)
@@ -124,7 +124,7 @@ def _forget_faults_of(host: Host) -> None:
 
 
 def _remove_all_hosts() -> None:
-    for host in HOSTS:
+    for host in EVERY_HOST:
         hosts.end(host)
 
 

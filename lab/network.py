@@ -10,7 +10,7 @@ from lab.errors import LabError
 from lab.topology import (
     CORE_ADDRESS,
     CORE_NAMESPACE,
-    HOSTS,
+    EVERY_HOST,
     NETWORK,
     ROOT_ADDRESS,
     ROOT_INTERFACE,
@@ -114,7 +114,7 @@ def set_cable(host: Host, state: str) -> None:
 
 def leftover_namespaces() -> Iterable[str]:
     """Name the lab's namespaces that exist."""
-    names = (CORE_NAMESPACE, *(host.namespace for host in HOSTS))
+    names = (CORE_NAMESPACE, *(host.namespace for host in EVERY_HOST))
     return [name for name in names if namespace_path(name).exists()]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lab.commands import run
-from lab.topology import MX1, Host
+from lab.topology import MX1, MX2, Host
 
 STATUS = "var/lib/dpkg/status"
 RELEASE_LIST = "var/lib/apt/lists/security.example_debian-security_dists_bookworm-security_Release"
@@ -63,7 +63,7 @@ _FOR_MAIL = (
 
 def packages_of(host: Host) -> tuple[Package, ...]:
     """List what a healthy host has installed."""
-    return (*_EVERYWHERE, *_FOR_MAIL) if host == MX1 else _EVERYWHERE
+    return (*_EVERYWHERE, *_FOR_MAIL) if host in (MX1, MX2) else _EVERYWHERE
 
 
 def at_version(packages: Iterable[Package], name: str, version: str) -> tuple[Package, ...]:

@@ -8,6 +8,7 @@ from lab.waiting import wait_until
 _PROBE = "probe@shili-bank.example"
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 _AUTHORIZED = "home/inspector/.ssh/authorized_keys"
+_DOVECOT = "etc/dovecot/dovecot.conf"
 _SSH = MX1.service("ssh")
 _LISTENER = "/usr/local/sbin/silent-listener"
 _EXTRA_PORT = 2375
@@ -52,6 +53,24 @@ def _unhang_ssh() -> None:
 
 def _authorize(line: str) -> None:
     hosts.get_running(MX1).write(_AUTHORIZED, line)
+
+
+def _serve(protocols: str) -> None:
+    """Let Dovecot serve some protocols only."""
+    running = hosts.get_running(MX1)
+    text = (layers.FILES / MX1.name / _DOVECOT).read_text()
+    running.write(_DOVECOT, text.replace("protocols = imap pop3", f"protocols = {protocols}"))
+    running.run("doveadm", "reload")
+
+
+def _end_pop3_unseen() -> None:
+    _serve("imap")
+    _authorize("")
+
+
+def _offer_pop3() -> None:
+    _authorize(_inspector_line())
+    _serve("imap pop3")
 
 
 def _inspector_line() -> str:
@@ -114,6 +133,14 @@ FAULTS = (
         effect="the inspector's key is no longer accepted on mx1",
         actions=(lambda: _authorize(""), lambda: _authorize(_inspector_line())),
         is_visible=lambda: "Permission denied" in probes.over_ssh("true").text,
+        slot="ssh",
+    ),
+    on_mx1(
+        "pop3-unseen",
+        "POP3 端口无应答，且无法登录查看原因",
+        effect="Dovecot on mx1 serves no POP3, and the inspector's key is no longer accepted",
+        actions=(_end_pop3_unseen, _offer_pop3),
+        is_visible=lambda: not probes.can_connect(MX1.address, 995),
         slot="ssh",
     ),
     on_mx1(

@@ -250,6 +250,14 @@ FAULTS = (
         ),
     ),
     on_mx1(
+        "up-for-years",
+        "主机连续运行 612 天未重启",
+        effect="/proc/uptime on mx1 tells of 612 days (a view)",
+        slot="command cat",
+        actions=_covered("cat", file="cat", word="age"),
+        is_visible=_says("cat /proc/uptime", "52876800.00"),
+    ),
+    on_mx1(
         "reboot-crash",
         "主机意外重启",
         effect="wtmp on mx1 has a start three days ago without a shutdown before it (a view)",

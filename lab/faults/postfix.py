@@ -62,7 +62,8 @@ def _apply_on(host: Host) -> Callable[[frozenset[str]], None]:
         for name in sorted(active & _VALUES.keys()):
             if _VALUES[name][0] is host:
                 values |= _VALUES[name][1]
-        healthy = (layers.FILES / host.name / "etc/postfix/main.cf").read_text()
+        text = (layers.FILES / host.name / "etc/postfix/main.cf").read_text()
+        healthy = layers.replace_tokens(text, layers.tokens_for(host))
         running = hosts.get_running(host)
         running.write("etc/postfix/main.cf", override(healthy, values))
         # Postfix waits two seconds before it trusts a file that has only just changed.

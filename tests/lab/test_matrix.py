@@ -31,6 +31,14 @@ def test_every_fault_has_an_expectation() -> None:
     assert set(matrix.EXPECTED) == {fault.name for fault in faults.ALL}
 
 
+def test_every_check_has_a_fault_that_trips_it_or_only_states_a_fact() -> None:
+    tripped = {check for expected in matrix.EXPECTED.values() for check in expected}
+    facts = set(matrix.facts_only())
+    assert facts == {"os.release", "app.version"}
+    assert tripped | facts == set(areas())
+    assert not tripped & facts
+
+
 def sample() -> list[str]:
     """Choose the first fault of each area, and the wide ones."""
     first = dict[str, str]()

@@ -11,6 +11,13 @@ class NoLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class FactOnly:
+    """The check states a fact and never warns; `judged_by` names the check that judges it."""
+
+    judged_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ceiling:
     """Limits that a value must stay below; `unit` as a paper writes it behind the number."""
 

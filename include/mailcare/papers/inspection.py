@@ -6,7 +6,7 @@ from datetime import datetime
 
 from mailcare.inspection.check import Finding, Result
 from mailcare.inspection.comparison import Past
-from mailcare.inspection.levels import Ceiling, Floor
+from mailcare.inspection.levels import Ceiling, FactOnly, Floor
 from mailcare.inspection.outcome import count_results
 from mailcare.inspection.planning import AnyCheck
 from mailcare.inspection.proceedings import Proceedings
@@ -333,6 +333,8 @@ def limits_text(limits: object, unit: str = "") -> str:
     """Write the limits of a check: `≥ 80 % 警告，≥ 90 % 严重`; empty where there are none."""
     if limits is None:
         return ""
+    if isinstance(limits, FactOnly):
+        return f"只陈述事实，不报警；由 {limits.judged_by} 判断"
     if isinstance(limits, Ceiling | Floor):
         sign, unit = "≥" if isinstance(limits, Ceiling) else "≤", limits.unit or unit
         warning, critical = quantity(limits.warning, unit), quantity(limits.critical, unit)

@@ -76,7 +76,7 @@ MEASURED = [
     ("os.release", "ubuntu-22.04", OK, "Ubuntu 22.04.5 LTS"),
     ("os.release", "odd", OK, "中标麒麟 V7.0，内核版本未取得"),
     ("os.uptime", "ok", OK, "连续运行 37 天"),
-    ("os.uptime", "bad", NOTICE, "连续运行 612 天（> 400 天"),
+    ("os.uptime", "bad", WARNING, "连续运行 612 天（> 400 天"),
     ("os.uptime", "restarted", NOTICE, "1.4 小时前启动"),
     ("queue.age", "ok", OK, "队列为空"),
     ("queue.age", "few", OK, "等待 0.2 小时"),

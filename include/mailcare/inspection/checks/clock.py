@@ -65,9 +65,12 @@ def _judge_uptime(uptime: Uptime, limits: UptimeLimits, _subject: Subject) -> It
         advice = "请确认这次重启是否计划内；如非计划内，请查 last -x 与内核日志找出原因。"
         yield Verdict(Severity.NOTICE, text, advice, metrics=metrics)
     elif up_days > limits.long_days:
-        text = f"主机已连续运行 {up_days:.0f} 天（> {limits.long_days:g} 天提示）"
-        advice = "期间发布的内核安全更新均未生效，请安排维护时段更新内核并重启。"
-        yield Verdict(Severity.NOTICE, text, advice, metrics=metrics)
+        text = f"主机已连续运行 {up_days:.0f} 天（> {limits.long_days:g} 天警告）"
+        advice = (
+            "期间发布的内核安全更新均未生效（已启用内核热补丁的除外），"
+            "请安排维护时段更新内核并重启。"
+        )
+        yield Verdict(Severity.WARNING, text, advice, metrics=metrics)
     else:
         span = f"{limits.recent_days:g} 至 {limits.long_days:g} 天"
         text = f"主机已连续运行 {up_days:.0f} 天（应在 {span}之间）"

@@ -21,6 +21,7 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.hosts import LOGIN_FIRST, ask_hosts, first_line, lines_of, output_of
+from mailcare.inspection.levels import FactOnly
 from mailcare.systems.system import System
 
 # Several files in one command: head prints each name before its text, and goes on at a missing one.
@@ -57,11 +58,6 @@ class EndOfLife:
     release: Release
     ends_on: date
     source: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseLimits:
-    """No number: the name is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +121,7 @@ def _from_red_hat(sections: Mapping[str, str]) -> Release | None:
     return Release(line, family, found[2])
 
 
-def _judge_release(
-    release: Release, _limits: ReleaseLimits, _subject: Subject
-) -> Iterator[Verdict]:
+def _judge_release(release: Release, _limits: FactOnly, _subject: Subject) -> Iterator[Verdict]:
     kernel = f"，内核 {release.kernel}" if release.kernel else "，内核版本未取得"
     yield Verdict(Severity.OK, f"{release.title}{kernel}")
 
@@ -188,7 +182,7 @@ CHECKS = (
         ask=_ask,
         parse=read_release,
         judge=_judge_release,
-        limits=ReleaseLimits(),
+        limits=FactOnly("os.eol"),
         source="os-release(5)；服务方案附件二「操作系统安装，版本信息」",
         after=LOGIN_FIRST,
     ),

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mailcare.inspection.check import (
     Area,
@@ -15,13 +14,9 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.hosts import LOGIN_FIRST, ask_mail_hosts, first_line, whole_output_of
+from mailcare.inspection.levels import FactOnly
 from mailcare.systems.profile import Profile, ProfileGap, VersionQuery
 from mailcare.systems.system import System
-
-
-@dataclass(frozen=True, slots=True)
-class VersionLimits:
-    """No number: the version is stated; whether it is current is for `app.advisory`."""
 
 
 def version_words(system: System) -> tuple[str, ...]:
@@ -60,7 +55,7 @@ def _parse(replies: tuple[Reply, ...]) -> str:
     return read_version_output(replies[0])
 
 
-def _judge(text: str, _limits: VersionLimits, subject: Subject) -> Iterator[Verdict]:
+def _judge(text: str, _limits: FactOnly, subject: Subject) -> Iterator[Verdict]:
     # Only here the profile is known, and with it what a version looks like.
     profile = subject.system.profile
     yield Verdict(Severity.OK, f"{profile.title} 版本 {version_in(text, profile)}")
@@ -75,7 +70,7 @@ CHECKS = (
         ask=_ask,
         parse=_parse,
         judge=_judge,
-        limits=VersionLimits(),
+        limits=FactOnly("app.advisory"),
         source="产品档案 version；服务方案附件二「邮件系统目前的版本号」",
         after=LOGIN_FIRST,
     ),
