@@ -14,13 +14,14 @@ from email.message import Message
 from email.parser import BytesParser
 from enum import StrEnum
 
+from mailcare.backup.agent.script import looks_like_mail
+
 HEAD_LIMIT_BYTES = 1024 * 1024
 HEAD_LIMIT_LINES = 10_000
 _MARKS = ("from", "date", "message-id", "received")
 _HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
 _STATED_SIZE = re.compile(rb",S=(\d+)")
-_FIELD = re.compile(rb"^(from|date|message-id|received)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 class Outcome(StrEnum):
@@ -50,11 +51,6 @@ def stated_bytes(name: bytes) -> int | None:
     """Return the size that a Maildir++ file name states (`,S=`), None where it states none."""
     found = _STATED_SIZE.search(name)
     return int(found[1]) if found else None
-
-
-def looks_like_mail(head: bytes) -> bool:
-    """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
-    return _FIELD.search(_FROM_LINE.sub(b"", head)) is not None
 
 
 def normal_digest(data: bytes) -> str:

@@ -1,0 +1,257 @@
+"""Read what the agent streams: JSON lines that end in a trailer, or that were cut off."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = 1
+_LINE_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class CutOff(Exception):
+    """The stream ended before its trailer, or cannot be trusted; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The agent has begun: on which host, with which Python, at what time by the host's clock."""
+
+    host: str
+    python: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file in a listing; `time` is a number or a text, as the tool tells it.
+
+    `link` names the path of which this one is another name, where the listing knows that.
+    """
+
+    name: bytes
+    size_bytes: int
+    time: float | str
+    inode: int = 0
+    link: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder with its regular files; a large one comes in several records."""
+
+    path: bytes
+    files: tuple[Entry, ...]
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file that was read to its end; `has_changed` twice while it was read."""
+
+    path: bytes
+    sha256: str
+    size_bytes: int
+    looks_like_mail: bool
+    has_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file's content, in order."""
+
+    path: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All pieces of a file have come."""
+
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file that is another name of `to`."""
+
+    path: bytes
+    to: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that was not read: `gone`, `unreadable`, or an `alarm` of a dying disk."""
+
+    what: str
+    path: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """Something that is neither file nor folder."""
+
+    path: bytes
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a look at a path found; `flags` is None where the file system does not tell."""
+
+    path: bytes
+    is_folder: bool
+    size_bytes: int
+    changed_s: float
+    is_read_only: bool
+    free_bytes: int
+    flags: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a tool's standard output."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLine:
+    """A line of a tool's standard error."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A tool has ended."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The agent could not do the job; `code` is one of those of `NotReached`."""
+
+    code: str
+    text: str
+
+
+Record = (
+    Header
+    | Folder
+    | FileDigest
+    | Piece
+    | Whole
+    | Link
+    | Problem
+    | Special
+    | Place
+    | Line
+    | ErrorLine
+    | Exit
+    | Refusal
+)
+
+
+@dataclass(slots=True)
+class Reader:
+    """Turns the bytes of a stream into records, and says whether it was whole."""
+
+    counters: Mapping[str, float] | None = None
+    _rest: bytes = b""
+    _lines: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    def feed(self, data: bytes) -> Iterator[Record]:
+        """Yield the records that are complete by now; raise `CutOff` for what is no record."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LINE_LIMIT_BYTES:
+            raise CutOff("一行超过上限")
+        for line in lines:
+            yield from self._take(line)
+
+    def _take(self, line: bytes) -> Iterator[Record]:
+        if self.counters is not None:
+            raise CutOff("结束记录之后还有内容")
+        try:
+            values = json.loads(line)
+            kind = values.pop("kind")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CutOff(f"不是代理程序的输出：{_excerpt(line)}") from None
+        if kind == "trailer":
+            self._finish(values)
+            return
+        self._digest.update(line + b"\n")
+        self._lines += 1
+        if kind != "heartbeat":
+            yield self._record(kind, values)
+
+    def _record(self, kind: str, values: dict[str, Any]) -> Record:
+        if kind == "header" and values["version"] != VERSION:
+            raise CutOff(f"代理程序版本为 {values['version']}，应为 {VERSION}")
+        try:
+            return _RECORDS[kind](values)
+        except (KeyError, TypeError, ValueError):
+            raise CutOff(f"代理程序的记录无法识别：{kind}") from None
+
+    def _finish(self, values: dict[str, Any]) -> None:
+        ours = (self._lines, self._digest.hexdigest())
+        if (values.get("records"), values.get("sha256")) != ours:
+            raise CutOff("记录数或校验和与结束记录不符")
+        self.counters = values["counters"]
+
+    def finish(self) -> None:
+        """Raise `CutOff` where the stream has ended without its trailer."""
+        if self.counters is None:
+            said = f"，主机回答：{_excerpt(self._rest)}" if self._rest and not self._lines else ""
+            raise CutOff(f"输出没有结束记录，不完整{said}")
+
+
+def _excerpt(line: bytes) -> str:
+    text = line.decode("utf-8", "backslashreplace").strip()[:100]
+    return text if text.isprintable() else ascii(text)
+
+
+def _entry(row: list[Any]) -> Entry:
+    name, size_bytes, time, *more = row
+    last = more[0] if more else None
+    if isinstance(last, str):
+        return Entry(_bytes(name), size_bytes, time, link=last.encode("utf-8", "surrogateescape"))
+    return Entry(_bytes(name), size_bytes, time, inode=last or 0)
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+_RECORDS = {
+    "header": lambda v: Header(v["host"], v["python"], v["at"]),
+    "folder": lambda v: Folder(
+        _bytes(v["path"]), tuple(_entry(row) for row in v["files"]), v["last"]
+    ),
+    "digest": lambda v: FileDigest(
+        _bytes(v["path"]), v["sha256"], v["size"], v["mail"], v["changed"]
+    ),
+    "piece": lambda v: Piece(_bytes(v["path"]), _bytes(v["data"])),
+    "whole": lambda v: Whole(_bytes(v["path"])),
+    "link": lambda v: Link(_bytes(v["path"]), _bytes(v["to"])),
+    "problem": lambda v: Problem(v["what"], _bytes(v["path"]), v["text"]),
+    "special": lambda v: Special(_bytes(v["path"]), v["mode"]),
+    "place": lambda v: Place(
+        _bytes(v["path"]),
+        v["is_folder"],
+        v["size"],
+        v["mtime"],
+        v["read_only"],
+        v["free_bytes"],
+        None if v["flags"] is None else tuple(v["flags"]),
+    ),
+    "line": lambda v: Line(v["text"]),
+    "error": lambda v: ErrorLine(v["text"]),
+    "exit": lambda v: Exit(v["code"]),
+    "refused": lambda v: Refusal(v["code"], v["text"]),
+}

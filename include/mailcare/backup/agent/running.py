@@ -1,0 +1,119 @@
+"""Run a job to its end: records in, cuts mended where the job can go on from where it was."""
+
+import base64
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import closing
+
+from mailcare.backup.agent.protocol import (
+    CutOff,
+    FileDigest,
+    Folder,
+    Problem,
+    Reader,
+    Record,
+    Refusal,
+    Special,
+)
+from mailcare.backup.agent.seats import Job, Seat
+from mailcare.backup.source import NotReached
+
+TRIES = 3
+PATHS_A_JOB = 20_000
+
+
+def records(seat: Seat, job: Job) -> Iterator[Record]:
+    """Yield the records of one run of a job; raise `CutOff` where its trailer is missing.
+
+    Raise `NotReached` where the agent refused the job.
+    """
+    reader = Reader()
+    with closing(_bytes_of(seat, job)) as stream:
+        for data in stream:
+            for record in reader.feed(data):
+                if isinstance(record, Refusal):
+                    raise NotReached(record.code, record.text, subject=seat.name)
+                yield record
+    reader.finish()
+
+
+def _bytes_of(seat: Seat, job: Job) -> Generator[bytes, None, None]:
+    yield from seat.stream(job)
+
+
+def once(seat: Seat, job: Job) -> Iterator[Record]:
+    """Yield the records of a job that cannot go on after a cut; a cut is `NotReached`."""
+    try:
+        yield from records(seat, job)
+    except CutOff as cut:
+        raise NotReached("unreachable", f"输出不完整：{cut}", subject=seat.name) from None
+
+
+def listing(seat: Seat, root: str, limits: Mapping[str, float]) -> Iterator[Record]:
+    """Yield the folders below a root, each whole and once, with what is odd about them.
+
+    After a cut the walk goes on behind the last folder that came whole; it is given up after
+    `TRIES` cuts without progress.
+    """
+    cursor: str | None = None
+    tries = TRIES
+    while True:
+        try:
+            for part in _whole_folders(records(seat, _list_job(root, limits, cursor))):
+                yield from part
+                cursor, tries = text_of(_folder(part).path), TRIES
+        except CutOff as cut:
+            tries -= 1
+            if not tries:
+                raise NotReached("unreachable", f"反复中断：{cut}", subject=seat.name) from None
+        else:
+            return
+
+
+def _list_job(root: str, limits: Mapping[str, float], cursor: str | None) -> Job:
+    return Job("list", {"root": root, "cursor": cursor, **limits})
+
+
+def _whole_folders(stream: Iterator[Record]) -> Iterator[list[Record]]:
+    """Yield what was said of each folder, the folder itself last and in one piece."""
+    said: list[Record] = []
+    files: list = []
+    for record in stream:
+        if isinstance(record, Folder):
+            files.extend(record.files)
+            if record.is_last:
+                yield [*said, Folder(record.path, tuple(files))]
+                said, files = [], []
+        elif isinstance(record, Problem | Special):
+            said.append(record)
+
+
+def _folder(part: list[Record]) -> Folder:
+    last = part[-1]
+    assert isinstance(last, Folder)
+    return last
+
+
+def digests(
+    seat: Seat, root: str, paths: Collection[bytes], limits: Mapping[str, float]
+) -> Iterator[FileDigest | Problem]:
+    """Yield a digest or a problem for each path; after a cut those that are missing are read."""
+    left = dict.fromkeys(paths)
+    tries = TRIES
+    while left:
+        part = [path for path, _ in zip(left, range(PATHS_A_JOB), strict=False)]
+        job = Job("digest", {"root": root, "paths": [text_of(path) for path in part], **limits})
+        before = len(left)
+        try:
+            for record in records(seat, job):
+                if isinstance(record, FileDigest | Problem):
+                    left.pop(record.path, None)
+                    yield record
+        except CutOff as cut:
+            tries = TRIES if len(left) < before else tries - 1
+            if not tries:
+                raise NotReached("unreachable", f"反复中断：{cut}", subject=seat.name) from None
+
+
+def text_of(data: bytes) -> str:
+    """Return bytes as the text that stands for them in a job."""
+    return base64.b64encode(data).decode()

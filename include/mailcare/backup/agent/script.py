@@ -1,0 +1,619 @@
+"""The agent: one file, the standard library, Python 3.6 or newer, given on standard input.
+
+It reads what lies on a backup host and writes JSON lines to standard output: a header, records, a
+heartbeat while nothing else is said, a trailer with counters and the SHA-256 of all that came
+before. A stream without its trailer is incomplete. Nothing is installed; nothing is written but a
+scratch folder of its own, which it removes. It is the lowest in priority, limits its own rate, and
+leaves neither access times nor pages in the cache behind.
+
+This file runs on old machines: no syntax and no library that came after Python 3.6.
+"""
+
+import base64
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from functools import partial
+from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
+
+VERSION = 1
+BLOCK_BYTES = 1024 * 1024
+PIECE_BYTES = 192 * 1024
+HEAD_BYTES = 4096
+FILES_A_RECORD = 500
+LINE_BYTES = 65536
+_NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
+_GET_FLAGS, _IMMUTABLE, _APPEND_ONLY = 0x80086601, 0x10, 0x20
+_ALARMS = (errno.EIO, errno.ESTALE, getattr(errno, "EUCLEAN", 117), errno.EBADMSG)
+
+
+class Refused(Exception):
+    """The job cannot be done; `code` is for programs."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def b64(data: bytes) -> str:
+    """Return bytes as text."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def unb64(text: str) -> bytes:
+    """Return the bytes of a text."""
+    return base64.b64decode(text)
+
+
+class Stream:
+    """JSON lines on standard output, with a count and a digest of them."""
+
+    def __init__(self, out: IO[bytes], heartbeat_s: float) -> None:
+        self.out = out
+        self.counters = {}  # type: Dict[str, float]
+        self.cursor = None  # type: Optional[str]
+        self.lock = threading.Lock()
+        self.digest = hashlib.sha256()
+        self.lines = 0
+        self.said_at = time.monotonic()
+        self.heartbeat_s = heartbeat_s
+        self.over = threading.Event()
+        self.beat = threading.Thread(target=self.keep_alive, daemon=True)
+
+    def say(self, kind: str, **values: Any) -> None:
+        """Write a record."""
+        line = json.dumps(dict(values, kind=kind), separators=(",", ":")).encode("ascii") + b"\n"
+        with self.lock:
+            self.digest.update(line)
+            self.lines += 1
+            self.said_at = time.monotonic()
+            self.out.write(line)
+            self.out.flush()
+
+    def count(self, name: str, number: float = 1) -> None:
+        """Add to a counter of the trailer."""
+        self.counters[name] = self.counters.get(name, 0) + number
+
+    def problem(self, path: bytes, error: OSError) -> None:
+        """Tell of something that could not be read: vanished, closed to us, or a dying disk."""
+        code = error.errno
+        word = "alarm" if code in _ALARMS else "gone" if code == errno.ENOENT else "unreadable"
+        self.count(word)
+        self.say("problem", what=word, path=b64(path), text=os.strerror(code or 0))
+
+    def keep_alive(self) -> None:
+        """Say how far it is while nothing else is said; end everything when nobody listens."""
+        while not self.over.wait(self.heartbeat_s / 4):
+            if time.monotonic() - self.said_at < self.heartbeat_s:
+                continue
+            try:
+                self.say("heartbeat", cursor=self.cursor, counters=self.counters)
+            except OSError:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def end(self) -> None:
+        """Write the trailer."""
+        self.over.set()
+        with self.lock:
+            trailer = {
+                "kind": "trailer",
+                "counters": self.counters,
+                "records": self.lines,
+                "sha256": self.digest.hexdigest(),
+            }
+            self.out.write(json.dumps(trailer).encode("ascii") + b"\n")
+            self.out.flush()
+
+
+class Pace:
+    """A token bucket on bytes: one second's worth may be taken at once."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self.rate = bytes_per_s
+        self.left = bytes_per_s
+        self.at = time.monotonic()
+
+    def take(self, number: int) -> None:
+        """Wait until so many bytes may be read."""
+        if not self.rate:
+            return
+        now = time.monotonic()
+        self.left = min(self.rate, self.left + (now - self.at) * self.rate) - number
+        self.at = now
+        if self.left < 0:
+            time.sleep(-self.left / self.rate)
+
+
+def be_quiet() -> None:
+    """Take the lowest priority for processor and disk; programs started from here inherit it."""
+    os.nice(19)
+    words = ["ionice", "-c", "3", "-p", str(os.getpid())]
+    try:
+        subprocess.call(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError:
+        pass  # a host without ionice has one priority less to give up
+
+
+# Files.
+
+_FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
+_FIELD = re.compile(rb"^(from|date|message-id|received)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def looks_like_mail(head: bytes) -> bool:
+    """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
+    return _FIELD.search(_FROM_LINE.sub(b"", head).replace(b"\r", b"\n")) is not None
+
+
+def open_quietly(path: bytes) -> int:
+    """Open a file for reading: no link is followed, no access time written, no pipe waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags | _NO_ACCESS_TIME)
+    except PermissionError:
+        return os.open(path, flags)  # the access time may be left alone by the owner only
+
+
+def blocks_of(path: bytes, pace: Pace, first: int = 0) -> Iterator[bytes]:
+    """Yield a file's content in blocks and let the cache forget it."""
+    handle = open_quietly(path)
+    try:
+        os.lseek(handle, first, os.SEEK_SET)
+        while True:
+            block = os.read(handle, BLOCK_BYTES)
+            if not block:
+                break
+            pace.take(len(block))
+            yield block
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
+def steps(path: bytes) -> List[bytes]:
+    """Return the steps of a path, by which folders are put in order: each before those in it."""
+    return path.split(b"/") if path else []
+
+
+def is_before(folder: bytes, cursor: Optional[bytes]) -> bool:
+    """Tell whether a folder itself was told of by the time of the cursor."""
+    return cursor is not None and steps(folder) <= steps(cursor)
+
+
+def is_above(folder: bytes, cursor: Optional[bytes]) -> bool:
+    """Tell whether a folder is the cursor or one that it lies in."""
+    return cursor is not None and steps(cursor)[: len(steps(folder))] == steps(folder)
+
+
+def entries(root: bytes, folder: bytes, stream: Stream) -> List[Any]:
+    """List a folder in order; one that cannot be listed is a problem."""
+    try:
+        with os.scandir(os.path.join(root, folder) if folder else root) as found:
+            return sorted(found, key=lambda one: one.name)
+    except OSError as error:
+        stream.problem(folder, error)
+        return []
+
+
+def folders(root: bytes, stream: Stream, cursor: Optional[bytes]) -> Iterator[Tuple[bytes, list]]:
+    """Yield each folder from the root down with its regular files and their status, in order.
+
+    With a cursor the walk goes on behind it.
+    """
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        is_told = is_before(folder, cursor)
+        if is_told and not is_above(folder, cursor):
+            continue
+        files, below = sorted_out(root, folder, stream)
+        waiting.extend(reversed(below))
+        if not is_told:
+            yield folder, files
+
+
+def sorted_out(root: bytes, folder: bytes, stream: Stream) -> Tuple[list, List[bytes]]:
+    """Return a folder's regular files with their status, and the folders in it."""
+    files, below = [], []
+    for one in entries(root, folder, stream):
+        path = os.path.join(folder, one.name) if folder else one.name
+        try:
+            status = one.stat(follow_symlinks=False)
+        except OSError as error:
+            stream.problem(path, error)
+            continue
+        if stat.S_ISREG(status.st_mode):
+            files.append((one.name, status))
+        elif stat.S_ISDIR(status.st_mode):
+            below.append(path)
+        else:
+            stream.count("special")
+            stream.say("special", path=b64(path), mode=stat.S_IFMT(status.st_mode))
+    return files, below
+
+
+def task_list(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:
+    """List a tree: a record for each folder, with name, size and time of every file in it."""
+    root = os.fsencode(job["root"])
+    need_folder(root)
+    for folder, files in folders(root, stream, cursor_of(job)):
+        rows = [[b64(name), one.st_size, one.st_mtime, one.st_ino] for name, one in files]
+        for first in range(0, max(len(rows), 1), FILES_A_RECORD):
+            part, is_last = (
+                rows[first : first + FILES_A_RECORD],
+                first + FILES_A_RECORD >= len(rows),
+            )
+            stream.say("folder", path=b64(folder), files=part, last=is_last)
+        stream.cursor = b64(folder)
+        stream.count("folders")
+        stream.count("files", len(files))
+
+
+def need_folder(root: bytes) -> None:
+    """Refuse a root that is not there or no folder."""
+    try:
+        status = os.stat(root)
+    except OSError as error:
+        code = "unreadable" if error.errno == errno.EACCES else "missing"
+        raise Refused(code, "%s: %s" % (os.fsdecode(root), error.strerror))
+    if not stat.S_ISDIR(status.st_mode):
+        raise Refused("missing", "%s is no folder" % os.fsdecode(root))
+
+
+def cursor_of(job: Dict[str, Any]) -> Optional[bytes]:
+    """Return where a job that was cut off goes on."""
+    return unb64(job["cursor"]) if job.get("cursor") is not None else None
+
+
+def task_digest(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
+    """Read the named files to their end: a record for each with SHA-256, size and its head."""
+    root = os.fsencode(job["root"])
+    for number, text in enumerate(job["paths"]):
+        path = unb64(text)
+        try:
+            record = digest_of(os.path.join(root, path), pace)
+        except OSError as error:
+            stream.problem(path, error)
+            continue
+        stream.say("digest", path=text, **record)
+        stream.cursor = str(number)
+        stream.count("files")
+        stream.count("bytes", record["size"])
+
+
+def digest_of(path: bytes, pace: Pace) -> Dict[str, Any]:
+    """Return what a file holds in short; one that changed meanwhile is read once more."""
+    for _attempt in range(2):
+        before = os.stat(path, follow_symlinks=False)
+        digest, size, head = hashlib.sha256(), 0, b""
+        for block in blocks_of(path, pace):
+            head = head or block[:HEAD_BYTES]
+            digest.update(block)
+            size += len(block)
+        after = os.stat(path, follow_symlinks=False)
+        changed = (before.st_mtime, before.st_size) != (after.st_mtime, after.st_size)
+        if not changed and size == after.st_size:
+            break
+    return {
+        "sha256": digest.hexdigest(),
+        "size": size,
+        "mail": looks_like_mail(head),
+        "changed": changed or size != after.st_size,
+    }
+
+
+def task_fetch(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
+    """Send the named files whole."""
+    root = os.fsencode(job["root"])
+    for text in job["paths"]:
+        path = unb64(text)
+        send_file(os.path.join(root, path), text, stream, pace)
+
+
+def send_file(path: bytes, name: str, stream: Stream, pace: Pace) -> None:
+    """Send a file's content in pieces; the last one says so."""
+    try:
+        send_blocks(blocks_of(path, pace), name, stream)
+    except OSError as error:
+        stream.problem(unb64(name), error)
+
+
+def send_blocks(blocks: Iterator[bytes], name: str, stream: Stream) -> None:
+    """Send content under a name, in pieces small enough for a line."""
+    for block in blocks:
+        for first in range(0, len(block), PIECE_BYTES):
+            stream.say("piece", path=name, data=b64(block[first : first + PIECE_BYTES]))
+        stream.count("bytes", len(block))
+    stream.say("whole", path=name)
+    stream.count("files")
+
+
+def task_look(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:
+    """Look at places: what they are, how old, on what file system, whether they can be changed."""
+    for text in job["paths"]:
+        path = os.fsencode(text)
+        try:
+            status = os.stat(path)
+            system = os.statvfs(path)
+        except OSError as error:
+            stream.problem(path, error)
+            continue
+        stream.say(
+            "place",
+            path=b64(path),
+            is_folder=stat.S_ISDIR(status.st_mode),
+            size=status.st_size,
+            mtime=status.st_mtime,
+            read_only=bool(system.f_flag & os.ST_RDONLY),
+            free_bytes=system.f_bavail * system.f_frsize,
+            flags=flags_of(path),
+        )
+
+
+def flags_of(path: bytes) -> Optional[List[str]]:
+    """Return which of immutable and append-only a file is; None where nothing tells."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        got = struct.unpack("i", fcntl.ioctl(handle, _GET_FLAGS, b"\0\0\0\0"))[0]
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    names = (("immutable", _IMMUTABLE), ("append", _APPEND_ONLY))
+    return [name for name, bit in names if got & bit]
+
+
+# Tools of the backup itself.
+
+
+class Scratch:
+    """A folder that is removed whatever happens."""
+
+    def __init__(self, base: Optional[str]) -> None:
+        try:
+            self.path = tempfile.mkdtemp(prefix="mailcare-", dir=base)
+        except OSError as error:
+            raise Refused("scratch", "no scratch folder: %s" % error.strerror)
+
+    def __enter__(self) -> str:
+        return self.path
+
+    def __exit__(self, *_error: Any) -> None:
+        for folder, names, _ in os.walk(self.path):
+            for name in names:
+                if not os.path.islink(os.path.join(folder, name)):
+                    os.chmod(os.path.join(folder, name), 0o700)
+        shutil.rmtree(self.path)
+
+
+def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
+    """Run one program; its output becomes records as the job says."""
+    with Scratch(job.get("scratch")) as scratch:
+        os.mkdir(os.path.join(scratch, "cache"))
+        os.mkdir(os.path.join(scratch, "out"))
+        if job.get("borg"):
+            make_shadow(job["borg"], os.path.join(scratch, "repo"))
+        words = [word.replace("{scratch}", scratch) for word in job["words"]]
+        child, said = start(words, environment(job, scratch), stream)
+        try:
+            read = {"lines": say_lines, "rows": say_rows, "tar": send_tar}[job["output"]]
+            read(child.stdout, job, stream)
+            code = child.wait()
+        finally:
+            end_child(child, said)
+        if job.get("collect"):
+            collect(job["collect"], os.path.join(scratch, "out"), stream, pace)
+        stream.say("exit", code=code)
+
+
+def environment(job: Dict[str, Any], scratch: str) -> Dict[str, str]:
+    """Return the surroundings of a tool: every cache in scratch, secrets from the job."""
+    given = {name: text.replace("{scratch}", scratch) for name, text in job["env"].items()}
+    usual = os.environ.get("PATH", "") + ":/usr/local/bin:/usr/bin:/bin:/usr/local/sbin"
+    own = {"PATH": usual, "HOME": scratch, "TMPDIR": scratch, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    own.update(given)
+    return own
+
+
+def start(words: List[str], env: Dict[str, str], stream: Stream) -> Tuple[Any, threading.Thread]:
+    """Start a program in a group of its own, and read what it says on standard error."""
+    try:
+        child = subprocess.Popen(
+            words,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise Refused("tool", "%s is not installed" % words[0])
+    said = threading.Thread(target=say_errors, args=(child.stderr, stream), daemon=True)
+    said.start()
+    return child, said
+
+
+def end_child(child: Any, said: threading.Thread) -> None:
+    """End a program that still runs, and what it started; hear the rest of what it said."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    said.join(5)
+    child.stdout.close()
+    child.stderr.close()
+
+
+def make_shadow(repository: str, place: str) -> None:
+    """Stand a borg repository up in scratch: its small files copied, the rest linked.
+
+    borg writes into a repository that it merely checks; into this one it may.
+    """
+    os.mkdir(place)
+    need_folder(os.fsencode(repository))
+    for name in os.listdir(repository):
+        source, target = os.path.join(repository, name), os.path.join(place, name)
+        if name.startswith("lock."):
+            continue
+        if name in ("config", "README", "nonce"):
+            shutil.copyfile(source, target)
+        else:
+            os.symlink(os.path.abspath(source), target)
+
+
+def say_errors(pipe: IO[bytes], stream: Stream) -> None:
+    """Tell each line of standard error."""
+    for line in iter(lambda: pipe.readline(LINE_BYTES), b""):
+        stream.say("error", text=line.decode("utf-8", "replace").rstrip("\n"))
+
+
+def say_lines(pipe: IO[bytes], _job: Dict[str, Any], stream: Stream) -> None:
+    """Tell each line of standard output."""
+    for line in iter(lambda: pipe.readline(LINE_BYTES), b""):
+        stream.say("line", text=line.decode("utf-8", "replace").rstrip("\n"))
+
+
+def say_rows(pipe: IO[bytes], job: Dict[str, Any], stream: Stream) -> None:
+    """Tell the files of a listing in JSON lines, folder by folder, as `task_list` does."""
+    names = job["names"]
+    folder, rows = None, []  # type: Optional[bytes], List[list]
+    for line in pipe:
+        path, row = row_of(json.loads(line.decode("utf-8", "replace")), names)
+        if row is None:
+            continue
+        if path != folder or len(rows) == FILES_A_RECORD:
+            flush_rows(folder, rows, stream)
+            folder, rows = path, []
+        rows.append(row)
+    flush_rows(folder, rows, stream)
+
+
+def flush_rows(folder: Optional[bytes], rows: List[list], stream: Stream) -> None:
+    """Tell the files of one folder."""
+    if folder is not None:
+        stream.say("folder", path=b64(folder), files=[row for row in rows if row], last=True)
+        stream.count("files", len(rows))
+
+
+def row_of(node: Dict[str, Any], names: Dict[str, str]) -> Tuple[bytes, Optional[list]]:
+    """Return the folder and the row of one node; an empty row for a folder itself."""
+    if node.get("path") is None:
+        return b"", None
+    path = node["path"].encode("utf-8", "surrogateescape")
+    if node["type"] in ("dir", "d"):
+        return path, []
+    if node["type"] not in ("file", "-", "h"):
+        return b"", None
+    folder, _, name = path.rpartition(b"/")
+    link = node.get("source") or None
+    return folder, [b64(name), node.get("size", 0), node.get(names["mtime"], ""), link]
+
+
+def send_tar(pipe: IO[bytes], job: Dict[str, Any], stream: Stream) -> None:
+    """Send the regular files of a tar stream."""
+    wanted = job["keys"]  # what to call them, by their paths
+    try:
+        with tarfile.open(
+            fileobj=pipe, mode="r|", encoding="utf-8", errors="surrogateescape"
+        ) as archive:
+            for member in archive:
+                send_member(archive, member, wanted, stream)
+    except (tarfile.TarError, EOFError) as error:
+        stream.say("error", text="tar: %s" % error)  # what was not sent whole is missing
+    for _ in iter(partial(pipe.read, BLOCK_BYTES), b""):
+        pass  # what follows the last member must be taken, or the tool never ends
+
+
+def send_member(archive: Any, member: Any, wanted: Dict[str, str], stream: Stream) -> None:
+    """Send one member of a tar stream where it is wanted."""
+    name = b64(member.name.encode("utf-8", "surrogateescape"))
+    content = archive.extractfile(member) if member.isreg() else None
+    if content is not None and name in wanted:
+        send_blocks(iter(partial(content.read, BLOCK_BYTES), b""), wanted[name], stream)
+    elif member.islnk() and name in wanted:
+        first = b64(member.linkname.encode("utf-8", "surrogateescape"))
+        stream.say("link", path=wanted[name], to=wanted.get(first, ""))
+
+
+def collect(wanted: Dict[str, str], out: str, stream: Stream, pace: Pace) -> None:
+    """Send what a tool restored, under the names that the job gave."""
+    for name, place in wanted.items():
+        send_file(os.path.join(os.fsencode(out), unb64(place).lstrip(b"/")), name, stream, pace)
+
+
+# The whole.
+
+TASKS = {
+    "look": task_look,
+    "list": task_list,
+    "digest": task_digest,
+    "fetch": task_fetch,
+    "tool": task_tool,
+}  # type: Dict[str, Callable[[Dict[str, Any], Stream, Pace], None]]
+
+
+def run(job: Dict[str, Any], out: IO[bytes]) -> int:
+    """Do a job; return 0, or 1 where it was refused."""
+    stream = Stream(out, job.get("heartbeat_s", 5.0))
+    stream.say(
+        "header",
+        version=VERSION,
+        task=job["task"],
+        python=".".join(str(number) for number in sys.version_info[:3]),
+        host=os.uname()[1],
+        at=time.time(),
+        uid=os.getuid(),
+    )
+    stream.beat.start()
+    code = attempt(job, stream)
+    stream.end()
+    return code
+
+
+def attempt(job: Dict[str, Any], stream: Stream) -> int:
+    """Do a job and tell why where it cannot be done."""
+    try:
+        TASKS[job["task"]](job, stream, Pace(job.get("bytes_per_s", 0)))
+    except Refused as refusal:
+        stream.say("refused", code=refusal.code, text=str(refusal))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        code = "scratch" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unreadable"
+        stream.say("refused", code=code, text="%s: %s" % (error.strerror, error.filename))
+    else:
+        return 0
+    return 1
+
+
+def leave(_signal: int, _frame: Any) -> None:
+    """End in good order, so that scratch and children go too."""
+    sys.exit(1)
+
+
+def main(text: str) -> int:
+    """Do the job that stands in a text of JSON, for somebody at the other end of a pipe."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+    be_quiet()
+    try:
+        return run(json.loads(text), sys.stdout.buffer)
+    except BrokenPipeError:
+        return 1

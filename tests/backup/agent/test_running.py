@@ -1,0 +1,159 @@
+"""The agent over a real SSH connection: whole, cut, silent, refused."""
+
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from lab.waiting import wait_until
+from mailcare.backup.agent import seats
+from mailcare.backup.agent.protocol import CutOff, Exit, FileDigest, Folder, Line, Reader
+from mailcare.backup.agent.running import digests, listing, once, records
+from mailcare.backup.agent.seats import Here, Job, There
+from mailcare.backup.source import NotReached
+from mailcare.errors import NotAuthorised
+from tests.backup.ssh_host import cuts_after, falls_silent, node_at, scene, ssh_host
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tree")
+    for number in range(30):
+        (root / f"d{number:02}").mkdir()
+        for name in range(20):
+            (root / f"d{number:02}" / f"{name}").write_bytes(b"From: a@b\n\n%d" % name)
+    return root
+
+
+def folders(seat: seats.Seat, root: Path) -> list[tuple[bytes, int]]:
+    found = listing(seat, str(root), {})
+    return [(one.path, len(one.files)) for one in found if isinstance(one, Folder)]
+
+
+def read(seat: seats.Seat, root: Path) -> list[FileDigest]:
+    paths = [b"d%02d/%d" % (folder, name) for folder in range(30) for name in range(20)]
+    return [one for one in digests(seat, str(root), paths, {}) if isinstance(one, FileDigest)]
+
+
+def test_here_and_there_find_the_same(tree):
+    with ssh_host() as there:
+        assert folders(there, tree) == folders(Here(), tree)
+        assert read(there, tree) == read(Here(), tree)
+    assert len(folders(Here(), tree)) == 31
+
+
+@pytest.mark.parametrize("most_bytes", [1, 5_000])
+def test_a_listing_that_is_cut_goes_on_and_tells_each_folder_once(tree, most_bytes):
+    with ssh_host(cuts_after(most_bytes, times=2)) as there:
+        assert folders(there, tree) == folders(Here(), tree)
+
+
+@pytest.mark.parametrize("most_bytes", [1, 60_000])
+def test_reading_that_is_cut_goes_on_with_what_is_missing(tree, most_bytes):
+    with ssh_host(cuts_after(most_bytes)) as there:
+        found = read(there, tree)
+    assert len(found) == len({one.path for one in found}) == 600
+
+
+def test_a_host_that_cuts_every_time_is_given_up(tree):
+    with ssh_host(cuts_after(10, times=99)) as there, pytest.raises(NotReached) as refused:
+        folders(there, tree)
+    assert refused.value.code == "unreachable"
+    assert "反复中断" in refused.value.message
+
+
+def test_a_job_that_cannot_go_on_is_not_run_after_a_cut():
+    job = Job("tool", {"words": ["seq", "9999"], "env": {}, "output": "lines"})
+    with ssh_host(cuts_after(500)) as there, pytest.raises(NotReached) as refused:
+        list(once(there, job))
+    assert refused.value.code == "unreachable"
+
+
+def test_a_host_that_falls_silent_is_cut_off(tree, monkeypatch):
+    monkeypatch.setattr(seats, "SILENCE_S", 0.5)
+    with ssh_host(falls_silent) as there, pytest.raises(CutOff, match="没有任何输出"):
+        list(records(there, Job("list", {"root": str(tree)})))
+
+
+def test_a_changed_host_key_stops_before_the_login(tree):
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    with ssh_host() as there:
+        assert there.node.ssh
+        strange = There(node_at(there.node.ssh.port, other), scene())
+        with pytest.raises(NotReached, match="主机密钥与登记的不符"):
+            folders(strange, tree)
+
+
+def test_nothing_connects_without_an_authorisation(tree):
+    def refuse(node: str) -> None:
+        raise NotAuthorised("没有客户的有效授权，未建立任何连接", subject=node)
+
+    with ssh_host() as there, pytest.raises(NotReached) as refused:
+        folders(There(there.node, scene(refuse)), tree)
+    assert refused.value.code == "authorisation"
+
+
+def test_a_host_without_ssh_in_the_site_file_is_not_reached(tree):
+    node = node_at(1).model_copy(update={"ssh": None})
+    with pytest.raises(NotReached, match="未填写"):
+        folders(There(node, scene()), tree)
+
+
+def test_a_host_with_neither_python_nor_find_is_told(tree, tmp_path):
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    with (
+        ssh_host(path=str(tmp_path)) as there,
+        pytest.raises(NotReached, match="Python") as refused,
+    ):
+        folders(there, tree)
+    assert refused.value.code == "tool"
+
+
+def test_a_reader_that_stops_early_ends_the_agent_and_its_scratch(tmp_path):
+    words = ["sh", "-c", "while :; do echo y; done"]
+    job = Job("tool", {"words": words, "env": {}, "output": "lines", "scratch": str(tmp_path)})
+    with ssh_host() as there:
+        for seat in (Here(), there):
+            stream = records(seat, job)
+            assert any(isinstance(one, Line) for one in stream)
+            stream.close()
+    wait_until(lambda: not list(tmp_path.iterdir()), "removal of the agent's scratch")
+
+
+def test_a_tool_gets_its_secret_and_nobody_sees_it():
+    words = ["sh", "-c", 'test "$PASSWORD" = hush']
+    job = Job("tool", {"words": words, "env": {"PASSWORD": "hush"}, "output": "lines"})
+    with ssh_host() as there:
+        assert [one.code for one in once(there, job) if isinstance(one, Exit)] == [0]
+    assert "hush" not in repr(job)
+
+
+def take(reader: Reader, data: bytes) -> None:
+    assert all(reader.feed(data))
+    reader.finish()
+
+
+def trailed(*lines: bytes) -> bytes:
+    return b"\n".join((*lines, b""))
+
+
+HEADER = b'{"kind":"header","version":1,"host":"h","python":"3.6","at":1.0}'
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "没有结束记录"),
+        (b"This account is currently not available.", "not available"),
+        (trailed(b"motd", HEADER), "不是代理程序的输出：motd"),
+        (trailed(b"[1]"), "不是代理程序的输出"),
+        (trailed(HEADER), "没有结束记录"),
+        (trailed(HEADER.replace(b'"version":1', b'"version":2')), "版本为 2"),
+        (trailed(HEADER, b'{"kind":"unheard-of"}'), "无法识别"),
+        (trailed(HEADER, b'{"kind":"folder","path":"%%"}'), "无法识别"),
+        (trailed(HEADER, b'{"kind":"trailer","records":1,"sha256":"00"}'), "不符"),
+    ],
+)
+def test_a_stream_that_cannot_be_trusted_is_cut_off(data, reason):
+    with pytest.raises(CutOff, match=reason):
+        take(Reader(), data)
