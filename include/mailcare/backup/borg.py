@@ -1,0 +1,243 @@
+"""Verify a borg repository by borg itself, on a stand-in in scratch that it may write to.
+
+`borg check` rewrites the configuration of the repository that it checks, `--bypass-lock` or not
+(1.2.4), so it is given a folder with copies of the small files and links to the rest. All other
+commands are given the same.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mailcare.backup.agent.protocol import Folder, Place, Record
+from mailcare.backup.agent.running import once, text_of
+from mailcare.backup.agent.seats import Job
+from mailcare.backup.repository import (
+    CheckedByTool,
+    Repository,
+    Said,
+    census_of,
+    heard,
+    messages_of,
+    written,
+)
+from mailcare.backup.source import (
+    Census,
+    Generation,
+    Message,
+    NotReached,
+    Reach,
+    Restored,
+    Shard,
+    Soundness,
+)
+from mailcare.backup.verdicts import Coverage
+
+PATHS_A_RUN = 1000
+SHOWN = 10
+_SHADOW = "{scratch}/repo"
+_MESSAGES = {
+    "PassphraseWrong": "password",
+    "PasscommandFailure": "password",
+    "PasswordRetriesExceeded": "password",
+    "NoPassphraseFailure": "password",
+    "Repository.DoesNotExist": "missing",
+    "Repository.InvalidRepository": "missing",
+    "Repository.InvalidRepositoryConfig": "unreadable",
+    "LockTimeout": "locked",
+    "LockFailed": "locked",
+    "LockErrorT": "locked",
+    "Archive.DoesNotExist": "missing",
+    "KeyfileNotFoundError": "password",
+}
+_ALARM = re.compile(r"Input/output error|Structure needs cleaning|Stale file handle", re.I)
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
+_VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
+_WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
+# A check that was interrupted may still sum up what it saw: only its last words prove its end.
+_LAST_WORDS = {
+    "borg check --verify-data": "rchive consistency check complete",
+    "borg check --repository-only": "repository check",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BorgSource:
+    """One borg repository; every method may raise `NotReached`."""
+
+    repository: Repository
+
+    def reach(self) -> Reach:
+        """List the archives, find who locks the repository, and whether it can be changed."""
+        place = self.repository.place()
+        archives = json.loads("\n".join(self._run("list", "--json", _SHADOW).lines))["archives"]
+        generations = sorted(map(_generation, archives), key=lambda one: one.started_at)
+        is_immutable, looked_at = self._immutability(place)
+        return Reach(
+            (*generations[:-1], *map(self._sized, generations[-1:])),
+            locked_since=self._locked_since(),
+            is_immutable=is_immutable,
+            immutability=looked_at,
+        )
+
+    def _sized(self, generation: Generation) -> Generation:
+        words = ("info", "--json", f"{_SHADOW}::{generation.name}")
+        [archive] = json.loads("\n".join(self._run(*words).lines))["archives"]
+        size_bytes = int(archive["stats"]["original_size"])
+        return Generation(generation.name, generation.started_at, size_bytes)
+
+    def _locked_since(self) -> datetime | None:
+        path = f"{self.repository.path}/lock.exclusive"
+        for record in once(self.repository.seat, Job("look", {"paths": [path]})):
+            if isinstance(record, Place):
+                return datetime.fromtimestamp(record.changed_s, UTC)
+        return None
+
+    def _immutability(self, place: Place) -> tuple[bool | None, str]:
+        if place.is_read_only or set(place.flags or ()) & {"immutable", "append"}:
+            return True, "只读挂载或不可变标志"
+        told = self._run("config", _SHADOW, "append_only").lines
+        if told and told[0].strip() == "1":
+            return True, "仓库配置为只追加（append_only）"
+        return None, "仓库目录可写，未配置只追加"
+
+    def census(self, generation: Generation) -> Census:
+        """Count every mailbox by borg's own listing."""
+        return census_of(self.repository, lambda: self._listed(generation))
+
+    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes."""
+        return messages_of(self.repository, lambda: self._listed(generation), mailboxes)
+
+    def _listed(self, generation: Generation) -> Iterator[Folder]:
+        said = Said()
+        what = "{type}{path}{size}{isomtime}{source}"
+        words = ["list", "--json-lines", "--format", what, f"{_SHADOW}::{generation.name}"]
+        if self.repository.inside:
+            words.append(f"pp:{self.repository.inside}")
+        job = {**self._job(*words), "output": "rows", "names": {"mtime": "isomtime"}}
+        for record in heard(self.repository, job, said):
+            if isinstance(record, Folder):
+                yield record
+        self._need_success(said)
+
+    def read(self, generation: Generation, shard: Shard) -> CheckedByTool:  # noqa: ARG002
+        """Let borg check: the cryptographic check for all, the segments' CRC for a shard.
+
+        borg knows no part that is checked in turn: with each shard all segments are read.
+        """
+        how = "--verify-data" if shard.of == 1 else "--repository-only"
+        return CheckedByTool(lambda: self._checked(how))
+
+    def _checked(self, how: str) -> Soundness:
+        words = ["check", "-v", "--progress", how, _SHADOW]
+        said = Said()
+        for _ in heard(self.repository, self._job(*words), said):
+            pass
+        problems = [self.repository.hidden(one) for one in _damages(_told(said))]
+        if said.code not in (0, 1) and not problems:
+            self._need_success(said)
+        return _soundness(f"borg check {how}", said, problems)
+
+    def restore(
+        self, generation: Generation, keys: Collection[bytes], scratch: Path
+    ) -> Iterator[Restored]:
+        """Let borg write the files as a tar stream and take them over under our own numbers."""
+        yield from written(self._restored(generation, list(keys)), keys, scratch)
+
+    def _restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        for first in range(0, len(keys), PATHS_A_RUN):
+            yield from self._sent(generation, keys[first : first + PATHS_A_RUN])
+
+    def _sent(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        paths = {text_of(self.repository.path_of(key)): text_of(key) for key in keys}
+        wanted = [
+            f"pf:{self.repository.path_of(key).decode('utf-8', 'surrogateescape')}" for key in keys
+        ]
+        words = ["export-tar", f"{_SHADOW}::{generation.name}", "-", *wanted]
+        said = Said()
+        job = {**self._job(*words), "output": "tar", "keys": paths}
+        yield from heard(self.repository, job, said)
+        if said.code not in (0, 1) and not _damages(_told(said)):
+            self._need_success(said)
+
+    def _run(self, *words: str) -> Said:
+        said = Said()
+        for _ in heard(self.repository, self._job(*words), said):
+            pass
+        self._need_success(said)
+        return said
+
+    def _job(self, *words: str) -> dict[str, Any]:
+        return {
+            "words": ["borg", "--log-json", *words],
+            "env": {
+                "BORG_PASSPHRASE": self.repository.password,
+                "BORG_BASE_DIR": "{scratch}/cache",
+                "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+                "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+            },
+            "borg": self.repository.path,
+            "output": "lines",
+        }
+
+    def _need_success(self, said: Said) -> None:
+        if said.code in (0, 1):
+            return
+        told = _told(said)
+        known = [_MESSAGES[one["msgid"]] for one in told if one.get("msgid") in _MESSAGES]
+        code = known[0] if known else "scratch" if _NO_ROOM.search(said.text) else "tool"
+        text = "；".join(_damages(told))[:600] or said.excerpt() or str(said.code)
+        subject = self.repository.seat.name
+        raise NotReached(code, f"borg：{self.repository.hidden(text)}", subject=subject)
+
+
+def _generation(archive: dict[str, Any]) -> Generation:
+    started_at = datetime.fromisoformat(archive["start"])
+    return Generation(
+        archive["name"], started_at if started_at.tzinfo else started_at.replace(tzinfo=UTC)
+    )
+
+
+def _told(said: Said) -> list[dict[str, Any]]:
+    """Return what borg logged, a line of JSON each."""
+    found = []
+    for line in said.errors:
+        try:
+            one = json.loads(line)
+        except ValueError:
+            one = {"message": line, "levelname": "ERROR"}
+        if isinstance(one, dict):
+            found.append(one)
+    return found
+
+
+def _is_bad(one: dict[str, Any]) -> bool:
+    is_question = one.get("msgid", "").startswith("BORG_")
+    return one.get("levelname") in _WORSE_THAN_INFO and bool(one.get("message")) and not is_question
+
+
+def _damages(told: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(one["message"] for one in told if _is_bad(one)))
+
+
+def _soundness(method: str, said: Said, problems: list[str]) -> Soundness:
+    verified = _VERIFIED.search(said.text)
+    torn = sum(1 for one in problems if "integrity error" in one)
+    whole, bad = map(int, verified.groups()) if verified else (_segments(said), torn)
+    bad = max(bad, int(said.code != 0))
+    whole = max(whole, bad)
+    alarms = tuple(line for line in problems if _ALARM.search(line))
+    coverage = Coverage(whole, whole, ok=whole - bad, bad=bad)
+    is_finished = said.code in (0, 1) and _LAST_WORDS[method] in said.text
+    return Soundness(method, coverage, tuple(problems[:SHOWN]), alarms, is_finished=is_finished)
+
+
+def _segments(said: Said) -> int:
+    """Return how many segments the progress told of."""
+    told = (one for one in _told(said) if one.get("msgid") == "repository.check")
+    return max((one.get("total", 0) for one in told), default=0)

@@ -1,0 +1,260 @@
+"""What restic and borg repositories have in common: a tool of their own opens them, read-only.
+
+The tool runs where the repository lies, started by the agent, with its caches in scratch. The
+password reaches it by its environment; it is in no argument, no record and no message.
+"""
+
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mailcare.backup.agent.protocol import (
+    Entry,
+    ErrorLine,
+    Exit,
+    Folder,
+    Line,
+    Link,
+    Piece,
+    Place,
+    Problem,
+    Record,
+    Whole,
+)
+from mailcare.backup.agent.running import once
+from mailcare.backup.agent.seats import Job, Seat
+from mailcare.backup.mailstore import Place as StorePlace
+from mailcare.backup.mailstore import StoreMap, Tally
+from mailcare.backup.source import (
+    Census,
+    Digest,
+    Message,
+    NotReached,
+    Restored,
+    Soundness,
+)
+
+_HIDDEN = "***"
+_LOST_NAME = "\ufffd".encode()  # restic tells no bytes that are not UTF-8
+_SAID_LINES = 20
+
+
+Listed = Callable[[], Iterator[Folder]]
+Check = Callable[[], Soundness]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where a repository is and what its password is; `inside` is the store's folder in it."""
+
+    seat: Seat = field(repr=False)
+    path: str
+    password: str = field(repr=False)
+    store: StoreMap
+    inside: str = ""
+    scratch: str | None = None
+
+    def place(self) -> Place:
+        """Look at the repository's folder; raise `NotReached` where there is none."""
+        for record in once(self.seat, Job("look", {"paths": [self.path]})):
+            if isinstance(record, Place):
+                return record
+            if isinstance(record, Problem):
+                code = "missing" if record.what == "gone" else "unreadable"
+                raise NotReached(code, f"{self.path}：{record.text}", subject=self.seat.name)
+        raise NotReached("unreadable", f"{self.path} 没有应答", subject=self.seat.name)
+
+    def key(self, path: bytes) -> bytes | None:
+        """Return a path within the mail store, None for one outside of it."""
+        steps = path.lstrip(b"/")
+        inside = self.inside.encode()
+        if not inside or steps == inside:
+            return steps if not inside else b""
+        return steps[len(inside) + 1 :] if steps.startswith(inside + b"/") else None
+
+    def path_of(self, key: bytes) -> bytes:
+        """Return the path within a generation, without a slash before it."""
+        return self.inside.encode() + b"/" + key if self.inside else key
+
+    def hidden(self, text: str) -> str:
+        """Return what a tool said, without the password."""
+        return text.replace(self.password, _HIDDEN) if self.password else text
+
+
+@dataclass(slots=True)
+class Said:
+    """What a tool said, verbatim, and how it ended; what a person sees of it goes by `hidden`."""
+
+    code: int | None = None
+    lines: list[str] = field(default_factory=list, repr=False)
+    errors: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return all of it, for a search."""
+        return "\n".join((*self.lines, *self.errors))
+
+    def excerpt(self) -> str:
+        """Return the last lines of standard error, for a person."""
+        return "；".join(line.strip() for line in self.errors[-_SAID_LINES:] if line.strip())[:600]
+
+
+def heard(repository: Repository, job: Mapping[str, Any], said: Said) -> Iterator[Record]:
+    """Run a tool; yield what is neither a line nor its end, and write these into `said`."""
+    given = {**job, "scratch": repository.scratch}
+    for record in once(repository.seat, Job("tool", given)):
+        if isinstance(record, Line):
+            said.lines.append(record.text)
+        elif isinstance(record, ErrorLine):
+            said.errors.append(record.text)
+        elif isinstance(record, Exit):
+            said.code = record.code
+        else:
+            yield record
+
+
+def census_of(repository: Repository, listed: Listed) -> Census:
+    """Count the mailboxes of a listing."""
+    tally = Tally()
+    oddities: list[str] = []
+    for place, key, entry in _files(repository, listed(), tally.note):
+        if _LOST_NAME in key:
+            oddities.append(f"文件名在仓库清单中已失真：{key.decode(errors='replace')}")
+        message = _message(repository, place, key, entry)
+        if message is not None and entry.link is None:
+            tally.add(message)
+    for message in _linked(repository, listed):
+        tally.add(message)
+    return Census(tally.rows(), oddities=tuple(oddities))
+
+
+def messages_of(
+    repository: Repository, listed: Listed, mailboxes: Collection[str]
+) -> Iterator[Message]:
+    """Yield the messages of some mailboxes of a listing."""
+    wanted = set(mailboxes)
+    for place, key, entry in _files(repository, listed(), _unnoted):
+        message = _message(repository, place, key, entry)
+        if message is not None and entry.link is None and message.mailbox in wanted:
+            yield message
+    yield from (one for one in _linked(repository, listed) if one.mailbox in wanted)
+
+
+def _unnoted(_place: StorePlace) -> None:
+    """Let a mailbox without a wanted message go by."""
+
+
+def _files(
+    repository: Repository, folders: Iterable[Folder], note: Callable[[StorePlace], None]
+) -> Iterator[tuple[StorePlace, bytes, Entry]]:
+    """Yield the files of the mail store with their places; `note` is told of every folder."""
+    if repository.store.is_read_to_count:
+        raise NotReached("tool", "仓库中的 mbox 不能清点，请另设以目录或归档保存的副本")
+    for folder in folders:
+        path = repository.key(folder.path)
+        place = None if path is None else repository.store.place(path)
+        if path is None or place is None:
+            continue
+        note(place)
+        for entry in folder.files:
+            yield place, path + b"/" + entry.name if path else entry.name, entry
+
+
+def _message(repository: Repository, place: StorePlace, key: bytes, entry: Entry) -> Message | None:
+    return repository.store.message(
+        place, key, size_bytes=entry.size_bytes, mtime_s=seconds_of(entry.time)
+    )
+
+
+def _linked(repository: Repository, listed: Listed) -> Iterator[Message]:
+    """Yield the messages that are second names of a file, with the size of the first.
+
+    A listing tells the size with the first name only. Links are few: a second pass finds the sizes
+    without keeping those of all files.
+    """
+    found = _files(repository, listed(), _unnoted)
+    links = [(place, key, entry) for place, key, entry in found if entry.link is not None]
+    if not links:
+        return
+    targets = {entry.link for _, _, entry in links}
+    sizes = {
+        target: entry.size_bytes
+        for folder in listed()
+        for entry in folder.files
+        if (target := folder.path + b"/" + entry.name) in targets
+    }
+    for place, key, entry in links:
+        size_bytes = sizes.get(entry.link or b"", 0)
+        message = _message(repository, place, key, replace(entry, size_bytes=size_bytes))
+        if message is not None:
+            yield message
+
+
+def seconds_of(time: float | str) -> float:
+    """Return the moment in a tool's listing; borg's has no zone and was told to be in UTC."""
+    if not isinstance(time, str):
+        return time
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def written(
+    records: Iterator[Record], keys: Collection[bytes], scratch: Path
+) -> Iterator[Restored]:
+    """Write the content that comes under our own numbers; say of each key what became of it.
+
+    Raise `NotReached` where scratch has no room.
+    """
+    numbers = {key: number for number, key in enumerate(keys)}
+    missing = dict.fromkeys(keys, "没有恢复出来")
+    for record in records:
+        if isinstance(record, Piece) and record.path in numbers:
+            _append(scratch / str(numbers[record.path]), record.data)
+        elif isinstance(record, Whole) and record.path in missing:
+            path = scratch / str(numbers[record.path])
+            path.touch()
+            del missing[record.path]
+            yield Restored(record.path, path)
+        elif isinstance(record, Link) and record.to in numbers and record.path in missing:
+            path = scratch / str(numbers[record.path])
+            shutil.copyfile(scratch / str(numbers[record.to]), path)
+            del missing[record.path]
+            yield Restored(record.path, path)
+        elif isinstance(record, Problem):
+            missing[record.path] = record.text
+    for key, problem in missing.items():
+        (scratch / str(numbers[key])).unlink(missing_ok=True)
+        yield Restored(key, None, problem)
+
+
+def _append(path: Path, data: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
+
+
+@dataclass(slots=True)
+class CheckedByTool:
+    """A reading that the repository's own tool does: no message comes out of it."""
+
+    check: Check
+    _found: Soundness | None = None
+
+    def __iter__(self) -> Iterator[Digest]:
+        """Run the check; a repository keeps no message apart."""
+        self._found = self.check()
+        return iter(())
+
+    def soundness(self) -> Soundness:
+        """Return what the tool found."""
+        if self._found is None:
+            self._found = self.check()
+        return self._found

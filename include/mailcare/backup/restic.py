@@ -1,0 +1,218 @@
+"""Verify a restic repository by restic itself: `--no-lock` always, never repair, unlock, prune.
+
+Old versions end with 1 whatever went wrong (10, 11, 12 came with 0.17), so a failure is told apart
+by what is said.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mailcare.backup.agent.protocol import Folder, Record
+from mailcare.backup.agent.running import text_of
+from mailcare.backup.repository import (
+    CheckedByTool,
+    Repository,
+    Said,
+    census_of,
+    heard,
+    messages_of,
+    written,
+)
+from mailcare.backup.source import (
+    Census,
+    Generation,
+    Message,
+    NotReached,
+    Reach,
+    Restored,
+    Shard,
+    Soundness,
+)
+from mailcare.backup.verdicts import Coverage
+
+_ALWAYS = ("--no-lock", "--cache-dir", "{scratch}/cache")
+PATTERNS_A_RUN = 400
+SHOWN = 10
+SUBSETS_AT_MOST = 256  # restic takes the first byte of a pack's name modulo the number of subsets
+_FAILURES = (
+    ("password", re.compile(r"wrong password or no key found")),
+    ("locked", re.compile(r"unable to create lock|already locked")),
+    ("missing", re.compile(r"Is there a repository at|does not exist|unable to open config file")),
+    ("scratch", re.compile(r"no space left on device|disk quota exceeded")),
+    ("unreadable", re.compile(r"permission denied")),
+)
+_CODES = {10: "missing", 11: "locked", 12: "password"}
+_ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)
+_SOUND = "no errors were found"
+_UNSOUND = "repository contains errors"
+_CHATTER = re.compile(r"^(using temporary cache|load indexes|check all packs|check snapshots|\[)")
+_DAMAGE = re.compile(r"does not match|verification failed|not found in|error|invalid", re.I)
+_SPECIAL = re.compile(rb"([\\*?\[])")
+
+
+@dataclass(frozen=True, slots=True)
+class ResticSource:
+    """One restic repository; every method may raise `NotReached`."""
+
+    repository: Repository
+
+    def reach(self) -> Reach:
+        """List the snapshots, find who locks the repository, and whether it can be changed."""
+        place = self.repository.place()
+        snapshots = self._json("snapshots", "--json")
+        generations = [_generation(one) for one in snapshots or ()]
+        generations.sort(key=lambda one: one.started_at)
+        flags = place.flags or ()
+        is_immutable = place.is_read_only or "immutable" in flags or "append" in flags
+        return Reach(
+            (*generations[:-1], *map(self._sized, generations[-1:])),
+            locked_since=self._locked_since(),
+            is_immutable=is_immutable or None,
+            immutability="只读挂载或不可变标志" if is_immutable else "仓库目录可写，无不可变标志",
+        )
+
+    def _sized(self, generation: Generation) -> Generation:
+        """Return the newest generation with its size: that of what would be restored."""
+        stats = self._json("stats", "--json", "--mode", "restore-size", generation.name)
+        size_bytes = int(stats["total_size"])
+        return Generation(generation.name, generation.started_at, size_bytes)
+
+    def _locked_since(self) -> datetime | None:
+        names = [line for line in self._run("list", "locks").lines if _is_id(line)]
+        moments = [datetime.fromisoformat(self._json("cat", "lock", one)["time"]) for one in names]
+        return min(moments, default=None)
+
+    def census(self, generation: Generation) -> Census:
+        """Count every mailbox by restic's own listing."""
+        return census_of(self.repository, lambda: self._listed(generation))
+
+    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes."""
+        return messages_of(self.repository, lambda: self._listed(generation), mailboxes)
+
+    def _listed(self, generation: Generation) -> Iterator[Folder]:
+        said = Said()
+        words = ["ls", "--json", generation.name]
+        if self.repository.inside:
+            words += ["--recursive", f"/{self.repository.inside}"]
+        job = {**self._job(*words), "output": "rows", "names": {"mtime": "mtime"}}
+        for record in heard(self.repository, job, said):
+            if isinstance(record, Folder):
+                yield record
+        self._need_success(said)
+
+    def read(self, generation: Generation, shard: Shard) -> CheckedByTool:  # noqa: ARG002
+        """Let restic read the packs of a shard; a repository is checked as a whole."""
+        return CheckedByTool(lambda: self._checked(shard))
+
+    def _checked(self, shard: Shard) -> Soundness:
+        of = min(shard.of, SUBSETS_AT_MOST)
+        number = shard.number % of
+        packs = [line for line in self._run("list", "packs").lines if _is_id(line)]
+        wanted = sum(1 for one in packs if int(one[:2], 16) % of == number)
+        how = ["--read-data"] if of == 1 else [f"--read-data-subset={number + 1}/{of}"]
+        said = Said()
+        for _ in heard(self.repository, self._job("check", *how), said):
+            pass
+        method = f"restic check {how[0]}"
+        if said.code == 0 and _SOUND in said.text:
+            return Soundness(method, Coverage(wanted, wanted, ok=wanted))
+        if _UNSOUND not in said.text and not _damages(said):
+            self._need_success(said)
+        problems = [self.repository.hidden(one) for one in _damages(said)]
+        return _unsound(method, said, problems or [said.excerpt()], wanted=wanted)
+
+    def restore(
+        self, generation: Generation, keys: Collection[bytes], scratch: Path
+    ) -> Iterator[Restored]:
+        """Let restic restore the files and take them over under our own numbers."""
+        yield from written(self._restored(generation, list(keys)), keys, scratch)
+
+    def _restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        for first in range(0, len(keys), PATTERNS_A_RUN):
+            part = {
+                key: b"/" + self.repository.path_of(key) for key in keys[first:][:PATTERNS_A_RUN]
+            }
+            patterns = [f"--include={_escaped(path)}" for path in part.values()]
+            job = self._job("restore", generation.name, "--target", "{scratch}/out", *patterns)
+            collected = {text_of(key): text_of(path) for key, path in part.items()}
+            said = Said()
+            yield from heard(self.repository, {**job, "collect": collected}, said)
+            if not _damages(said):
+                self._need_success(said)
+
+    def _json(self, *words: str) -> Any:  # noqa: ANN401 - what a tool prints is known by its reader
+        said = self._run(*words)
+        try:
+            return json.loads("\n".join(said.lines) or "null")
+        except ValueError:
+            raise NotReached("tool", f"restic 的输出无法识别：{said.lines[:1]}") from None
+
+    def _run(self, *words: str) -> Said:
+        said = Said()
+        for _ in heard(self.repository, self._job(*words), said):
+            pass
+        self._need_success(said)
+        return said
+
+    def _job(self, *words: str) -> dict[str, Any]:
+        path = self.repository.path
+        return {
+            "words": [
+                "restic",
+                "--no-lock",
+                "--repo",
+                path,
+                "--cache-dir",
+                "{scratch}/cache",
+                *words,
+            ],
+            "env": {"RESTIC_PASSWORD": self.repository.password},
+            "output": "lines",
+        }
+
+    def _need_success(self, said: Said) -> None:
+        if said.code == 0:
+            return
+        code = _CODES.get(said.code or 0) or _told(said.text, _FAILURES)
+        subject = self.repository.seat.name
+        text = self.repository.hidden(said.excerpt() or str(said.code))
+        raise NotReached(code, f"restic：{text}", subject=subject)
+
+
+def _told(text: str, failures: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    return next((code for code, sign in failures if sign.search(text)), "tool")
+
+
+def _generation(snapshot: dict[str, Any]) -> Generation:
+    return Generation(snapshot["id"], datetime.fromisoformat(snapshot["time"]))
+
+
+def _is_id(line: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{64}", line) is not None
+
+
+def _damages(said: Said) -> list[str]:
+    """Return what restic said of damage, each once."""
+    sign = re.compile(
+        r"does not match|ciphertext verification failed|not found in|error|invalid", re.I
+    )
+    lines = (line.strip() for line in (*said.lines, *said.errors) if not _CHATTER.match(line))
+    return list(dict.fromkeys(line for line in lines if sign.search(line) and _SOUND not in line))
+
+
+def _unsound(method: str, said: Said, problems: list[str], *, wanted: int) -> Soundness:
+    packs = set(re.findall(r"[Pp]ack (?:ID does not match, want )?([0-9a-f]{8,64})", said.text))
+    bad = min(max(len(packs), 1), wanted or 1)
+    coverage = Coverage(max(wanted, bad), max(wanted, bad), ok=max(wanted - bad, 0), bad=bad)
+    alarms = tuple(line for line in problems if _ALARM.search(line))
+    return Soundness(method, coverage, tuple(problems[:SHOWN]), alarms)
+
+
+def _escaped(path: bytes) -> str:
+    return _SPECIAL.sub(rb"\\\1", path).decode("utf-8", "surrogateescape")

@@ -1,0 +1,235 @@
+"""restic and borg by themselves: real repositories of a real Maildir, sound, damaged, shut."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from mailcare.backup.agent.seats import Here
+from mailcare.backup.borg import BorgSource
+from mailcare.backup.mailstore import StoreMap
+from mailcare.backup.repository import Repository
+from mailcare.backup.restic import ResticSource
+from mailcare.backup.source import Generation, NotReached, Reach, Shard, Soundness, Source
+from mailcare.backup.trees import TreeStore
+from mailcare.systems.backups import StoreFormat
+from tests.surroundings import need
+
+PASSWORD = "correct horse"
+MAILBOXES = ("li@shili-bank.example", "wang@shili-bank.example")
+
+
+def store_map() -> StoreMap:
+    return StoreMap(StoreFormat.MAILDIR, "{domain}/{user}")
+
+
+def make_store(root: Path) -> Path:
+    for user in ("li", "wang"):
+        for part in ("cur", "new", ".Sent/cur"):
+            (root / "shili-bank.example" / user / part).mkdir(parents=True)
+        for number in range(12):
+            text = b"From: a@b\nMessage-ID: <%d.%s@x>\n\n" % (number, user.encode())
+            text += os.urandom(1500).hex().encode() + b"\n"
+            folder = ".Sent/cur" if number % 3 else "cur"
+            name = f"{1790000000 + number}.M{number}.mx1,S={len(text)}:2,S"
+            (root / "shili-bank.example" / user / folder / name).write_bytes(text)
+    first = next((root / "shili-bank.example/li/cur").iterdir())
+    os.link(first, root / "shili-bank.example/li/.Sent/cur" / f"1790000099.copy,{first.name[-10:]}")
+    return root
+
+
+@dataclass(frozen=True)
+class Made:
+    """A repository and the store that it is a backup of."""
+
+    source: ResticSource | BorgSource
+    store: Path
+    data: Path
+    reach: Reach
+
+    @property
+    def newest(self) -> Generation:
+        return self.reach.generations[-1]
+
+    def but(self, **changed: str) -> Source:
+        return type(self.source)(replace(self.source.repository, **changed))
+
+    def state(self) -> list[tuple[str, int, int]]:
+        """Return every file of the repository with what would tell a write."""
+        root = Path(self.source.repository.path)
+        facts = ((path, path.lstat()) for path in sorted(root.rglob("*")))
+        return [(str(path), one.st_mtime_ns, one.st_ctime_ns) for path, one in facts]
+
+
+def shell(tmp_path: Path, *words: str) -> None:
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "RESTIC_PASSWORD": PASSWORD,
+        "BORG_PASSPHRASE": PASSWORD,
+        "RESTIC_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    subprocess.run(words, check=True, env=env, cwd=tmp_path, capture_output=True)
+
+
+def restic(tmp_path: Path) -> Made:
+    need("restic")
+    store, path = make_store(tmp_path / "vmail"), str(tmp_path / "restic")
+    shell(tmp_path, "restic", "init", "-r", path)
+    shell(tmp_path, "restic", "backup", "-q", "-r", path, str(store))
+    inside = str(store).lstrip("/")
+    repository = Repository(Here(), path, PASSWORD, store_map(), inside)
+    source = ResticSource(repository)
+    return Made(source, store, Path(path, "data"), source.reach())
+
+
+def borg(tmp_path: Path) -> Made:
+    need("borg")
+    store, path = make_store(tmp_path / "vmail"), str(tmp_path / "borg")
+    shell(tmp_path, "borg", "init", "-e", "repokey", path)
+    shell(tmp_path, "borg", "create", f"{path}::one", "vmail")
+    repository = Repository(Here(), path, PASSWORD, store_map(), "vmail")
+    source = BorgSource(repository)
+    return Made(source, store, Path(path, "data"), source.reach())
+
+
+@pytest.fixture(scope="module", params=[restic, borg], ids=["restic", "borg"])
+def made(request, tmp_path_factory) -> Made:
+    return request.param(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def damaged(made, tmp_path) -> Callable[[int], Made]:
+    """Return a copy of the repository in which one byte of the largest file is another."""
+
+    def flip(at_pct: int) -> Made:
+        path = tmp_path / "copy"
+        shutil.copytree(made.source.repository.path, path)
+        files = [one for one in (path / "data").rglob("*") if one.is_file()]
+        largest = max(files, key=lambda one: one.stat().st_size)
+        content = bytearray(largest.read_bytes())
+        content[len(content) * at_pct // 100] ^= 1
+        largest.chmod(0o600)
+        largest.write_bytes(content)
+        repository = replace(made.source.repository, path=str(path))
+        return Made(type(made.source)(repository), made.store, path / "data", made.reach)
+
+    return flip
+
+
+def checked(source: Source, generation: Generation, shard: Shard) -> Soundness:
+    reading = source.read(generation, shard)
+    assert list(reading) == []
+    return reading.soundness()
+
+
+def test_the_first_look_dates_and_sizes_the_generation(made):
+    reach = made.reach
+    [one] = reach.generations
+    assert one.started_at.tzinfo
+    assert one.size_bytes
+    assert one.size_bytes > 24 * 3000
+    assert (reach.locked_since, reach.is_immutable) == (None, None)
+
+
+def test_the_census_is_that_of_the_store_itself(made):
+    rows = TreeStore(os.fsencode(made.store), store_map()).census().rows
+    assert [one.mailbox for one in rows] == list(MAILBOXES)
+    assert [one.messages for one in rows] == [13, 12]
+    assert made.source.census(made.newest).rows == rows
+
+
+def test_every_message_comes_back_as_it_was(made, tmp_path):
+    messages = list(made.source.messages(made.newest, MAILBOXES))
+    keys = [one.key for one in messages]
+    restored = {one.key: one for one in made.source.restore(made.newest, keys, tmp_path)}
+    assert len(restored) == 25
+    for key, one in restored.items():
+        assert one.path
+        assert one.path.read_bytes() == (made.store / os.fsdecode(key)).read_bytes()
+        assert one.path.name.isdigit()
+
+
+def test_what_is_not_in_it_is_said_not_to_come_back(made, tmp_path):
+    [one] = made.source.restore(made.newest, [b"shili-bank.example/li/cur/none"], tmp_path)
+    assert one.path is None
+    assert one.problem
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sound_repository_is_read_to_its_end(made):
+    whole = checked(made.source, made.newest, Shard())
+    assert (whole.is_finished, whole.problems) == (True, ())
+    assert whole.coverage.expected == whole.coverage.ok > 0
+
+
+def test_one_flipped_byte_is_found(damaged):
+    torn = damaged(40)
+    found = checked(torn.source, torn.newest, Shard())
+    assert found.problems
+    assert found.coverage.bad >= 1
+
+
+def test_nothing_is_written_into_the_repository(made, tmp_path):
+    before = made.state()
+    made.source.reach()
+    key = next(made.source.messages(made.newest, MAILBOXES)).key
+    list(made.source.restore(made.newest, [key], tmp_path))
+    checked(made.source, made.newest, Shard(0, 2))
+    assert made.state() == before
+
+
+def test_a_wrong_password_is_told_apart_and_stays_unseen(made):
+    with pytest.raises(NotReached) as refused:
+        made.but(password="not this one").reach()
+    assert refused.value.code == "password"
+    assert "not this one" not in refused.value.message
+
+
+def test_a_repository_that_is_not_there_is_missing(made, tmp_path):
+    with pytest.raises(NotReached) as refused:
+        made.but(path=str(tmp_path)).reach()
+    assert refused.value.code == "missing"
+
+
+def test_a_store_that_is_not_where_it_should_be_has_no_mailboxes(made):
+    assert made.but(inside="etc").census(made.newest).rows == ()
+
+
+def test_scratch_that_cannot_be_made_is_no_verdict(made):
+    with pytest.raises(NotReached) as refused:
+        made.but(scratch="/none/such").reach()
+    assert refused.value.code == "scratch"
+
+
+def test_a_repository_that_is_being_written_is_told_since_when(made, damaged):
+    path = damaged(50).source.repository.path
+    with being_written(made, path):
+        assert made.but(path=path).reach().locked_since
+
+
+@contextmanager
+def being_written(made: Made, path: str) -> Iterator[None]:
+    if isinstance(made.source, BorgSource):
+        Path(path, "lock.exclusive").mkdir()
+        yield
+        return
+    words = ["restic", "backup", "-q", "-r", path, "--stdin", "--no-cache"]
+    env = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": PASSWORD}
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=env) as writing:
+        while not list(Path(path, "locks").iterdir()):
+            assert writing.poll() is None
+        yield
+        writing.kill()
+
+
+def test_an_append_only_borg_is_seen(tmp_path):
+    copy = borg(tmp_path)
+    config = Path(copy.source.repository.path, "config")
+    config.write_text(config.read_text().replace("append_only = 0", "append_only = 1"))
+    assert copy.source.reach().is_immutable
