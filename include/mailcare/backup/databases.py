@@ -1,0 +1,320 @@
+"""Load a dump of the account store into a database that lives for the drill only.
+
+The server has its own data folder in scratch, listens on a socket there and nowhere else, and runs
+without privilege. A dump is written by strangers: what in it would leave the database (a shell, a
+file of the host) is refused before anything is loaded.
+"""
+
+import gzip
+import os
+import re
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+from backports import zstd
+
+from mailcare.backup.source import NotReached
+from mailcare.backup.throwaway import (
+    Identity,
+    find_program,
+    given_to,
+    own_identity,
+    run_as,
+    serving,
+)
+from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
+from mailcare.systems.backups import Dialect
+
+LOAD_S = 3600.0
+STEP_S = 120.0
+RATIO_MOST = 200
+RATIO_GRACE_BYTES = 64 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+_TAIL_BYTES = 4096
+_SHOWN = 10
+_ENDS = {
+    Dialect.MYSQL: re.compile(rb"-- Dump completed"),
+    Dialect.POSTGRESQL: re.compile(rb"PostgreSQL database (cluster )?dump complete"),
+}
+# Lines that would reach out of the database. In COPY data a line may begin with a backslash: these
+# words do not.
+_LEAVES = {
+    Dialect.MYSQL: re.compile(
+        rb"^\s*(\\!|system\s|source\s|\\\.\s|tee\s|pager\s)"
+        rb"|\b(load\s+data|load\s+xml|into\s+(out|dump)file|load_file\s*\(|install\s+(plugin|soname))",
+        re.IGNORECASE,
+    ),
+    Dialect.POSTGRESQL: re.compile(
+        rb"^\\(!|i\s|ir\s|o\s|g\s*\||w\s|copy\s|cd\s|setenv\s)|\b(from|to)\s+program\b"
+        rb"|^\s*copy\s[^;]*\s(from|to)\s+'"
+        rb"|\blo_(im|ex)port\s*\(|\bpg_read_(binary_)?file\s*\(|^\s*load\s+'",
+        re.IGNORECASE,
+    ),
+}
+_OWNER = re.compile(rb'\bOWNER TO ("?)((?!postgres\b)[^";]+)\1;')
+_INSERT = re.compile(rb"^\s*insert\s+into\b", re.IGNORECASE)
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class BadDump(Exception):
+    """The dump itself is at fault; its text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of a dump: its tables and rows in the database, or what is wrong with it."""
+
+    tables: int
+    rows: int
+    size_bytes: int
+    seconds: float
+    problem: str = ""
+
+
+def load_dump(dump: Path, dialect: Dialect, scratch: Path) -> Loaded:
+    """Load a dump (plain, gzip or zstd) into a throw-away database below `scratch`.
+
+    Raise `NotReached` where there is no database server on this machine, or no room.
+    """
+    roles: set[bytes] = set()
+    try:
+        size_bytes = _examined(dump, dialect, roles)
+    except (BadDump, EOFError, gzip.BadGzipFile, zstd.ZstdError) as error:
+        return Loaded(0, 0, 0, 0.0, f"转储文件不完整或不可用（{error}）")
+    except OSError as error:
+        raise NotReached("unreadable", f"{dump}：{error.strerror}") from None
+    identity = own_identity()
+    base = given_to(identity, scratch / "database")
+    with _SERVERS[dialect](identity, base) as client:
+        for role in sorted(roles):
+            _asked(client, f'create role "{role.decode("utf-8", "replace")}"', identity)
+        started = perf_counter()
+        problem = _fed(client, dump, identity)
+        seconds = perf_counter() - started
+        tables, rows = (0, 0) if problem else _counted(client, dialect, identity)
+    return Loaded(tables, rows, size_bytes, seconds, problem)
+
+
+@contextmanager
+def _opened(dump: Path) -> Iterator[_Readable]:
+    """Open a dump as what it unpacks to."""
+    with dump.open("rb") as raw:
+        if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            raise BadDump("不是普通文件")
+        magic = raw.read(4)
+    opener = gzip.open if magic[:2] == b"\x1f\x8b" else zstd.open if magic == _ZSTD else open
+    with opener(dump, "rb") as file:
+        yield file
+
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def blocks(dump: Path) -> Iterator[bytes]:
+    """Yield what a dump unpacks to; raise `BadDump` for what unpacks beyond all measure."""
+    packed_bytes, total = dump.stat().st_size, 0
+    with _opened(dump) as file:
+        while block := file.read(BLOCK_BYTES):
+            total += len(block)
+            if total > RATIO_GRACE_BYTES and total > RATIO_MOST * packed_bytes:
+                raise BadDump(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
+            yield block
+
+
+def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
+    """Read a dump once; return its size; raise `BadDump` where it must not be loaded.
+
+    A PostgreSQL dump names owners without making them: they are added to `roles`.
+    """
+    rest, tail, total = b"", b"", 0
+    for block in blocks(dump):
+        total += len(block)
+        *lines, rest = (rest + block).split(b"\n")
+        _refuse_leaving(lines, dialect)
+        if dialect is Dialect.POSTGRESQL:
+            roles.update(found[2] for line in lines if (found := _OWNER.search(line)))
+        rest = rest[-BLOCK_BYTES:]
+        tail = (tail + block)[-_TAIL_BYTES:]
+    _refuse_leaving([rest], dialect)
+    if not total:
+        raise BadDump("空文件")
+    if not _ENDS[dialect].search(tail):
+        raise BadDump("缺少结尾的完成标记，导出被截断")
+    return total
+
+
+def _refuse_leaving(lines: Sequence[bytes], dialect: Dialect) -> None:
+    for line in lines:
+        # What is inserted is content: mail addresses and names may say anything.
+        if _LEAVES[dialect].search(line[:BLOCK_BYTES]) and not _INSERT.match(line):
+            text = line[:80].decode("utf-8", "replace")
+            raise BadDump(f"含有数据库以外的命令，未导入：{text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How the throw-away database is spoken to."""
+
+    words: tuple[str, ...]
+    env: dict[str, str]
+
+    def asking(self, statement: str) -> list[str]:
+        """Return the words that put a statement to it."""
+        return [*self.words, *_QUIET[self.words[0].rpartition("/")[2]], statement]
+
+
+_QUIET = {"mariadb": ("-N", "-B", "-e"), "mysql": ("-N", "-B", "-e"), "psql": ("-A", "-t", "-c")}
+
+
+@contextmanager
+def _mysql(identity: Identity, base: Path) -> Iterator[Client]:
+    install = find_program("mariadb-install-db")
+    server, client = find_program("mariadbd"), find_program("mariadb")
+    data, socket = base / "data", base / "sock"
+    env = _environment(base)
+    closed = given_to(identity, base / "closed")  # no file may be read or written but here
+    words = [install, "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+    words.append("--auth-root-authentication-method=normal")
+    _need(run_as(identity, words, env=env, timeout_s=STEP_S), "mariadb-install-db")
+    serve = [
+        *(server, "--no-defaults", f"--datadir={data}", f"--socket={socket}", f"--tmpdir={base}"),
+        *("--skip-networking", f"--pid-file={base}/pid", f"--secure-file-priv={closed}"),
+        *("--local-infile=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"),
+    ]
+    speak = Client((client, "--no-defaults", f"--socket={socket}", "-uroot", "--sandbox"), env)
+    log = base / "server.log"
+    with serving(identity, serve, env=env, log=log, is_ready=lambda: _answers(speak, identity)):
+        run_as(identity, speak.asking("create database drill"), env=env, timeout_s=STEP_S)
+        yield Client((*speak.words, "--database=drill"), env)
+
+
+@contextmanager
+def _postgresql(identity: Identity, base: Path) -> Iterator[Client]:
+    places = [str(one) for one in sorted(Path("/usr/lib/postgresql").glob("*/bin"))[::-1]]
+    initdb = find_program("initdb", places=places)
+    server, client = find_program("postgres", places=places), find_program("psql")
+    data, env = base / "data", _environment(base)
+    words = [initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    _need(run_as(identity, words, env=env, timeout_s=STEP_S), "initdb")
+    serve = [server, "-D", str(data), "-k", str(base), "-c", "listen_addresses=", "-c", "fsync=off"]
+    speak = Client((client, "-X", "-q", "-h", str(base), "-U", "postgres", "-d", "postgres"), env)
+    log = base / "server.log"
+    with serving(identity, serve, env=env, log=log, is_ready=lambda: _answers(speak, identity)):
+        yield speak
+
+
+_SERVERS = {Dialect.MYSQL: _mysql, Dialect.POSTGRESQL: _postgresql}
+
+
+def _environment(base: Path) -> dict[str, str]:
+    path = "/usr/sbin:/usr/bin:/sbin:/bin"
+    return {"PATH": path, "HOME": str(base), "TMPDIR": str(base), "LC_ALL": "C.UTF-8"}
+
+
+def _answers(client: Client, identity: Identity) -> bool:
+    words = client.asking("select 1")
+    return run_as(identity, words, env=client.env, timeout_s=STEP_S).returncode == 0
+
+
+def _need(done: subprocess.CompletedProcess[str], what: str) -> None:
+    if done.returncode:
+        last = " ".join((done.stderr or done.stdout).split())[-300:]
+        code = "scratch" if "No space left" in last else "tool"
+        raise NotReached(code, f"{what} 失败（{last}）")
+
+
+def _fed(client: Client, dump: Path, identity: Identity) -> str:
+    """Feed a dump to the database; return what it complained of, empty where it took all."""
+    stop = ("-v", "ON_ERROR_STOP=1", "-f", "-") if client.words[0].endswith("psql") else ()
+    child = subprocess.Popen(
+        [*client.words, *stop],
+        env=client.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        user=identity.change_uid,
+        group=identity.change_gid,
+        extra_groups=None if identity.change_uid is None else [],
+    )
+    assert child.stderr
+    killer = threading.Timer(LOAD_S, child.kill)
+    killer.start()
+    try:
+        return _poured(child, dump)
+    finally:
+        killer.cancel()
+        child.kill()
+        child.wait()
+        child.stderr.close()
+
+
+def _poured(child: subprocess.Popen[bytes], dump: Path) -> str:
+    assert child.stdin
+    assert child.stderr
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.append(child.stderr.read()), daemon=True)
+    reader.start()
+    with suppress(BrokenPipeError):
+        for block in blocks(dump):
+            child.stdin.write(block)
+        child.stdin.close()
+    code = child.wait()
+    reader.join()
+    text = " ".join(b"".join(said).decode("utf-8", "replace").split())[:300]
+    if code and ("No space left" in text or "is full" in text):
+        raise NotReached("scratch", f"暂存空间不足，导入中断（{text}）")
+    return f"导入失败（{text or code}）" if code else ""
+
+
+_TABLES = {
+    Dialect.MYSQL: (
+        "select concat('`', table_schema, '`.`', table_name, '`') from information_schema.tables "
+        "where table_type = 'BASE TABLE' and table_schema not in "
+        "('mysql', 'information_schema', 'performance_schema', 'sys')"
+    ),
+    Dialect.POSTGRESQL: (
+        "select format('%I.%I', schemaname, tablename) from pg_tables "
+        "where schemaname not in ('pg_catalog', 'information_schema')"
+    ),
+}
+
+
+def _counted(client: Client, dialect: Dialect, identity: Identity) -> tuple[int, int]:
+    """Return the number of tables and of the rows in them, counted one by one."""
+    tables = _asked(client, _TABLES[dialect], identity)
+    rows = sum(
+        int(_asked(client, f"select count(*) from {one}", identity)[0])  # noqa: S608 - own names
+        for one in tables
+    )
+    return len(tables), rows
+
+
+def _asked(client: Client, statement: str, identity: Identity) -> list[str]:
+    done = run_as(identity, client.asking(statement), env=client.env, timeout_s=LOAD_S)
+    _need(done, "查询")
+    return done.stdout.split("\n")[:-1]
+
+
+def judge_dump(loaded: Loaded) -> Judgement:
+    """Say what a load proves: a dump without a row proves nothing."""
+    if loaded.problem:
+        coverage = Coverage(1, 1, bad=1)
+        return judged(Level.L4, coverage, (Remark("dump", loaded.problem, Weight.FAILS),))
+    if not loaded.rows:
+        remark = Remark("dump", "转储可以导入，但其中没有任何数据行", Weight.FAILS)
+        return judged(Level.L4, Coverage(1, 1, bad=1), (remark,))
+    text = (
+        f"转储 {loaded.size_bytes / 1e6:.1f} MB 导入临时数据库用时 {loaded.seconds:.1f} 秒，"
+        f"{loaded.tables} 个表、{loaded.rows} 行"
+    )
+    return judged(Level.L4, Coverage(1, 1, ok=1), (Remark("dump", text, Weight.NOTE),))

@@ -1,0 +1,154 @@
+"""Dumps of the account store in real throw-away databases; LDIF against the account list."""
+
+import gzip
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from mailcare.backup import databases
+from mailcare.backup.databases import judge_dump, load_dump
+from mailcare.backup.ldif import BadLdif, entries, judge_ldif
+from mailcare.backup.source import NotReached
+from mailcare.backup.verdicts import Verdict
+from mailcare.systems.backups import Dialect
+from tests.surroundings import need
+
+MYSQL = b"""\
+CREATE TABLE `mailbox` (`username` varchar(255) NOT NULL);
+INSERT INTO `mailbox` VALUES ('li@bank.example'),('into outfile, load data x');
+-- Dump completed on 2026-11-27  2:00:01
+"""
+POSTGRESQL = b"""\
+CREATE TABLE public.mailbox (username text);
+ALTER TABLE public.mailbox OWNER TO vmail;
+COPY public.mailbox (username) FROM stdin;
+li@bank.example
+\\N
+\\.
+--
+-- PostgreSQL database dump complete
+--
+"""
+DUMPS = {Dialect.MYSQL: MYSQL, Dialect.POSTGRESQL: POSTGRESQL}
+
+
+@pytest.fixture
+def scratch():
+    # Not below pytest's own folder, which is closed to whom the servers run as.
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+def load(text: bytes, dialect: Dialect, scratch: Path) -> databases.Loaded:
+    dump = scratch / "dump.sql"
+    dump.write_bytes(text)
+    return load_dump(dump, dialect, scratch)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "program"), [(Dialect.MYSQL, "mariadbd"), (Dialect.POSTGRESQL, "initdb")]
+)
+def test_a_whole_dump_is_loaded_and_its_rows_counted(dialect, program, scratch):
+    need(program)
+    loaded = load(gzip.compress(DUMPS[dialect]), dialect, scratch)
+    assert (loaded.problem, loaded.tables, loaded.rows) == ("", 1, 2)
+    assert judge_dump(loaded).verdict is Verdict.PASS
+    running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [one for one in running if os.fsencode(scratch) in one]
+
+
+def test_what_the_database_refuses_fails(scratch):
+    need("initdb")
+    loaded = load(b"SELECT nonsense;\n" + POSTGRESQL, Dialect.POSTGRESQL, scratch)
+    assert "nonsense" in loaded.problem
+    assert judge_dump(loaded).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda text: text[:-30], "截断"),
+        (lambda text: text[:0], "空文件"),
+        (lambda text: gzip.compress(text)[:-12], "不完整"),
+        (lambda text: b"\\! touch /tmp/owned\n" + text, "数据库以外的命令"),
+        (lambda text: gzip.compress(b"\0" * 80_000_000 + text), "炸弹"),
+    ],
+    ids=["truncated", "empty", "cut gzip", "shell", "bomb"],
+)
+def test_a_dump_that_is_not_whole_or_not_harmless_is_never_loaded(dialect, change, reason, scratch):
+    loaded = load(change(DUMPS[dialect]), dialect, scratch)
+    assert reason in loaded.problem
+    assert judge_dump(loaded).verdict is Verdict.FAIL
+    assert not (scratch / "database").exists()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line"),
+    [
+        (Dialect.MYSQL, b"LOAD DATA INFILE '/etc/passwd' INTO TABLE t;"),
+        (Dialect.MYSQL, b"SELECT 1 INTO OUTFILE '/tmp/x';"),
+        (Dialect.MYSQL, b"system id"),
+        (Dialect.POSTGRESQL, b"COPY t FROM PROGRAM 'id';"),
+        (Dialect.POSTGRESQL, b"COPY t TO '/tmp/x';"),
+        (Dialect.POSTGRESQL, b"\\copy t from /etc/passwd"),
+        (Dialect.POSTGRESQL, b"SELECT lo_import('/etc/passwd');"),
+    ],
+)
+def test_a_command_that_leaves_the_database_is_refused(dialect, line, scratch):
+    assert "数据库以外的命令" in load(line + b"\n" + DUMPS[dialect], dialect, scratch).problem
+
+
+def test_a_dump_without_a_row_proves_nothing():
+    assert judge_dump(databases.Loaded(3, 0, 900, 1.0)).verdict is Verdict.FAIL
+
+
+def test_without_a_database_server_it_is_not_run(scratch, monkeypatch):
+    monkeypatch.setenv("PATH", "/none")
+    monkeypatch.setattr("mailcare.backup.throwaway._PLACES", ())
+    with pytest.raises(NotReached) as refused:
+        load(MYSQL, Dialect.MYSQL, scratch)
+    assert refused.value.code == "tool"
+
+
+LDIF = b"""\
+version: 1
+# accounts
+dn: uid=li,ou=people,dc=bank,dc=example
+mail: Li@bank.example
+cn:: 5p2O
+
+dn: uid=wang,ou=people,dc=bank,dc=exa
+ mple
+mail: wang@bank.example
+mailAlternateAddress: postmaster@bank.example
+""".splitlines(keepends=True)
+
+
+def test_an_export_is_unfolded_and_decoded():
+    li, wang = entries(LDIF)
+    assert li.values["cn"] == ("李",)
+    assert wang.name.endswith("dc=example")
+    assert wang.addresses() == {"wang@bank.example", "postmaster@bank.example"}
+
+
+def test_every_account_must_be_in_the_export():
+    assert judge_ldif(LDIF, ["li@bank.example"]).verdict is Verdict.PASS
+    judgement = judge_ldif(LDIF, ["li@bank.example", "zhao@bank.example"])
+    assert judgement.verdict is Verdict.FAIL
+    assert "zhao@bank.example" in judgement.reason
+
+
+def test_an_empty_export_passes_nothing():
+    assert judge_ldif([], []).verdict is Verdict.DEGRADED
+
+
+@pytest.mark.parametrize("line", [b"no colon\n", b"mail: a@b\n", b"dn: x\ncn:: %%%\n"])
+def test_what_is_no_ldif_fails(line):
+    lines = line.splitlines(keepends=True)
+    with pytest.raises(BadLdif):
+        list(entries(lines))
+    assert judge_ldif(lines, []).verdict is Verdict.FAIL
