@@ -15,16 +15,31 @@ def _console() -> Any:  # noqa: ANN401 - an ASGI application, of whatever class
     return create_app()
 
 
+@cache
+def _answering() -> Any:  # noqa: ANN401 - an ASGI application, of whatever class
+    from mailcare.console.answering import create_answering  # noqa: PLC0415
+
+    return create_answering()
+
+
 async def console(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
     """Hand a request to the console, which is made when the first one comes."""
     await (await run_sync(_console))(scope, receive, send)
 
 
+async def answering(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
+    """Hand a request to the page on which customers answer, without a login."""
+    await (await run_sync(_answering))(scope, receive, send)
+
+
 class MailcarePlugin(AirflowPlugin):
-    """The console under /mailcare, and its entry in the navigation."""
+    """The console under /mailcare with its entry in the navigation, and the customers' page."""
 
     name = "mailcare"
-    fastapi_apps = [{"app": console, "url_prefix": "/mailcare", "name": "mailcare"}]  # noqa: RUF012
+    fastapi_apps = [  # noqa: RUF012 - Airflow reads them as they stand
+        {"app": console, "url_prefix": "/mailcare", "name": "mailcare"},
+        {"app": answering, "url_prefix": "/mailcare-visit", "name": "mailcare-visit"},
+    ]
     external_views = [  # noqa: RUF012 - Airflow reads them as they stand
         {
             "name": "维保控制台",

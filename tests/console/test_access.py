@@ -7,7 +7,8 @@ from fastapi.routing import APIRoute
 from mailcare.staff.steps import Role
 
 METHODS = {"GET": "get", "POST": "post"}
-VALUES = {"customer": "1", "system": "1", "authorisation": "1", "paper": "1", "kind": "pdf"}
+ROWS = ("customer", "system", "authorisation", "paper", "survey", "day", "file")
+VALUES = {**dict.fromkeys(ROWS, "1"), "kind": "pdf", "number": "XC-2026-00001"}
 OWN = {"boss": Role.MANAGER, "engineer": Role.ENGINEER, "auditor": Role.AUDITOR}
 
 

@@ -24,6 +24,7 @@ MANAGERS = frozenset({Role.MANAGER})
 ENGINEERS = frozenset({Role.ENGINEER})
 OFFICE = frozenset({Role.MANAGER, Role.CUSTOMER_SERVICE})
 STAFF = frozenset({Role.MANAGER, Role.ENGINEER, Role.CUSTOMER_SERVICE})
+FIELD = frozenset({Role.MANAGER, Role.ENGINEER})
 OVERSIGHT = frozenset({Role.MANAGER, Role.AUDITOR})
 
 may_run_inspections = requires_access_dag("POST", DagAccessEntity.RUN, MARKER_DAG)
@@ -79,6 +80,7 @@ Manager = Annotated[Person, Depends(Allowed(MANAGERS))]
 Engineer = Annotated[Person, Depends(Allowed(ENGINEERS))]
 Office = Annotated[Person, Depends(Allowed(OFFICE))]
 Staff = Annotated[Person, Depends(Allowed(STAFF))]
+FieldStaff = Annotated[Person, Depends(Allowed(FIELD))]
 Overseer = Annotated[Person, Depends(Allowed(OVERSIGHT))]
 
 

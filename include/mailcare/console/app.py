@@ -23,6 +23,7 @@ from mailcare.console import (
     staff,
     surveys,
     systems,
+    visits,
 )
 from mailcare.console.access import (
     STYLE_PATH,
@@ -63,7 +64,7 @@ def create_app() -> FastAPI:
     )
     for subject in (
         due, faults, fault_page, customers, contracts, importing, systems, authorisations, papers,
-        outbox, surveys, calendar, staff, audit,
+        outbox, surveys, calendar, staff, visits, audit,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

@@ -34,6 +34,7 @@ NAVIGATION = (
     ("/contracts", "合同", EVERYBODY),
     ("/systems", "系统", EVERYBODY),
     ("/authorisations", "授权", EVERYBODY),
+    ("/visits", "现场巡检", EVERYBODY),
     ("/papers", "文书", EVERYBODY),
     ("/outbox", "发件箱", EVERYBODY),
     ("/calls", "满意度", EVERYBODY),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from starlette.requests import Request
 
 from mailcare.console.fault_words import FAULT_ENGLISH
+from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
 
 LANGUAGE_COOKIE = "mailcare_language"
 LANGUAGES = ("zh", "en")
 COUNTED = re.compile(r"(?:严重|警告|未测得) \d+(?:，(?:严重|警告|未测得) \d+){0,2}")
 
-LABELS = {
+LABELS = VISIT_LABELS | {
     "planned": "待执行",
     "running": "进行中",
     "done": "已完成",
@@ -126,7 +127,8 @@ DONE = {
     "signed": "已签字。",
 }
 
-ENGLISH = FAULT_ENGLISH | {
+AREAS_ENGLISH = FAULT_ENGLISH | VISIT_ENGLISH
+ENGLISH = AREAS_ENGLISH | {
     "维保控制台": "Maintenance console",
     "到期与提醒": "Due and notices",
     "客户": "Customers",
