@@ -15,7 +15,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, task
 
 from mailcare.contracts.gate import AuthorisationGate
-from mailcare.tasks import CUSTOMER_HOSTS, TASK_DEFAULTS, step
+from mailcare.tasks import CUSTOMER_HOSTS, TASK_DEFAULTS, step, tell_unstarted
 
 with DAG(
     dag_id="inspect_system",
@@ -33,7 +33,7 @@ with DAG(
     tags=["mailcare"],
 ):
 
-    @task
+    @task(on_failure_callback=tell_unstarted)
     def plan(params: dict, run_id: str) -> int:
         from mailcare.inspection import steps
 

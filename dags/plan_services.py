@@ -7,7 +7,7 @@ Every morning: `plan → calendar → due → start`.
 - `calendar` lets nothing start on a rest day and writes that down; make-up working days count.
 - `start` triggers the Dag of the service's kind, named after the service: a second run, a retry or
   a missed day changes nothing and loses nothing. At most 500 a day, the late ones first. A run that
-  fails before its service has begun is told under 提醒 after three days: clear its failed task.
+  fails before its service has begun is told in the console, and started anew from there.
 """
 
 from datetime import timedelta

@@ -23,7 +23,11 @@ def _answering() -> Any:  # noqa: ANN401 - an ASGI application, of whatever clas
 
 
 async def console(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
-    """Hand a request to the console, which is made when the first one comes."""
+    """Hand a request to the console, which is made when the first one comes.
+
+    It is told which Airflow it stands in, for a person may have a run started anew.
+    """
+    scope["mailcare.airflow"] = scope.get("app")
     await (await run_sync(_console))(scope, receive, send)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, task
+from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryRule, task
 
 from mailcare.errors import MailcareError, Unavailable
 
@@ -21,6 +21,15 @@ TASK_DEFAULTS = {
         ]
     ),
 }
+
+
+def tell_unstarted(context: Context) -> None:
+    """Tell people that a planned service's run failed before it began: for its first task."""
+    from mailcare.calendars.steps import today
+    from mailcare.contracts import steps
+
+    if service := context["params"].get("service"):
+        steps.tell_unstarted(int(service), today=today())
 
 
 def step(task_id: str, function: str, **options: Any) -> Callable[..., Any]:

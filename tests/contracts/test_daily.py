@@ -20,8 +20,11 @@ from mailcare.contracts.steps import (
     contract_detail,
     due_runs,
     list_customers,
+    list_unstarted,
     may_start,
     plan_due,
+    restart_run,
+    tell_unstarted,
 )
 from mailcare.errors import InputError
 from mailcare.listing import Wish
@@ -344,6 +347,45 @@ def test_an_inspection_that_never_began_is_told_once_and_holds_up_no_other(monke
     [told] = [one for one in notices() if one.kind == "unstarted"]
     assert f"inspect__{first}" in told.text
     assert [one["conf"]["service"] for one in due_runs(today=late)] == [second]
+
+
+def late_inspection() -> int:
+    add_contract()
+    plan_due(today=NEW_YEAR)
+    return services()["HT-1/1/1/remote_inspection/1"].id
+
+
+def test_a_run_that_failed_before_it_began_is_told_at_once_and_once():
+    service, late = late_inspection(), date(2026, 7, 20)
+    assert list_unstarted() == ()
+    tell_unstarted(service, today=late)
+    tell_unstarted(service, today=late)
+    [told] = list_unstarted()
+    assert (told.id, told.run) == (service, f"inspect__{service}")
+    assert [one.kind for one in notices()].count("unstarted") == 1
+    carry_out("HT-1/1/1/remote_inspection/1", ServiceState.RUNNING)
+    assert list_unstarted() == ()
+
+
+def test_nothing_is_told_of_a_run_that_failed_after_it_had_begun():
+    service = late_inspection()
+    carry_out("HT-1/1/1/remote_inspection/1", ServiceState.RUNNING)
+    tell_unstarted(service, today=date(2026, 7, 20))
+    assert "unstarted" not in {one.kind for one in notices()}
+
+
+def test_a_service_is_started_anew_under_its_name_and_that_is_audited():
+    service = late_inspection()
+    assert restart_run(service, by="li") == {
+        "trigger_dag_id": "inspect_system",
+        "trigger_run_id": f"inspect__{service}",
+        "conf": {"service": service},
+    }
+    [entry] = [one for one in audits() if one.action == "restart"]
+    assert (entry.by, entry.subject) == ("li", f"service/{service}")
+    carry_out("HT-1/1/1/remote_inspection/1", ServiceState.DONE)
+    with pytest.raises(InputError, match="已经开始或已撤回"):
+        restart_run(service, by="li")
 
 
 def test_a_visit_sent_twice_is_added_once():

@@ -5,10 +5,13 @@ from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
 
-from mailcare.console.access import EVERYBODY, STAFF, Reader
-from mailcare.console.pages import Action, add_list, show, today
+from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
+from mailcare.console.entered import RowId
+from mailcare.console.pages import Action, add_list, go, show, today
+from mailcare.console.runs import run_again
 from mailcare.console.tables import Cell, Column, Shape, Wished, plain_table
 from mailcare.console.words import label
 from mailcare.contracts import steps
@@ -74,12 +77,22 @@ def first_page(request: Request, _person: Reader, wish: Wished) -> HTMLResponse:
         title="到期与提醒",
         table=WEEKLY.table(wish),
         waiting=list_waiting(),
+        unstarted=steps.list_unstarted(),
+        staff=STAFF,
         notices=plain_table(NOTICES, steps.list_notices(Wish(rows=10)).rows),
         actions=(
             Action("全部待办", "/open", EVERYBODY),
             Action("登记授权", "/authorisations/new", STAFF),
         ),
     )
+
+
+@router.post("/services/{service}/restart")
+async def restart_service(request: Request, person: Staff, service: RowId) -> Response:
+    """Let the run of a service that did not begin go on, or start it."""
+    run = await run_in_threadpool(steps.restart_run, service, by=person.login)
+    await run_again(request, run)
+    return go(request, "/", done="restarted")
 
 
 add_list(router, WEEKLY, EVERYBODY)

@@ -69,6 +69,7 @@ LABELS = VISIT_LABELS | {
     "changed": "签字后被改动",
     "sign": "签字",
     "file_return": "登记签回",
+    "restart": "重新启动",
     "inspection/report.html": "巡检报告",
     "inspection/actions.html": "工程师待办清单",
     "survey/sheet.html": "客户满意度调查表",
@@ -125,6 +126,7 @@ DONE = {
     "proposed": "已载入，待另一人确认。",
     "asked": "已发起复查巡检，一分钟内启动。",
     "signed": "已签字。",
+    "restarted": "已重新启动。",
 }
 
 AREAS_ENGLISH = FAULT_ENGLISH | VISIT_ENGLISH
@@ -226,6 +228,11 @@ ENGLISH = AREAS_ENGLISH | {
     "签字后未改动": "unchanged since it was signed",
     "签字后仅增加了允许的内容（如客户签字）": "only what is allowed was added",
     "签字后被改动": "changed after it was signed",
+    "已重新启动。": "Started anew.",
+    "重新启动": "Start anew",
+    "请先在 Airflow 查看失败的原因；重新启动后从失败处继续。": (
+        "Look in Airflow for what failed first; started anew, it goes on where it failed."
+    ),
     "已载入，待另一人确认。": "Loaded; another person has to confirm it.",
     "跳到正文": "Skip to content",
     "处理信件": "decide about a letter",

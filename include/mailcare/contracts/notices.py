@@ -99,7 +99,7 @@ def unstarted_notice(service: DueService) -> Notice:
     title = SERVICE_TITLES[service.kind]
     text = (
         f"{service.site} 的{title}（服务 {service.id}，到期日 {service.due_on}）至今没有启动；"
-        f"请在 Airflow 查看 {STARTS[service.kind].dag} 的运行 {service.run}："
-        "如已失败，排除原因后清除（Clear）失败的任务，即从原处继续"
+        f"请在 Airflow 查看 {STARTS[service.kind].dag} 的运行 {service.run}，"
+        "排除原因后在「到期与提醒」中重新启动"
     )
     return Notice(f"{UNSTARTED}{service.id}", NoticeKind.UNSTARTED, text)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, String, and_, cast, exists, literal, or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import working_calendar
 from mailcare.clock import utc_now
@@ -16,6 +15,7 @@ from mailcare.contracts import (
     cases,
     daily,
     details,
+    due,
     entering,
     extra_visits,
     imported,
@@ -27,22 +27,18 @@ from mailcare.contracts.forms import ContractForm, CustomerForm
 from mailcare.contracts.importing import Preview
 from mailcare.contracts.lists import ContractRow, CustomerRow, NoticeRow, ServiceRow
 from mailcare.contracts.notices import (
-    UNSTARTED,
     Notice,
     calendar_notices,
     rest_day_notice,
     unstarted_notice,
 )
-from mailcare.contracts.planning import Promise
 from mailcare.contracts.sheets import read_sheets
-from mailcare.contracts.starting import STARTS, DueService, run_of
+from mailcare.contracts.starting import DueService, run_of
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records import contracts
 from mailcare.records.changes import add_once
-from mailcare.records.customers import Customer, System
-from mailcare.records.inspections import Service, ServiceKind, ServiceState
-from mailcare.records.paging import Statement
+from mailcare.records.customers import Customer
 from mailcare.records.session import reading, transaction
 
 Changed = entering.Changed  # what a caller catches of this seam
@@ -208,8 +204,8 @@ def plan_due(*, today: date) -> PlanOutcome:
     """
     calendar = working_calendar()
     with reading() as session:
-        unstarted = tuple(_unstarted(session, today))
-    told = (*calendar_notices(calendar, today=today), *unstarted)
+        unstarted = due.untold(session, on=today - UNSTARTED_AFTER, most=RUNS_MOST)
+    told = (*calendar_notices(calendar, today=today), *map(unstarted_notice, unstarted))
     done = PlanOutcome(noticed=_tell(told, today))
     last_id = 0
     while True:
@@ -221,34 +217,6 @@ def plan_due(*, today: date) -> PlanOutcome:
             return done
         last_id = chunk[-1].id
         done = _with(done, plans)
-
-
-def _unstarted(session: Session, today: date) -> Iterator[Notice]:
-    """Yield a notice for each service that is long due, was to be started and has not begun."""
-    late = _due(today - UNSTARTED_AFTER).where(~_is_told()).order_by(Service.id).limit(RUNS_MOST)
-    for one in session.execute(late):
-        yield unstarted_notice(_due_service(one))
-
-
-def _due(on: date) -> Statement:
-    """Select what is to be started on a day or before, each kind as long ahead as its Dag wants."""
-    kinds = (
-        and_(Service.kind == ServiceKind(kind), Service.due_on <= on + start.ahead)
-        for kind, start in STARTS.items()
-    )
-    return (
-        select(Service.id, Service.kind, System.site, Service.due_on)
-        .join(System, System.id == Service.system_id)
-        .where(Service.state == ServiceState.PLANNED, or_(*kinds))
-    )
-
-
-def _due_service(row: Row[Any]) -> DueService:
-    return DueService(row.id, Promise(row.kind), row.site, row.due_on)
-
-
-def _is_told() -> ColumnElement[bool]:
-    return exists().where(contracts.Notice.key == literal(UNSTARTED) + cast(Service.id, String))
 
 
 def _with(done: PlanOutcome, plans: Sequence[daily.Plan]) -> PlanOutcome:
@@ -284,6 +252,32 @@ def due_runs(*, today: date) -> list[dict[str, Any]]:
     for a service that has begun is no longer planned, and those told as not started come last:
     runs that fail at once hold up no other.
     """
-    due = _due(today).order_by(_is_told(), Service.due_on, Service.id).limit(RUNS_MOST)
     with reading() as session:
-        return [run_of(_due_service(one)) for one in session.execute(due)]
+        return [run_of(one) for one in due.due(session, on=today, most=RUNS_MOST)]
+
+
+def list_unstarted() -> tuple[DueService, ...]:
+    """Return the services that were told as not started and still have not begun."""
+    with reading() as session:
+        return due.told(session)
+
+
+def tell_unstarted(service: int, *, today: date) -> None:
+    """Tell at once that a service's run failed; nothing is told of one that has begun."""
+    with reading() as session:
+        found = due.planned(session, service)
+    _tell(map(unstarted_notice, found), today)
+
+
+def restart_run(service: int, *, by: str) -> dict[str, Any]:
+    """Note that a person starts a service anew, and return its Dag run, named as before.
+
+    Raise `InputError` for one that is not planned, or has no Dag.
+    """
+    with transaction() as session:
+        found = due.planned(session, service)
+        if not found:
+            raise InputError("这项服务已经开始或已撤回，不能重新启动", subject=str(service))
+        run = run_of(found[0])
+        entering.note(session, by, "restart", f"service/{service}", None, run)
+        return run
