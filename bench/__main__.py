@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import peers, targets
 from bench.planning import planning
+from bench.sweeping import sweeping
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 RUNS = 5
@@ -111,6 +112,13 @@ def page(folder: Path) -> str:
         "一个进程、SQLite：首次为各合同三年的服务建立计划，再一次则没有新的内容。",
         "",
         *planning(folder),
+        "",
+        "## 时限检查",
+        "",
+        "一个进程、SQLite：十万个未结故障、一百万个事件，一次检查；全部到期是停机之后的第一次，"
+        "此后每分钟只有到期的那些。",
+        "",
+        *sweeping(folder),
         "",
     ]
     return "\n".join(parts)

@@ -62,10 +62,10 @@ def measure(count: int, file: Path) -> Outcome:
     upgrade(f"sqlite:///{file}")
     for first in range(1, count + 1, FILLED_AT_ONCE):
         _fill(range(first, min(first + FILLED_AT_ONCE, count + 1)))
-    queries = _count_queries()
-    first_s, added = _timed(lambda: plan_due(today=TODAY).added)
+    queries = count_queries()
+    first_s, added = timed(lambda: plan_due(today=TODAY).added)
     counted = queries()
-    again_s, again = _timed(lambda: plan_due(today=TODAY).added)
+    again_s, again = timed(lambda: plan_due(today=TODAY).added)
     assert (added, again) == (count * YEARS * 4, 0), (added, again)
     return {
         "contracts": count,
@@ -77,13 +77,14 @@ def measure(count: int, file: Path) -> Outcome:
     }
 
 
-def _timed(work: Callable[[], int]) -> tuple[float, int]:
+def timed(work: Callable[[], int]) -> tuple[float, int]:
+    """Return how long some work took, and its result."""
     started = time.perf_counter()
     result = work()
     return time.perf_counter() - started, result
 
 
-def _count_queries() -> Callable[[], int]:
+def count_queries() -> Callable[[], int]:
     """Return how to ask for the number of statements sent since now."""
     seen: list[None] = []
     with transaction() as session:

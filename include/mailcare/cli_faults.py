@@ -36,12 +36,12 @@ LEVELS = "；".join(f"{level} {meaning}" for level, meaning in LEVEL_MEANINGS.it
 
 
 def declare(
-    customer: Annotated[str, typer.Option(help="客户名称")],
     level: Annotated[Level, typer.Option(help=LEVELS, case_sensitive=False)],
     description: Annotated[str, typer.Option(help="故障描述")],
     contact: Annotated[str, typer.Option(help="联系人")],
     contact_details: Annotated[str, typer.Option(help="联系方式")],
     site: Annotated[str, typer.Option(help="系统（站点文件中的 site）")] = "",
+    customer: Annotated[str, typer.Option(help="客户名称；填了系统可不填")] = "",
     place: Annotated[str, typer.Option(help="故障地点")] = "/",
     via: Annotated[str, typer.Option(help="申报方式：phone email chat onsite")] = "phone",
     declared_at: When = "",

@@ -140,6 +140,17 @@ def test_a_paused_fault_says_why_on_the_board_and_does_not_run(client, clock):
     assert 'class="quiet">暂停' in board
 
 
+def test_a_provisional_report_says_why_on_the_page_and_is_marked_on_the_board(client, clock):
+    clock.move_to(datetime(2026, 12, 30, 6, tzinfo=UTC))
+    path = declare(client)
+    clock.move_to(datetime(2026, 12, 30, 7, tzinfo=UTC))
+    record(client, path, "handled", kind="fix")
+    page = client.get(path).text
+    assert "注：本期限涉及尚未公布的2027年度放假安排" in page
+    assert "（暂行，最早 2027-01-03 24:00）" in page
+    assert "（暂行）" in client.get("/faults").text
+
+
 def test_the_second_of_two_is_told_and_sees_what_happened(client):
     path = declare(client)
     seen = {"seen": "1"}

@@ -177,3 +177,71 @@ def download_paper(page, console) -> None:
         console.get_by_role("link", name="PDF", exact=True).click()
     assert found.value.suggested_filename == "XJ-2026-00001-v1.pdf"
     assert Path(found.value.path()).read_bytes() == PDF
+
+
+def test_a_fault_from_declaration_to_handled_in_a_browser(server, tmp_path):
+    if not Path(CHROMIUM).exists():
+        without("Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or CHROMIUM, args=["--no-sandbox"]
+        )
+        phone = {"width": 390, "height": 844}
+        context = browser.new_context(viewport=phone, locale="zh-CN")  # as from a customer's site
+        context.set_default_timeout(WAIT_MS)
+        token = {"name": "_token", "value": server.token("engineer"), "url": server.url}
+        context.add_cookies([token])
+        page = context.new_page()
+        page.goto(f"{server.url}/mailcare/faults")
+        declare_fault(page)
+        follow_fault(page, tmp_path)
+        browser.close()
+
+
+def declare_fault(page) -> None:
+    page.get_by_role("link", name="申报故障").click()
+    page.get_by_label("系统", exact=True).fill(SITE_NAME)
+    page.get_by_label("P1 一级").check()
+    page.get_by_label("故障描述").fill("全行无法收发邮件")
+    page.get_by_label("联系人").fill("王示例")
+    page.get_by_label("联系方式").fill("分机 1000")
+    page.get_by_role("button", name="申报故障").click()
+    page.get_by_text("已登记。").wait_for()
+    page.get_by_role("link", name="故障", exact=True).click()
+    page.get_by_text("待受理").wait_for()
+    assert page.get_by_text("还剩").count()
+    page.get_by_role("link", name="GZ-").first.click()
+
+
+def follow_fault(page, folder: Path) -> None:
+    evidence = folder / "window.pdf"
+    evidence.write_bytes(b"%PDF-1.4 the customer's change window")
+    record(page, "受理")
+    record(page, "首次联系")
+    record(page, "暂停", choose=("暂停原因", "等待客户变更窗口"), remark="今晚", file=evidence)
+    assert page.get_by_text(sha256(evidence.read_bytes()).hexdigest()).count() == 1
+    record(page, "恢复")
+    record(page, "变更级别", choose=("新级别", "P2"), remark="仅外发受影响")
+    record(page, "处理完成", choose=("处理结果", "替代方法"))
+    page.get_by_text("已处理，待送报告").wait_for()
+    record(page, "处理完成")
+    assert page.locator(".history li").count() >= 8
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def record(page, doing: str, *, choose=None, remark="", file=None) -> None:
+    page.locator(".doings summary", has_text=doing).click()
+    form = page.locator(".doings details[open] form")
+    if choose:
+        field, said = choose
+        options = form.get_by_label(field).locator("option").all_inner_texts()
+        form.get_by_label(field).select_option(next(one for one in options if said in one))
+    if doing == "变更级别":
+        form.get_by_label("变更原因").select_option("定级更正")
+    form.get_by_label("依据或说明").fill(remark)
+    if file:
+        form.get_by_label("附件").set_input_files(file)
+    form.get_by_role("button", name="登记").click()
+    page.get_by_text("已登记。").wait_for()

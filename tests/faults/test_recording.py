@@ -25,16 +25,31 @@ from mailcare.faults.standing import Stage
 from mailcare.faults.steps import (
     Changed,
     add_note,
+    ask_follow_up,
     board,
     declare_form,
     fault_detail,
     fault_of,
+    follow_up_runs,
     list_faults,
+    open_fault,
     record_event,
     timeline,
 )
 from mailcare.listing import Wish
 from mailcare.records import faults
+from mailcare.records.inspections import (
+    Finding,
+    FindingSeverity,
+    FindingState,
+    Inspection,
+    Judgement,
+    Service,
+    ServiceKind,
+    ServicePurpose,
+    ServiceState,
+)
+from mailcare.records.session import transaction
 from tests.contracts import desk as contracts
 from tests.faults.desk import clock_of, declared, happened, open_desk, stored, stored_clock
 from tests.faults.story import at
@@ -117,7 +132,7 @@ def test_a_contract_without_remote_service_promises_no_support():
     assert row_of(declared(customer=other, system=2)).contract is None
 
 
-def test_a_later_version_of_the_contract_leaves_the_pinned_one():
+def test_b17_a_later_version_of_the_contract_leaves_the_pinned_one():
     fault = declared("P1")
     [pinned] = [one.contract_version_id for one in stored(faults.Fault)]
     from mailcare.contracts.steps import change_contract
@@ -324,7 +339,7 @@ def test_a_pause_for_an_authorisation_may_be_backed_by_it_and_by_no_other_custom
         record_event(fault, pause, by="li", at=now, backing=Backing(authorisation=7))
 
 
-def test_a_note_is_added_once_to_a_closed_fault_too_and_reopens_nothing():
+def test_b7_a_note_is_added_once_to_a_closed_fault_too_and_reopens_nothing():
     fault = declared("P1")
     happened(fault, "2026-03-02 09:01 cancelled")
     for _ in range(2):
@@ -365,8 +380,59 @@ def test_the_rules_words_are_the_records_words():
     assert list(Via) == list(faults.FaultVia)
 
 
-def test_an_automatic_reply_is_written_down_and_stops_nothing():
+def test_b15_an_automatic_reply_is_written_down_and_stops_nothing():
     fault = declared("P1")
     now = at("2026-03-02 09:01")
     record_event(fault, FirstContact(at=now, channel=Channel.AUTO), by="mailcare", at=now)
     assert stored_clock(fault, "response").state == "running"
+
+
+def test_a_run_of_the_dag_declares_one_fault_however_often_it_is_tried():
+    conf = {name: value for name, value in FORM.items() if name != "declared_at"}
+    conf |= {"declared_at": None, "follows": None, "customer": ""}
+    asked_at = at("2026-03-02 09:00")
+    ids = {open_fault("manual__1", by="admin", asked_at=asked_at, **conf) for _ in range(2)}
+    assert len(ids) == 1
+    assert row_of(ids.pop()).declared_at == asked_at
+
+
+def test_a_run_with_a_param_that_is_none_of_a_faults_is_refused():
+    with pytest.raises(FormError, match="不认识的键"):
+        open_fault("manual__1", by="admin", asked_at=at("2026-03-02 09:00"), **FORM, colour="red")
+
+
+def test_what_a_follow_up_inspection_found_lands_on_the_fault():
+    fault = declared("P1")
+    run = ask_follow_up(fault, by="li", at=at("2026-03-02 09:30"))
+    assert [one["trigger_run_id"] for one in follow_up_runs()] == [run]
+    begin_inspection(run, "队列积压 900 封（限值 500）")
+    assert follow_up_runs() == []
+    [found] = fault_detail(fault, at=at("2026-03-02 10:00")).follow_ups
+    assert (found.state, found.findings) == ("running", ("mx1：队列积压 900 封（限值 500）",))
+    assert ask_follow_up(fault, by="li", at=at("2026-03-02 11:00")) != run
+
+
+def begin_inspection(run: str, summary: str) -> None:
+    now = at("2026-03-02 09:40")
+    finding = {
+        "ordinal": 1, "check_name": "queue.depth", "area": "queue", "node": "mx1", "port": 0,
+        "part": "", "state": FindingState.MEASURED, "severity": FindingSeverity.WARNING,
+        "summary": summary, "advice": "", "evidence": [], "metrics": {},
+    }  # fmt: skip
+    with transaction() as session:
+        service = Service(
+            system_id=1, kind=ServiceKind.REMOTE_INSPECTION, purpose=ServicePurpose.FOLLOW_UP,
+            key=run, state=ServiceState.RUNNING, state_changed_at=now,
+        )  # fmt: skip
+        session.add(service)
+        session.flush()
+        inspection = Inspection(service_id=service.id, started_at=now, definition={}, scope=[])
+        session.add(inspection)
+        session.flush()
+        judgement = Judgement(
+            inspection_id=inspection.id, fingerprint="f", judged_at=now, product_version="0",
+            findings=[Finding(**finding)],
+        )  # fmt: skip
+        session.add(judgement)
+        session.flush()
+        inspection.current_judgement_id = judgement.id

@@ -115,7 +115,7 @@ def _system(row: FaultRow) -> Cell:
 
 
 def _number(row: FaultRow) -> Cell:
-    return Cell(row.number, f"/faults/{row.id}")
+    return Cell(row.number, f"/faults/{row.id}", "whole")
 
 
 BOARD: tuple[Column[BoardRow], ...] = (

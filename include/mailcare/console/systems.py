@@ -99,7 +99,10 @@ def show_system(request: Request, _person: Reader, system: RowId) -> Response:
         overall=overall(detail.row),
         authorisations=plain_table(AUTHORISATIONS, detail.authorisations),
         papers=plain_table(PAPERS, papers),
-        actions=(Action("登记授权", f"/authorisations/new?system={system}", STAFF),),
+        actions=(
+            Action("申报故障", f"/faults/new?site={detail.row.site}", STAFF),
+            Action("登记授权", f"/authorisations/new?system={system}", STAFF),
+        ),
     )
 
 

@@ -1,13 +1,14 @@
 """One fault whole: its clocks, and the line of what happened, was said, broke and was told."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from mailcare.deadlines import report_deadline
 from mailcare.errors import InputError
 from mailcare.faults.clocks import Clock, Kind
 from mailcare.faults.dossiers import read_dossiers
@@ -72,11 +73,13 @@ class FollowUp:
 class FaultDetail:
     """A fault with its clocks, its history and its follow-up inspections.
 
-    `has_fix` tells that its last handling was a fix, so that no other is owed.
+    `has_fix` tells that its last handling was a fix, so that no other is owed; `notes` is what
+    screen and paper say beside provisional deadlines.
     """
 
     row: FaultRow
     has_fix: bool
+    notes: tuple[str, ...]
     clocks: tuple[Clock, ...]
     history: tuple[Entry, ...]
     follow_ups: tuple[FollowUp, ...]
@@ -86,14 +89,23 @@ def fault_detail(session: Session, fault: int, *, calendar: Calendar, now: datet
     """Return a fault whole; raise `InputError` for one that is not recorded."""
     row = fault_row(session, fault)
     dossier = read_dossiers(session, (fault,))[0]
+    clocks = dossier.clocks(calendar, now)
     handled = [one for one in dossier.events if isinstance(one, Handled)]
     return FaultDetail(
         row,
         bool(handled) and max(handled, key=lambda one: one.at).kind is Remedy.FIX,
-        dossier.clocks(calendar, now),
+        provisional_notes(clocks, calendar),
+        clocks,
         history(session, fault),
         tuple(_follow_ups(session, fault)),
     )
+
+
+def provisional_notes(clocks: Iterable[Clock], calendar: Calendar) -> tuple[str, ...]:
+    """Return the sentences that belong beside open provisional deadlines, each once."""
+    open_ones = (one for one in clocks if one.is_provisional and one.stopped_at is None)
+    notes = (report_deadline(one.started_at, calendar).note for one in open_ones)
+    return tuple(dict.fromkeys(notes))
 
 
 def history(session: Session, fault: int) -> tuple[Entry, ...]:
