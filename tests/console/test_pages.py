@@ -62,7 +62,9 @@ def audited() -> list[tuple[str, str, str]]:
     "path",
     ["/", "/due", "/open", "/notices", "/customers", "/customers/1", "/contracts",
      "/contract?number=HT-2026-001", "/systems", "/systems/1", "/authorisations", "/papers",
-     "/calendar", "/outbox", "/staff", "/audit", "/import", "/systems/import", "/customers/new",
+     "/calendar", "/outbox", "/duty", "/duty/members",
+     "/duty/members/new", "/duty/robots", "/duty/robots/new", "/staff", "/audit",
+     "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
      "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1", "/calls",
      "/surveys", "/surveys/figures", "/papers/1", "/papers/verify"],
@@ -91,6 +93,7 @@ def test_every_column_and_page_has_an_english_name(app):
         contracts,
         customers,
         due,
+        duty,
         outbox,
         papers,
         staff,
@@ -102,7 +105,7 @@ def test_every_column_and_page_has_an_english_name(app):
 
     lists = (audit.ENTRIES, authorisations.AUTHORISATIONS, contracts.CONTRACTS, contracts.LEDGER,
              contracts.VERSIONS, customers.CUSTOMERS, due.SERVICES, due.NOTICES, papers.PAPERS,
-             outbox.LETTERS, outbox.EVENTS, outbox.UNTOLD,
+             outbox.LETTERS, outbox.EVENTS, outbox.UNTOLD, duty.MEMBERS, duty.ROBOTS, duty.DUTIES,
              staff.ROLES, surveys.SURVEYS, surveys.CALLS, surveys.COMMENTS,
              systems.SYSTEMS)  # fmt: skip
     titles = {column.title for columns in lists for column in columns}

@@ -15,6 +15,7 @@ from mailcare.console import (
     contracts,
     customers,
     due,
+    duty,
     fault_page,
     faults,
     importing,
@@ -64,7 +65,7 @@ def create_app() -> FastAPI:
     )
     for subject in (
         due, faults, fault_page, customers, contracts, importing, systems, authorisations, papers,
-        outbox, surveys, calendar, staff, visits, audit,
+        outbox, surveys, calendar, staff, visits, audit, duty,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

@@ -37,6 +37,7 @@ NAVIGATION = (
     ("/visits", "现场巡检", EVERYBODY),
     ("/papers", "文书", EVERYBODY),
     ("/outbox", "发件箱", EVERYBODY),
+    ("/duty", "值班", EVERYBODY),
     ("/calls", "满意度", EVERYBODY),
     ("/calendar", "工作日历", EVERYBODY),
     ("/staff", "人员", OVERSIGHT),

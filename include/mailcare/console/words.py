@@ -78,6 +78,17 @@ LABELS = VISIT_LABELS | {
 
 FIELDS = {
     "recipient": "收件人",
+    "rung": "级别",
+    "email": "邮箱",
+    "login": "登录名",
+    "robot": "机器人",
+    "vendor": "类型",
+    "variable": "环境变量名",
+    "connection": "Airflow 连接",
+    "works_from": "工作时间开始",
+    "works_until": "工作时间结束",
+    "member": "姓名",
+    "place": "次序",
     "reason": "依据或原因",
     "number": "合同号",
     "customer": "客户",
@@ -235,6 +246,38 @@ ENGLISH = AREAS_ENGLISH | {
     ),
     "已载入，待另一人确认。": "Loaded; another person has to confirm it.",
     "跳到正文": "Skip to content",
+    "值班": "On duty",
+    "通知人员": "People told",
+    "机器人": "Robots",
+    "新人员": "New person",
+    "新机器人": "New robot",
+    "级别": "Rung",
+    "工作时间": "Hours",
+    "工作时间开始": "Works from",
+    "工作时间结束": "Works until",
+    "在用": "in use",
+    "停用": "not in use",
+    "地址来源": "Address kept in",
+    "环境变量名": "Environment variable",
+    "或：Airflow 连接": "Or: Airflow connection",
+    "排班": "Put on duty",
+    "移除": "Remove",
+    "还没有登记人员，请先登记通知人员。": "Nobody is entered yet; enter people first.",
+    "有机器人的先在群里通知，群里未确认收到的改发邮件，再通知下一个人。": (
+        "Whoever has a robot is told in its chat first; what a chat does not surely take goes by "
+        "mail, then to the next person."
+    ),
+    "机器人地址含令牌，不在这里填写：写入上述环境变量的值，或 Airflow 连接的密码；"
+    "启用加签的，在地址后加一个空格再写密钥。": (
+        "A robot's address holds a token and is never entered here: it is the variable's value or "
+        "the connection's password; a signing secret follows it after a space."
+    ),
+    "值班按北京时间 0 点到 24 点计。到时限的提醒先发给当日次序 1 的人；"
+    "未排班时发给该级别的所有人。一级、二级随时发，其余在工作日的工作时间内发。": (
+        "Duty runs from 0 to 24 o'clock in Beijing. Who stands first that day is told first; "
+        "without a roster everybody of the rung is. P1 and P2 go at any hour, the rest in working "
+        "hours of working days."
+    ),
     "处理信件": "decide about a letter",
     "发件箱": "Outbox",
     "待发送": "waiting",

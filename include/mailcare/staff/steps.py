@@ -1,12 +1,13 @@
 """Business roles and the audit trail: the seam between the records and those who look at them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.contracts.entering import Changed
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records.audit import note_change
@@ -14,15 +15,30 @@ from mailcare.records.changes import add_once
 from mailcare.records.paging import page_of, searched, sorted_by
 from mailcare.records.people import AuditEntry, Role, StaffRole
 from mailcare.records.session import reading, transaction
+from mailcare.staff import duty
+from mailcare.staff.duty import DutyRow, MemberRow, RobotRow
+from mailcare.staff.forms import DutyForm, MemberForm, RobotForm
 
 __all__ = [
     "AuditRow",
+    "Changed",
     "Role",
     "RoleRow",
+    "change_member",
+    "change_robot",
+    "enter_member",
+    "enter_robot",
     "grant_role",
     "list_audit",
+    "list_duties",
+    "list_members",
+    "list_robots",
     "list_roles",
+    "member",
+    "put_on_duty",
+    "robot",
     "roles_of",
+    "take_off_duty",
     "withdraw_role",
 ]
 LOGIN_CHARACTERS_MOST = 100
@@ -112,6 +128,72 @@ def list_audit(wish: Wish) -> Page[AuditRow]:
     statement = sorted_by(statement, wish, columns, (entry.id.desc(),))
     with reading() as session:
         return page_of(session, statement, wish, AuditRow)
+
+
+def list_members(wish: Wish) -> Page[MemberRow]:
+    """Return a page of own staff by name; sorts: name, rung."""
+    with reading() as session:
+        return duty.member_rows(session, wish)
+
+
+def list_robots(wish: Wish) -> Page[RobotRow]:
+    """Return a page of chat robots by name."""
+    with reading() as session:
+        return duty.robot_rows(session, wish)
+
+
+def list_duties(wish: Wish, *, since: date) -> Page[DutyRow]:
+    """Return a page of the duty roster from a day on; sorts: duty_on, name."""
+    with reading() as session:
+        return duty.duty_rows(session, wish, since=since)
+
+
+def member(identity: int) -> MemberRow:
+    """Return a person of the own staff; raise `InputError` for one not recorded."""
+    with reading() as session:
+        return duty.find_member(session, identity)
+
+
+def robot(identity: int) -> RobotRow:
+    """Return a chat robot; raise `InputError` for one not recorded."""
+    with reading() as session:
+        return duty.find_robot(session, identity)
+
+
+def enter_member(form: MemberForm, *, by: str) -> int:
+    """Record a person of the own staff and return the id; raise `FormError`."""
+    with transaction() as session:
+        return duty.add_member(session, form, by=by, at=utc_now())
+
+
+def change_member(identity: int, form: MemberForm, *, read_version: int, by: str) -> None:
+    """Write a person anew; raise `Changed` where somebody else was quicker, else `FormError`."""
+    with transaction() as session:
+        duty.change_member(session, identity, form, read_version=read_version, by=by, at=utc_now())
+
+
+def enter_robot(form: RobotForm, *, by: str) -> int:
+    """Record a chat robot and return the id; raise `FormError`."""
+    with transaction() as session:
+        return duty.add_robot(session, form, by=by, at=utc_now())
+
+
+def change_robot(identity: int, form: RobotForm, *, read_version: int, by: str) -> None:
+    """Write a robot anew, its name kept; raise `Changed` as `change_member`, else `FormError`."""
+    with transaction() as session:
+        duty.change_robot(session, identity, form, read_version=read_version, by=by, at=utc_now())
+
+
+def put_on_duty(form: DutyForm, *, by: str) -> int:
+    """Put a person on duty on some days and return on how many new ones; raise `FormError`."""
+    with transaction() as session:
+        return duty.put_on_duty(session, form, by=by, at=utc_now())
+
+
+def take_off_duty(identity: int, *, by: str) -> None:
+    """Take somebody off the roster of a day; raise `InputError` where they are not on it."""
+    with transaction() as session:
+        duty.take_off_duty(session, identity, by=by, at=utc_now())
 
 
 def _managers(session: Session) -> int:
