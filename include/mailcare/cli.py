@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mailcare.cli_backup import backup_app
 from mailcare.cli_contracts import contract_app
 from mailcare.cli_discover import discover
 from mailcare.cli_faults import FAULT_COMMANDS
@@ -33,6 +34,7 @@ app.add_typer(calendar_app, name="calendar")
 app.add_typer(fault_app, name="fault")
 app.add_typer(contract_app, name="contract")
 app.add_typer(staff_app, name="staff")
+app.add_typer(backup_app, name="backup")
 app.command("discover")(discover)
 for _name, _command in FAULT_COMMANDS.items():
     fault_app.command(_name)(_command)

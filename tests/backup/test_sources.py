@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from mailcare.backup import streams, zips
+from mailcare.backup import pool, streams, zips
 from mailcare.backup.local import LocalSource
 from mailcare.backup.source import Fate, NotReached, Shard
 from tests.backup.stores import add_mail, copy_of, flip, mail, make_store, name_of, pack, tar_of
@@ -252,7 +252,8 @@ def test_a_copy_that_is_not_there_says_so(tmp_path):
     assert missing.value.code == "missing"
 
 
-def test_more_than_one_batch_is_spread_over_processes(tmp_path):
+def test_many_files_are_spread_over_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool, "FEW_FILES", 10)
     live = make_store(tmp_path / "live", mailboxes=10, each=3)
     digests, _ = read(LocalSource(copy_of("tree", live)))
     assert len(digests) == 30

@@ -5,14 +5,14 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import chain, islice
+from itertools import chain
 
 from mailcare.backup.files import FileRead, read_batch
 
 Batch = tuple[bytes, Sequence[bytes]]  # a folder, and names of files in it
 
 BATCH_FILES = 256
-FEW_BATCHES = 8  # starting processes costs more than reading so few
+FEW_FILES = 2048  # starting processes costs more than reading so few
 WAITING_EACH = 4
 
 
@@ -22,9 +22,11 @@ def read_all(batches: Iterable[Batch]) -> Iterator[tuple[bytes, list[FileRead]]]
     At most a few batches for each process are under way, so that memory stays bounded.
     """
     coming = iter(batches)
-    first = list(islice(coming, FEW_BATCHES))
+    first: list[Batch] = []
+    while sum(len(names) for _, names in first) < FEW_FILES and (one := next(coming, None)):
+        first.append(one)
     workers = min(os.cpu_count() or 1, 8)
-    if len(first) < FEW_BATCHES or workers == 1:
+    if sum(len(names) for _, names in first) < FEW_FILES or workers == 1:
         for folder, names in chain(first, coming):
             yield folder, read_batch(folder, names)
         return

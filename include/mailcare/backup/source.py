@@ -155,6 +155,7 @@ class Soundness:
     alarms: tuple[str, ...] = ()
     oddities: tuple[str, ...] = ()
     is_finished: bool = True
+    unreadable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

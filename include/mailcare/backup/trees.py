@@ -279,7 +279,7 @@ class TreeReading:
         return Soundness(
             "",
             Coverage(),
-            problems=tuple(self._trouble.unreadable),
+            unreadable=tuple(self._trouble.unreadable),
             alarms=tuple(self._trouble.alarms),
             oddities=tuple(self._trouble.oddities),
             is_finished=self._is_finished,

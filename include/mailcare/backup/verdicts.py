@@ -93,8 +93,9 @@ class Coverage:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether something was there, all of it was examined, and none of it unreadable."""
-        return 0 < self.expected <= self.examined and not self.unreadable
+        """Tell whether something was there, and all of it was examined and could be judged."""
+        is_examined = 0 < self.expected <= self.examined
+        return is_examined and not self.unreadable and not self.changed
 
     def __add__(self, other: "Coverage") -> "Coverage":
         """Return both together."""
@@ -156,6 +157,9 @@ def _gaps(coverage: Coverage) -> Iterable[Remark]:
     if coverage.unreadable:
         text = f"{coverage.unreadable} 项无法读取，不能判为通过"
         yield Remark("unreadable", text, Weight.DEGRADES)
+    if coverage.changed:
+        text = f"{coverage.changed} 项在读取期间变化或消失，重试后仍未能校验"
+        yield Remark("changed", text, Weight.DEGRADES)
     if coverage.examined < coverage.expected:
         text = f"应检查 {coverage.expected} 项，只检查了 {coverage.examined} 项"
         yield Remark("unfinished", text, Weight.DEGRADES)

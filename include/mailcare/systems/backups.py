@@ -41,6 +41,11 @@ class CopyKind(StrEnum):
         return self in (CopyKind.RESTIC, CopyKind.BORG)
 
     @property
+    def checks_itself(self) -> bool:
+        """Tell whether it always has checksums of its own; a tar.zst has them where asked for."""
+        return self in (CopyKind.TAR_GZ, CopyKind.ZIP, CopyKind.RESTIC, CopyKind.BORG)
+
+    @property
     def holds_mail(self) -> bool:
         """Tell whether messages are in it; an account store holds none."""
         return self not in (CopyKind.SQL, CopyKind.LDIF)

@@ -1,0 +1,84 @@
+"""What earlier evidence tells of a copy: sizes, when each level was run, which shards. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailcare.backup.freshness import Size
+from mailcare.backup.verdicts import Level, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A copy's past; `sequence` and `last_sha256` are those of its last evidence."""
+
+    sequence: int = 0
+    last_sha256: str | None = None
+    begun_at: datetime | None = None
+    sizes: tuple[Size, ...] = ()
+    last_run_at: Mapping[Level, datetime] = field(default_factory=dict)
+    shards_read: Mapping[tuple[int, int], datetime] = field(default_factory=dict)
+
+    def ran_at(self, level: Level) -> datetime | None:
+        """Return when a level was last run, or since when it could have been; None at first."""
+        return self.last_run_at.get(level, self.begun_at)
+
+    def next_shard(self, of: int) -> int:
+        """Return the shard that was read longest ago, those never read first."""
+        return min(range(of), key=lambda one: (self._read_s(one, of), one))
+
+    def _read_s(self, number: int, of: int) -> float:
+        at = self.shards_read.get((number, of))
+        return at.timestamp() if at else 0.0
+
+    def overdue(self, of: int, *, policy_days: int | None, now: datetime) -> tuple[int, ...]:
+        """Return the shards not read within the policy, once the copy is known for that long."""
+        if policy_days is None or of == 1:
+            return ()
+        limit = now - timedelta(days=policy_days)
+        begun = min(self.shards_read.values(), default=now)
+        if begun > limit:
+            return ()
+        return tuple(one for one in range(of) if self._read_s(one, of) < limit.timestamp())
+
+
+def history_of(statements: Iterable[tuple[str, Mapping[str, Any]]]) -> History:
+    """Gather a copy's history from its statements (SHA-256 and content), in order."""
+    sequence, last, begun_at = 0, None, None
+    sizes: dict[str, Size] = {}
+    ran: dict[Level, datetime] = {}
+    shards: dict[tuple[int, int], datetime] = {}
+    for sha256, said in statements:
+        sequence, last = int(said["sequence"]), sha256
+        at = datetime.fromisoformat(said["finished_at"])
+        begun_at = begun_at or at
+        for finding in said["findings"]:
+            _note(finding, at, ran, shards)
+            if size := _size(finding):
+                sizes[size.generation] = size
+    ordered: Sequence[Size] = sorted(sizes.values(), key=lambda one: one.started_at)
+    return History(sequence, last, begun_at, tuple(ordered), ran, shards)
+
+
+def _note(
+    finding: Mapping[str, Any],
+    at: datetime,
+    ran: dict[Level, datetime],
+    shards: dict[tuple[int, int], datetime],
+) -> None:
+    level = Level(finding["level"])
+    if finding["facts_kind"] == "withheld" or finding["verdict"] == Verdict.NOT_RUN:
+        return
+    ran[level] = at
+    if finding["facts_kind"] == "integrity" and finding["facts"]["is_finished"]:
+        number, of = finding["facts"]["shard"], finding["facts"]["shards"]
+        shards[number, of] = at
+
+
+def _size(finding: Mapping[str, Any]) -> Size | None:
+    if finding["facts_kind"] != "freshness" or finding["facts"]["size_bytes"] is None:
+        return None
+    facts = finding["facts"]
+    started_at = datetime.fromisoformat(facts["started_at"])
+    return Size(facts["generation"], started_at, facts["size_bytes"], facts["messages"])

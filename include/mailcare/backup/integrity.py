@@ -1,0 +1,102 @@
+"""L3: are the bits still those that were stored? Pure.
+
+A message is held against the copy's own checksum, against what an earlier run read of it, and
+against the live one. What has none of the three was only readable, and that is said.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
+
+SHOWN = 50
+NOT_MAIL_PCT = 5  # encrypted stores have none that looks like mail, healthy ones all
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A message that is not as it was, and how that was seen."""
+
+    mailbox: str
+    key: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityFacts:
+    """What reading a generation, or a shard of it, brought out.
+
+    `by_manifest` and `by_live` count messages that were the same as before and as the live ones,
+    `without` those with no reference at all; `method` names the copy's own checksum. `shard_due`
+    tells that a shard was not read within the policy.
+    """
+
+    generation: str
+    shard: int
+    shards: int
+    method: str
+    coverage: Coverage
+    by_manifest: int
+    by_live: int
+    without: int
+    not_mail: int
+    size_bytes: int
+    manifest: str
+    damages: tuple[Damage, ...] = ()
+    problems: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
+    is_finished: bool = True
+    shards_overdue: tuple[int, ...] = ()
+    since: datetime | None = None
+
+
+def judge_integrity(facts: IntegrityFacts) -> Judgement:
+    """Judge whether the bits are those that were stored."""
+    return judged(Level.L3, facts.coverage, _remarks(facts))
+
+
+def _remarks(facts: IntegrityFacts) -> Iterator[Remark]:
+    if facts.alarms:
+        text = f"输入/输出错误 {len(facts.alarms)} 处，磁盘可能正在损坏：{facts.alarms[0]}"
+        yield Remark("disk", text, Weight.FAILS)
+    if facts.problems:
+        more = f" 等 {len(facts.problems)} 处" if len(facts.problems) > 1 else ""
+        yield Remark("damaged", f"{facts.problems[0]}{more}", Weight.FAILS)
+    if facts.damages:
+        first = facts.damages[0]
+        text = f"{facts.coverage.bad} 封与应有内容不符：{first.mailbox} {first.problem}"
+        yield Remark("rotten", text, Weight.FAILS)
+    yield from _signs(facts)
+    yield from _gaps(facts)
+    for one in facts.oddities[:5]:
+        yield Remark("oddity", one, Weight.NOTE)
+
+
+def _signs(facts: IntegrityFacts) -> Iterator[Remark]:
+    read = max(facts.coverage.examined, 1)
+    if 100 * facts.not_mail / read > NOT_MAIL_PCT:
+        text = f"{facts.not_mail} / {facts.coverage.examined} 个文件不再是邮件，疑遭加密或覆盖"
+        yield Remark("ransomware", text, Weight.FAILS)
+    elif facts.not_mail:
+        yield Remark("not_mail", f"{facts.not_mail} 个文件没有邮件头", Weight.NOTE)
+
+
+def _gaps(facts: IntegrityFacts) -> Iterator[Remark]:
+    if not facts.is_finished:
+        yield Remark("unfinished_reading", "没有读到结尾", Weight.DEGRADES)
+    if facts.unreadable:
+        text = f"{len(facts.unreadable)} 处无法读取：{facts.unreadable[0]}"
+        yield Remark("unreadable", text, Weight.DEGRADES)
+    referred = facts.by_manifest + facts.by_live
+    if not facts.method and not referred and facts.coverage.examined:
+        text = "没有完整性数据：无校验和，也没有上次的清单或现网邮件可比，只证明可以读出"
+        yield Remark("no_integrity_data", text, Weight.DEGRADES)
+    elif not facts.method:
+        text = f"副本自身没有校验和；{referred} 封与清单或现网一致，{facts.without} 封无可比对"
+        yield Remark("no_checksum", text, Weight.NOTE)
+    if facts.shards_overdue:
+        told = "、".join(map(str, facts.shards_overdue[:10]))
+        yield Remark("shards_overdue", f"分片 {told} 超过约定期限未读", Weight.DEGRADES)

@@ -1,0 +1,232 @@
+"""L2: is every live mailbox, and every message in it, in the backup? Pure.
+
+Lost is what is live, was there before the generation began, and is absent from it. What is in the
+backup and no longer live was deleted by its owner; what lies in another folder was moved.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailcare.backup.source import Census, MailboxRow, Message
+from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
+
+SHOWN = 200
+MASS_DELETION_PCT = 30
+MASS_DELETION_LEAST = 100
+SameContent = Callable[[Sequence[Message], Sequence[Message]], frozenset[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxLoss:
+    """A mailbox with messages that are lost; `is_absent` where nothing of it is in the backup."""
+
+    mailbox: str
+    live: int
+    backup: int
+    lost: int
+    is_absent: bool
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one mailbox differs between the live store and the backup."""
+
+    mailbox: str
+    lost: tuple[Message, ...]
+    young: int
+    moved: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryFacts:
+    """The live store against the backup, in sum and where they differ.
+
+    `mailboxes` are those that had to be there, `unlisted` those of the account list without a
+    folder anywhere, `young` messages that came too late for this generation.
+    """
+
+    generation: str
+    started_at: datetime
+    slack_min: int
+    mailboxes: int
+    live_messages: int
+    backup_mailboxes: int
+    backup_messages: int
+    losses: tuple[MailboxLoss, ...]
+    losses_count: int
+    lost: int
+    young: int
+    moved: int
+    deleted: int
+    unlisted: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
+    vanished: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def differing(live: Census, backup: Census) -> tuple[str, ...]:
+    """Return the live mailboxes whose messages are not the same in the backup."""
+    there = {row.mailbox: row for row in backup.rows}
+    return tuple(row.mailbox for row in live.rows if not _is_same(row, there.get(row.mailbox)))
+
+
+def _is_same(live: MailboxRow, backup: MailboxRow | None) -> bool:
+    if backup is None:
+        return not live.messages
+    return (live.messages, live.digest) == (backup.messages, backup.digest)
+
+
+def difference(
+    mailbox: str,
+    live: Sequence[Message],
+    backup: Sequence[Message],
+    *,
+    started_s: float,
+    slack_s: float,
+    same_content: SameContent,
+) -> Difference:
+    """Tell what of one mailbox is lost, too young, moved or deleted; messages are multisets.
+
+    A message may be absent when it came less than `slack_s` before the generation began; not, when
+    a younger one of its folder is there, or when its whole folder is absent.
+    """
+    absent = _minus(live, backup)
+    gone = _minus(backup, live)
+    limits = _limits(live, backup, started_s=started_s, slack_s=slack_s)
+    old = [one for one in absent if one.arrived_s <= limits.get(one.folder, started_s)]
+    young = len(absent) - len(old)
+    sizes = {one.size_bytes for one in gone}
+    alike = [one for one in old if one.size_bytes in sizes]
+    moved = same_content(alike, gone) if alike else frozenset()
+    lost = tuple(one for one in old if one.key not in moved)
+    return Difference(mailbox, lost, young, len(moved), max(len(gone) - len(moved), 0))
+
+
+def _minus(these: Iterable[Message], those: Iterable[Message]) -> list[Message]:
+    left = Counter(one.identity for one in those)
+    rest = []
+    for one in these:
+        if left[one.identity] > 0:
+            left[one.identity] -= 1
+        else:
+            rest.append(one)
+    return rest
+
+
+def _limits(
+    live: Iterable[Message], backup: Sequence[Message], *, started_s: float, slack_s: float
+) -> dict[str, float]:
+    """Return for each folder of the backup up to when its messages must be there."""
+    kept = {one.identity for one in backup}
+    limits = {one.folder: started_s - slack_s for one in backup}
+    for one in live:
+        if one.identity in kept and one.folder in limits:
+            limits[one.folder] = max(limits[one.folder], min(one.arrived_s, started_s))
+    return limits
+
+
+def inventory_facts(
+    live: Census,
+    backup: Census,
+    differences: Iterable[Difference],
+    *,
+    generation: str,
+    started_at: datetime,
+    slack_min: int,
+    listed: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> InventoryFacts:
+    """Sum up what differs."""
+    told = list(differences)
+    there = {row.mailbox: row for row in backup.rows}
+    wanted = {row.mailbox: row for row in live.rows}
+    known = wanted.keys() | there.keys()
+    losses = [_loss(one, wanted, there) for one in told if one.lost]
+    return InventoryFacts(
+        generation,
+        started_at,
+        slack_min,
+        len(wanted),
+        sum(row.messages for row in live.rows),
+        len(there),
+        sum(row.messages for row in backup.rows),
+        tuple(losses[:SHOWN]),
+        len(losses),
+        sum(one.lost for one in losses),
+        sum(one.young for one in told),
+        sum(one.moved for one in told),
+        sum(one.deleted for one in told) + _deleted_mailboxes(wanted, there),
+        tuple(one for one in listed if one not in known)[:SHOWN],
+        (
+            *(f"现网 {one}" for one in live.unreadable),
+            *(f"备份 {one}" for one in backup.unreadable),
+        ),
+        (*live.oddities, *backup.oddities)[:SHOWN],
+        live.vanished + backup.vanished,
+        tuple(notes),
+    )
+
+
+def _loss(
+    one: Difference, live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow]
+) -> MailboxLoss:
+    row = backup.get(one.mailbox)
+    return MailboxLoss(
+        one.mailbox,
+        live[one.mailbox].messages,
+        row.messages if row else 0,
+        len(one.lost),
+        not (row and row.messages),
+        tuple(message.identity.decode("utf-8", "replace") for message in one.lost[:3]),
+    )
+
+
+def _deleted_mailboxes(live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow]) -> int:
+    return sum(row.messages for name, row in backup.items() if name not in live)
+
+
+def judge_inventory(facts: InventoryFacts) -> Judgement:
+    """Judge whether everything live is in the backup; the coverage counts mailboxes."""
+    bad = min(facts.losses_count, facts.mailboxes)
+    coverage = Coverage(facts.mailboxes, facts.mailboxes, facts.mailboxes - bad, bad)
+    return judged(Level.L2, coverage, _inventory_remarks(facts))
+
+
+def _inventory_remarks(facts: InventoryFacts) -> Iterator[Remark]:
+    absent = [one.mailbox for one in facts.losses if one.is_absent]
+    if absent:
+        text = f"{len(absent)} 个现网邮箱不在备份中：{'、'.join(absent[:5])}"
+        yield Remark("mailbox_missing", text, Weight.FAILS)
+    partly = [one for one in facts.losses if not one.is_absent]
+    if partly:
+        told = "、".join(f"{one.mailbox} 缺 {one.lost} 封" for one in partly[:5])
+        yield Remark("message_missing", f"备份缺少应有的邮件：{told}", Weight.FAILS)
+    if facts.unreadable:
+        text = f"{len(facts.unreadable)} 处无法读取：{'、'.join(facts.unreadable[:3])}"
+        yield Remark("unreadable", text, Weight.DEGRADES)
+    yield from _changes(facts)
+    for one in facts.notes:
+        yield Remark("note", one, Weight.NOTE)
+
+
+def _changes(facts: InventoryFacts) -> Iterator[Remark]:
+    share_pct = 100 * facts.deleted / max(facts.backup_messages, 1)
+    if share_pct > MASS_DELETION_PCT and facts.deleted >= MASS_DELETION_LEAST:
+        text = f"备份中 {facts.deleted} 封（{share_pct:.0f}%）现网已没有，疑为大量删除或加密"
+        yield Remark("mass_deletion", text, Weight.DEGRADES)
+    elif facts.deleted:
+        yield Remark("deleted", f"{facts.deleted} 封已由用户删除，备份中仍有", Weight.NOTE)
+    if facts.moved:
+        yield Remark("moved", f"{facts.moved} 封在备份后被移动", Weight.NOTE)
+    if facts.young:
+        yield Remark("young", f"{facts.young} 封晚于本代开始，下一代应包含", Weight.NOTE)
+    if facts.unlisted:
+        text = f"账号列表中 {len(facts.unlisted)} 个账号从未有过邮箱目录"
+        yield Remark("unlisted", text, Weight.NOTE)
+    for one in facts.oddities[:5]:
+        yield Remark("oddity", one, Weight.NOTE)

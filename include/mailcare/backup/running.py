@@ -1,0 +1,316 @@
+"""Carry out the levels on one copy; each brings facts, and a rule elsewhere judges them."""
+
+import hashlib
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from mailcare.backup.chain import chain_facts, unreached
+from mailcare.backup.evidence import Finding
+from mailcare.backup.freshness import FreshFacts, Size
+from mailcare.backup.ground import Ground, messages_in, newest_at
+from mailcare.backup.integrity import SHOWN, Damage, IntegrityFacts
+from mailcare.backup.inventory import Difference, differing, inventory_facts
+from mailcare.backup.inventory import difference as difference_of
+from mailcare.backup.judging import Facts, withheld
+from mailcare.backup.manifest import Known, Manifest, manifest_of
+from mailcare.backup.names import shown
+from mailcare.backup.source import (
+    Digest,
+    Fate,
+    Generation,
+    Live,
+    Message,
+    NotReached,
+    Restored,
+    Shard,
+    Soundness,
+)
+from mailcare.backup.verdicts import Coverage, Level, not_run
+
+GROUP_MESSAGES = 500_000  # held in memory at once while differences are looked for
+ALIKE_MOST = 500
+Found = Iterator[tuple[str, Facts]]
+
+
+def findings_of(ground: Ground, *, through: Level) -> Iterator[Finding]:
+    """Carry out the levels up to `through`, in order, and yield what each found."""
+    for level in Level:
+        if not level.is_within(through):
+            return
+        for generation, facts in _attempt(ground, level):
+            yield Finding(level, generation, facts)
+        ground.progress.step(f"{ground.copy.label} {level}")
+
+
+def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
+    carry_out = LEVELS.get(level)
+    if carry_out is None:
+        return [("", withheld(not_run(level, "此类副本不做这一级验证")))]
+    try:
+        return list(carry_out(ground))
+    except NotReached as error:
+        return [("", withheld(unreached(level, error)))]
+
+
+def look(ground: Ground) -> Found:
+    """L0: the copies, generations, locks and immutability."""
+    yield "", chain_facts(ground.copy, ground.reach, now=ground.now)
+
+
+def date(ground: Ground) -> Found:
+    """L1: time, content and size of the newest generation."""
+    if not ground.reach.generations:
+        return
+    newest, census = ground.newest, ground.census
+    history = tuple(one for one in ground.history.sizes if one.generation != newest.name)
+    listed = _listed_sizes(ground)
+    size = newest.size_bytes
+    yield (
+        newest.name,
+        FreshFacts(
+            ground.now,
+            ground.copy.rpo_h,
+            newest.name,
+            newest.started_at,
+            newest.is_dated,
+            sum(row.size_bytes for row in census.rows) if size is None else size,
+            messages_in(census),
+            newest_at(census),
+            _live_newest(ground),
+            listed or history,
+        ),
+    )
+
+
+def _listed_sizes(ground: Ground) -> tuple[Size, ...]:
+    """Return the sizes of earlier generations that the copy itself still shows."""
+    return tuple(
+        Size(one.name, one.started_at, one.size_bytes)
+        for one in sorted(ground.reach.generations, key=lambda one: one.started_at)
+        if one.size_bytes is not None and one.name != ground.newest.name
+    )
+
+
+def _live_newest(ground: Ground) -> datetime | None:
+    try:
+        return newest_at(ground.live_census)
+    except NotReached as error:
+        ground.notes.append(f"现网邮件存储无法读取：{error.message}")
+        return None
+
+
+def count(ground: Ground) -> Found:
+    """L2: the live mailboxes against those of the newest generation."""
+    if not ground.reach.generations:
+        return
+    newest, live = ground.newest, ground.live_census
+    if live is None or ground.live is None:
+        yield newest.name, withheld(not_run(Level.L2, "站点文件没有声明现网邮件存储（live）"))
+        return
+    yield newest.name, inventory_facts(
+        live,
+        ground.census,
+        _differences(ground, ground.live, differing(live, ground.census)),
+        generation=newest.name,
+        started_at=newest.started_at,
+        slack_min=ground.copy.slack_min,
+        listed=ground.listed,
+        notes=ground.notes,
+    )  # fmt: skip
+
+
+def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterator[Difference]:
+    for group in _groups(ground, mailboxes):
+        here = _by_mailbox(live.messages(group))
+        there = _by_mailbox(ground.source.messages(ground.newest, group))
+        for mailbox in sorted(group):
+            yield difference_of(
+                mailbox,
+                here.get(mailbox, []),
+                there.get(mailbox, []),
+                started_s=ground.newest.started_at.timestamp(),
+                slack_s=ground.copy.slack_min * 60,
+                same_content=lambda lost, gone: _moved(ground, live, lost, gone),
+            )
+
+
+def _groups(ground: Ground, mailboxes: Sequence[str]) -> Iterator[frozenset[str]]:
+    """Put mailboxes together as long as their messages fit into memory."""
+    assert ground.live_census is not None
+    sizes = {row.mailbox: row.messages for row in ground.live_census.rows}
+    group: list[str] = []
+    held = 0
+    for mailbox in mailboxes:
+        if group and held + sizes[mailbox] > GROUP_MESSAGES:
+            yield frozenset(group)
+            group, held = [], 0
+        group.append(mailbox)
+        held += sizes[mailbox]
+    if group:
+        yield frozenset(group)
+
+
+def _by_mailbox(messages: Iterator[Message]) -> dict[str, list[Message]]:
+    found: dict[str, list[Message]] = defaultdict(list)
+    for one in messages:
+        found[one.mailbox].append(one)
+    return found
+
+
+def _moved(
+    ground: Ground, live: Live, lost: Sequence[Message], gone: Sequence[Message]
+) -> frozenset[bytes]:
+    """Return the keys of lost messages whose content is in the backup under another name."""
+    sizes = {one.size_bytes for one in lost}
+    alike = [one.key for one in gone if one.size_bytes in sizes][:ALIKE_MOST]
+    with tempfile.TemporaryDirectory(prefix="mailcare-", dir=ground.scratch) as folder:
+        here, there = Path(folder, "live"), Path(folder, "copy")
+        here.mkdir()
+        there.mkdir()
+        kept = {
+            digest
+            for one in ground.source.restore(ground.newest, alike, there)
+            if (digest := _content(one))
+        }
+        wanted = [one.key for one in lost[:ALIKE_MOST]]
+        return frozenset(
+            one.key for one in live.restore(wanted, here) if _content(one) in kept and kept
+        )
+
+
+def _content(one: Restored) -> str | None:
+    return hashlib.sha256(one.path.read_bytes()).hexdigest() if one.path else None
+
+
+def read(ground: Ground) -> Found:
+    """L3: every message of a shard, or of every archive in full."""
+    if not ground.reach.generations:
+        return
+    with manifest_of(ground.manifest) as manifest:
+        newest = ground.newest
+        yield newest.name, _read_one(ground, newest, manifest)
+    if ground.copy.kind.is_archive and ground.shard == Shard():
+        for generation in ground.reach.generations:
+            if generation.name != newest.name:
+                with manifest_of(ground.manifest) as manifest:
+                    yield generation.name, _read_one(ground, generation, manifest)
+
+
+def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> IntegrityFacts:
+    reading = ground.source.read(generation, ground.shard)
+    tally = _Tally(manifest)
+    if not ground.copy.kind.checks_itself and ground.live:
+        _note_live(ground, ground.live, manifest)
+    for number, digest in enumerate(reading, start=1):
+        tally.take(digest)
+        if number % 10_000 == 0:
+            ground.progress.step(f"{ground.copy.label} L3 已读 {number:,} 封")
+    return tally.facts(ground, generation, reading.soundness())
+
+
+def _note_live(ground: Ground, live: Live, manifest: Manifest) -> None:
+    try:
+        for digest in live.read(ground.shard):
+            if digest.fate is Fate.OK:
+                manifest.note_live(digest)
+    except NotReached as error:
+        ground.notes.append(f"现网邮件存储无法读取：{error.message}")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts what was read and holds each message against what is known of it."""
+
+    manifest: Manifest
+    fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
+    by_manifest: int = 0
+    by_live: int = 0
+    without: int = 0
+    not_mail: int = 0
+    size_bytes: int = 0
+    twice: int = 0
+    damages: list[Damage] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+    def take(self, digest: Digest) -> None:
+        """Count one message."""
+        self.size_bytes += digest.size_bytes
+        problem, fate = digest.problem, digest.fate
+        if fate is Fate.OK:
+            problem = self._held(digest)
+            fate = Fate.BAD if problem else Fate.OK
+        if fate is Fate.ALARM:
+            self.alarms.append(f"{digest.mailbox} {shown(digest.key)}：{problem}")
+        self.fates[fate] += 1
+        if fate is Fate.UNREADABLE:
+            self.unreadable.append(f"{digest.mailbox} {shown(digest.key)}：{problem}")
+        if fate is Fate.BAD and len(self.damages) < SHOWN:
+            self.damages.append(Damage(digest.mailbox, shown(digest.key), problem))
+
+    def _held(self, digest: Digest) -> str:
+        """Say how a readable message differs from what it should be; empty where it does not."""
+        is_live = self.manifest.live(digest)
+        known = self.manifest.know(digest, is_trusted=is_live or digest.looks_like_mail)
+        self.twice += known in (Known.TWICE, Known.TWICE_OTHERWISE)
+        self.by_live += is_live is True
+        self.by_manifest += known is Known.SAME
+        is_referred = is_live is True or known is Known.SAME
+        self.without += not is_referred
+        if not digest.looks_like_mail and not is_referred:
+            self.not_mail += 1
+        if known in (Known.DIFFERS, Known.TWICE_OTHERWISE):
+            return "与以前读到的内容不同"
+        if is_live is False and known is not Known.SAME:
+            return "与现网邮件内容不同"
+        return "" if digest.looks_like_mail or is_referred else "不再是邮件（没有邮件头）"
+
+    def facts(self, ground: Ground, generation: Generation, sound: Soundness) -> IntegrityFacts:
+        """Return what was found."""
+        coverage = self._coverage(ground, generation, sound)
+        twice = (f"{self.twice} 封在本代中不止一份",) if self.twice else ()
+        return IntegrityFacts(
+            generation.name,
+            ground.shard.number,
+            ground.shard.of,
+            sound.method,
+            coverage,
+            self.by_manifest,
+            self.by_live,
+            self.without,
+            self.not_mail,
+            self.size_bytes,
+            self.manifest.root(),
+            tuple(self.damages),
+            sound.problems[:SHOWN],
+            (*self.alarms, *sound.alarms)[:SHOWN],
+            (*self.unreadable, *sound.unreadable)[:SHOWN],
+            (*sound.oddities, *twice)[:SHOWN],
+            sound.is_finished,
+            ground.history.overdue(
+                ground.shard.of, policy_days=ground.copy.policy.L3, now=ground.now
+            ),
+        )
+
+    def _coverage(self, ground: Ground, generation: Generation, sound: Soundness) -> Coverage:
+        examined = sum(self.fates.values())
+        if not examined and sound.coverage.expected:
+            return sound.coverage  # the copy checks itself, and shows no messages
+        whole = ground.shard == Shard() and generation.name == ground.newest.name
+        expected = messages_in(ground.census) if whole else examined
+        return Coverage(
+            max(expected, examined) if sound.is_finished else max(expected, examined + 1),
+            examined,
+            self.fates[Fate.OK],
+            self.fates[Fate.BAD] + self.fates[Fate.ALARM],
+            self.fates[Fate.UNREADABLE],
+            self.fates[Fate.CHANGED],
+        )
+
+
+CarryOut = Callable[[Ground], Found]
+LEVELS: Mapping[Level, CarryOut] = {Level.L0: look, Level.L1: date, Level.L2: count, Level.L3: read}

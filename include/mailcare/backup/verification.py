@@ -1,0 +1,294 @@
+"""Verify the copies that a site file declares: levels, evidence, and what both come to."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from mailcare import VERSION
+from mailcare.backup.evidence import (
+    Evidence,
+    Finding,
+    Statement,
+    audit,
+    judgement_json,
+    public_text,
+    read_evidence,
+    sign,
+    signing_key,
+)
+from mailcare.backup.ground import Ground
+from mailcare.backup.history import History, history_of
+from mailcare.backup.judging import withheld
+from mailcare.backup.opened import listed_accounts, open_live, open_source
+from mailcare.backup.running import findings_of
+from mailcare.backup.source import NotReached, Shard
+from mailcare.backup.verdicts import Level, Verdict, aged, not_run, worst
+from mailcare.clock import utc_now
+from mailcare.errors import InputError
+from mailcare.files import write_whole
+from mailcare.progress import Progress
+from mailcare.settings import data_folder
+from mailcare.systems.backups import BackupCopy
+from mailcare.systems.site import Site, load_site
+
+SCHEMA = 1
+WHOLE = Shard()
+NUMBER = "[0-9]" * 6
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOutcome:
+    """What a run found of one copy, and the evidence that was made of it."""
+
+    copy: BackupCopy
+    findings: tuple[Finding, ...]
+    evidence: Evidence
+    started_at: datetime
+    finished_at: datetime
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of the copy."""
+        return worst(one.judgement().verdict for one in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a run found of a site's copies."""
+
+    site: Site
+    outcomes: tuple[CopyOutcome, ...]
+    started_at: datetime
+    finished_at: datetime
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return the worst verdict of all copies."""
+        return worst(one.verdict for one in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be verified of one copy: how deep, which shard, and its past."""
+
+    site: Site
+    copy: BackupCopy
+    through: Level
+    history: History
+    shard: Shard = WHOLE
+    scratch: Path | None = None
+
+
+def chosen_copies(site: Site, names: Sequence[str]) -> tuple[BackupCopy, ...]:
+    """Return the copies of these names, all where none is named; raise `InputError`."""
+    if not site.backups:
+        raise InputError("站点文件没有声明备份副本（backups）", subject=site.site)
+    known = {one.name: one for one in site.backups}
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"没有这些备份副本：{'、'.join(unknown)}；可用：{'、'.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names)) or site.backups
+
+
+def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> CopyOutcome:
+    """Verify one copy and sign what was found; nothing that goes wrong outside is raised."""
+    started_at = utc_now()
+    progress.stage(f"验证 {task.copy.label}", len(Level))
+    try:
+        ground = _ground(task, started_at, progress)
+    except NotReached as error:
+        findings = [_unreached(level, error) for level in Level if level.is_within(task.through)]
+    else:
+        findings = list(findings_of(ground, through=task.through))
+    settled = tuple(_settled(task, findings, started_at))
+    finished_at = utc_now()
+    statement = Statement(
+        task.site.site,
+        task.site.customer.name,
+        task.copy.name,
+        task.copy.kind.value,
+        task.history.sequence + 1,
+        task.history.last_sha256,
+        started_at,
+        finished_at,
+        f"mailcare {VERSION}",
+        settled,
+    )
+    return CopyOutcome(task.copy, settled, sign(statement, key), started_at, finished_at)
+
+
+def _ground(task: Task, now: datetime, progress: Progress) -> Ground:
+    folder = data_folder() / "backups" / task.site.site
+    ground = Ground(
+        task.site,
+        task.copy,
+        open_source(task.copy),
+        None,
+        task.history,
+        now,
+        folder / f"{task.copy.name}.manifest",
+        progress,
+        shard=task.shard,
+        scratch=task.scratch,
+    )
+    with _noted(ground):
+        ground.live = open_live(task.copy)
+    with _noted(ground):
+        ground.listed = listed_accounts(task.copy.live)
+    return ground
+
+
+@contextmanager
+def _noted(ground: Ground) -> Iterator[None]:
+    try:
+        yield
+    except NotReached as error:
+        ground.notes.append(str(error))
+
+
+def _unreached(level: Level, error: NotReached) -> Finding:
+    return Finding(level, "", withheld(not_run(level, str(error), code=error.code)))
+
+
+def _settled(task: Task, findings: Iterable[Finding], now: datetime) -> Iterator[Finding]:
+    """Yield the findings, those that were not run for too long as degraded, and what is overdue."""
+    found = list(findings)
+    for one in found:
+        yield _aged(task, one, now)
+    for level in set(Level) - {one.level for one in found}:
+        idle = Finding(level, "", withheld(not_run(level, "本次没有安排这一级", code="not_due")))
+        late = _aged(task, idle, now)
+        if late.judgement().verdict is Verdict.DEGRADED:
+            yield late
+
+
+def _aged(task: Task, finding: Finding, now: datetime) -> Finding:
+    judgement = finding.judgement()
+    last_run_at = task.history.ran_at(finding.level)
+    if judgement.verdict is not Verdict.NOT_RUN or last_run_at is None:
+        return finding
+    policy_days: int | None = getattr(task.copy.policy, finding.level.value)
+    older = aged(judgement, policy_days=policy_days, last_run_at=last_run_at, now=now)
+    return finding if older is judgement else Finding(
+        finding.level, finding.generation, withheld(older)
+    )  # fmt: skip
+
+
+def verify_site(
+    path: Path, names: Sequence[str], *, through: Level, out: Path, progress: Progress
+) -> Verification:
+    """Verify the named copies of a site file, or all, and write `verification.json` and evidence.
+
+    The evidence that lies in `out` is the past that is built on. Raise `InputError` for a file or
+    a name that cannot be used.
+    """
+    site = load_site(path)
+    copies = chosen_copies(site, names)
+    key = signing_key(key_path())
+    started_at = utc_now()
+    outcomes = []
+    for copy in copies:
+        task = Task(site, copy, through, _past(out, site, copy))
+        outcome = verify_copy(task, key=key, progress=progress)
+        sequence = task.history.sequence + 1
+        body = json.dumps(outcome.evidence.as_json(), ensure_ascii=False, indent=1)
+        write_whole(out / "evidence" / f"{copy.name}-{sequence:06d}.json", body.encode())
+        outcomes.append(outcome)
+    done = Verification(site, tuple(outcomes), started_at, utc_now())
+    body = json.dumps(verification_document(done), ensure_ascii=False, indent=2)
+    write_whole(out / "verification.json", body.encode())
+    return done
+
+
+def key_path() -> Path:
+    """Return the file of the key that evidence is signed with."""
+    return data_folder() / "evidence-key.pem"
+
+
+def _past(out: Path, site: Site, copy: BackupCopy) -> History:
+    folder = out / "evidence"
+    found = [read_evidence(one.read_bytes(), name=str(one)) for one in _files(folder, copy.name)]
+    said = [(one.sha256, one.statement()) for one in found]
+    return history_of(one for one in said if one[1]["site"] == site.site)
+
+
+def _files(folder: Path, copy: str) -> list[Path]:
+    return sorted(folder.glob(f"{copy}-{NUMBER}.json"))
+
+
+def verification_document(done: Verification) -> dict[str, Any]:
+    """Return what `verification.json` says."""
+    return {
+        "schema": SCHEMA,
+        "site": done.site.site,
+        "started_at": done.started_at.isoformat(),
+        "finished_at": done.finished_at.isoformat(),
+        "verdict": done.verdict.value,
+        "copies": [_copy_json(one) for one in done.outcomes],
+    }
+
+
+def _copy_json(outcome: CopyOutcome) -> Mapping[str, Any]:
+    return {
+        "copy": outcome.copy.name,
+        "title": outcome.copy.label,
+        "kind": outcome.copy.kind.value,
+        "off_site": outcome.copy.off_site,
+        "verdict": outcome.verdict.value,
+        "levels": [
+            {"level": one.level.value, "generation": one.generation}
+            | judgement_json(one.judgement())
+            for one in outcome.findings
+        ],
+        "evidence": {
+            "sha256": outcome.evidence.sha256,
+            "sequence": outcome.evidence.statement()["sequence"],
+        },
+    }
+
+
+def audit_file(path: Path, *, trusted_key: str | None) -> tuple[int, tuple[str, ...]]:
+    """Audit a file of evidence, or all in a folder; return how many, and what is wrong.
+
+    `trusted_key` is the public key that must have signed; without one this machine's own, where it
+    has one. Raise `InputError` where there is no evidence.
+    """
+    trusted = trusted_key or _own_key()
+    paths = sorted(path.rglob(f"*-{NUMBER}.json")) if path.is_dir() else [path]
+    if not paths:
+        raise InputError("这里没有证据文件", subject=str(path))
+    near = _near(paths)
+    wrong = []
+    for one in paths:
+        told = audit(_read(one), near, trusted=trusted)
+        wrong += [f"{one.name}：{sentence}" for sentence in told]
+    return len(paths), tuple(wrong)
+
+
+def _own_key() -> str | None:
+    return public_text(signing_key(key_path())) if key_path().exists() else None
+
+
+def _near(paths: Sequence[Path]) -> list[Evidence]:
+    """Return all evidence that lies beside: the piece before is looked for there."""
+    folders = {one.parent for one in paths}
+    beside = {one for folder in folders for one in folder.glob("*.json")}
+    found = []
+    for one in sorted(beside):
+        try:
+            found.append(_read(one))
+        except InputError:
+            continue  # another JSON file
+    return found
+
+
+def _read(path: Path) -> Evidence:
+    try:
+        return read_evidence(path.read_bytes(), name=path.name)
+    except OSError as error:
+        raise InputError(f"文件无法读取（{error.strerror}）", subject=str(path)) from None

@@ -1,0 +1,366 @@
+import errno
+import json
+import os
+import random
+import shutil
+from datetime import timedelta
+
+import pytest
+
+from mailcare.backup.verdicts import Level, Verdict
+from mailcare.backup.verification import audit_file, verify_site
+from mailcare.errors import InputError
+from tests.backup.stores import LONG_AGO, NOW, add_mail, flip, make_store, pack, set_time
+
+ARCHIVES = ("tar", "tar.gz", "tar.zst", "zip")
+KINDS = ("tree", *ARCHIVES)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILCARE_HOME", str(tmp_path / "home"))
+
+
+class Bank:
+    """A customer whose live store and backup copy lie in a folder of the test."""
+
+    def __init__(self, folder, kind, **more):
+        self.kind, self.folder = kind, folder
+        self.live = make_store(folder / "live")
+        self.place = folder / "copies"
+        self.place.mkdir()
+        self.more = more
+        self.out = folder / "out"
+
+    def back_up(self, number=0):
+        """Make a generation; `number` days old."""
+        if self.kind == "tree":
+            path = self.place / f"mail-{number}"
+            shutil.copytree(self.live, path)
+            return path
+        return pack(self.live, self.kind, self.place / f"mail-{number}.{self.kind}")
+
+    def verify(self, through="L3"):
+        copy = {
+            "name": "nightly", "kind": self.kind, "path": str(self.place),
+            "live": {"path": str(self.live)},
+        } | self.more  # fmt: skip
+        if self.kind == "tree":
+            copy["pattern"] = "mail-*"
+        site = {
+            "schema": 1, "site": "bank",
+            "customer": {"name": "示例银行", "contacts": [{"name": "王"}]},
+            "system": {"title": "邮件", "profile": "generic"},
+            "domains": [{"name": "bank.example"}],
+            "nodes": [{"name": "mx1", "hostname": "mx1.bank.example", "address": "192.0.2.1"}],
+            "backups": [copy],
+        }  # fmt: skip
+        path = self.folder / "site.yaml"
+        path.write_text(json.dumps(site, ensure_ascii=False), "utf-8")
+        done = verify_site(path, [], through=Level(through), out=self.out, progress=Silent())
+        return Outcome(done)
+
+
+class Silent:
+    def stage(self, title, total):
+        pass
+
+    def step(self, detail):
+        pass
+
+
+class Outcome:
+    def __init__(self, done):
+        self.verdict = done.verdict
+        (copy,) = done.outcomes
+        self.judgements = {}
+        for one in copy.findings:
+            judgement = one.judgement()
+            worse = self.judgements.get(one.level)
+            if worse is None or worse.verdict is Verdict.PASS:
+                self.judgements[one.level] = judgement
+
+    def of(self, level):
+        return self.judgements[Level(level)]
+
+    def codes(self, level):
+        return {one.code for one in self.of(level).remarks}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_healthy_copy_passes_however_often_it_is_verified(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    bank.back_up()
+    for _ in range(3):
+        outcome = bank.verify()
+        assert {
+            str(level): one.reason for level, one in outcome.judgements.items()
+        } == dict.fromkeys(("L0", "L1", "L2", "L3"), "")
+    document = json.loads((bank.out / "verification.json").read_text("utf-8"))
+    assert document["verdict"] == "PASS"
+    assert [one["level"] for one in document["copies"][0]["levels"]] == ["L0", "L1", "L2", "L3"]
+    assert document["copies"][0]["levels"][3]["coverage"]["ok"] == 24
+    assert audit_file(bank.out, trusted_key=None) == (3, ())
+
+
+def lose_mailbox(root):
+    shutil.rmtree(root / "bank.example/user2")
+
+
+def lose_message(root):
+    next((root / "bank.example/user1/cur").iterdir()).unlink()
+
+
+def lose_sent_folder(root):
+    shutil.rmtree(root / "bank.example/user1/.Sent")
+
+
+def cut_message(root):
+    path = next((root / "bank.example/user1/cur").iterdir())
+    os.truncate(path, 100)
+
+
+def encrypt(root):
+    rot = random.Random(1)
+    for path in root.rglob("cur/*"):
+        path.write_bytes(rot.randbytes(path.stat().st_size))
+
+
+def rename_encrypted(root):
+    encrypt(root)
+    for path in list(root.rglob("cur/*")):
+        path.rename(path.with_name(path.name + ".locked"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("damage", "level", "code"),
+    [
+        (lose_mailbox, "L2", "mailbox_missing"),
+        (lose_message, "L2", "message_missing"),
+        (lose_sent_folder, "L2", "message_missing"),
+        (cut_message, "L2", "message_missing"),
+        (encrypt, "L3", "ransomware"),
+        (rename_encrypted, "L2", "mailbox_missing"),
+    ],
+)
+def test_a_backup_made_of_a_damaged_store_is_found(tmp_path, kind, damage, level, code):
+    bank = Bank(tmp_path, kind)
+    whole = tmp_path / "whole"
+    shutil.copytree(bank.live, whole)
+    damage(bank.live)
+    bank.back_up()
+    shutil.rmtree(bank.live)
+    whole.rename(bank.live)
+    outcome = bank.verify()
+    assert outcome.verdict is Verdict.FAIL
+    assert outcome.of(level).verdict is Verdict.FAIL
+    assert code in outcome.codes(level) | {"mailbox_missing" if damage is rename_encrypted else ""}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_flipped_byte_is_found_by_the_integrity_level(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    path = bank.back_up()
+    assert bank.verify().verdict is Verdict.PASS
+    if kind == "tree":
+        path = next((path / "bank.example/user1/cur").iterdir())
+        flip(path)
+    elif kind == "tar":
+        flip(path, path.read_bytes().index(b"line 1"))
+    else:
+        flip(path)
+    outcome = bank.verify()
+    assert outcome.of("L3").verdict is Verdict.FAIL
+    assert outcome.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["tree", "tar"])
+def test_rot_is_found_on_the_first_run_by_the_live_store(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    path = bank.back_up()
+    if kind == "tree":
+        flip(next((path / "bank.example/user1/cur").iterdir()))
+    else:
+        flip(path, path.read_bytes().index(b"line 1"))
+    assert "rotten" in bank.verify().codes("L3")
+
+
+@pytest.mark.parametrize("kind", ["tree", "tar"])
+def test_what_has_no_reference_at_all_is_not_passed_at_first(tmp_path, kind):
+    bank = Bank(tmp_path, kind, live=None)
+    bank.back_up()
+    first = bank.verify()
+    assert first.of("L3").verdict is Verdict.DEGRADED
+    assert "no_integrity_data" in first.codes("L3")
+    assert first.of("L2").verdict is Verdict.NOT_RUN
+    assert bank.verify().of("L3").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_a_truncated_archive_fails(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    path = bank.back_up()
+    os.truncate(path, path.stat().st_size * 6 // 10)
+    outcome = bank.verify()
+    assert outcome.of("L3").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_damage_in_an_older_generation_is_found_too(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    old = bank.back_up(1)
+    bank.back_up(0)
+    flip(old)
+    os.utime(old, (NOW.timestamp() - 9 * 86400,) * 2)
+    assert bank.verify().of("L3").verdict is Verdict.FAIL
+
+
+def test_a_stale_copy_fails_by_its_time(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    path = bank.back_up()
+    old = path.stat().st_mtime - 40 * 3600
+    os.utime(path, (old, old))
+    outcome = bank.verify("L1")
+    assert outcome.codes("L1") >= {"stale"}
+    assert outcome.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["tree", "tar.gz"])
+def test_a_copy_with_a_new_time_and_old_mail_is_stale_all_the_same(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    bank.back_up()
+    add_mail(bank.live, "user1@bank.example", 77, at=LONG_AGO + 2 * DAY)
+    outcome = bank.verify("L1")
+    assert "stale_inside" in outcome.codes("L1")
+
+
+def test_what_was_deleted_moved_or_flagged_since_is_no_loss(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    box = bank.live / "bank.example/user1"
+    first, second, *_ = sorted((box / "cur").iterdir())
+    first.unlink()
+    second.rename(box / ".Sent/cur" / second.name.replace(":2,S", ":2,FS"))
+    third = sorted((bank.live / "bank.example/user0/cur").iterdir())[0]
+    copied = bank.live / "bank.example/user0/.Sent/cur/1700000001.M99P1.mx1,S=600:2,"
+    third.rename(copied)
+    outcome = bank.verify("L2")
+    assert outcome.of("L2").verdict is Verdict.PASS
+    assert outcome.codes("L2") == {"deleted", "moved"}
+
+
+def test_mail_that_came_after_the_generation_is_no_loss(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    path = bank.back_up()
+    from datetime import UTC, datetime
+
+    after = datetime.fromtimestamp(path.stat().st_mtime, UTC) + timedelta(minutes=1)
+    add_mail(bank.live, "user1@bank.example", 5, at=after)
+    outcome = bank.verify("L2")
+    assert outcome.of("L2").verdict is Verdict.PASS
+    assert "young" in outcome.codes("L2")
+
+
+def test_a_missing_old_generation_fails(tmp_path):
+    bank = Bank(tmp_path, "tar.gz", schedule={"daily": 4})
+    for number in range(4):
+        path = bank.back_up(number)
+        set_time(path, datetime_of(path) - number * DAY)
+    assert bank.verify("L0").verdict is Verdict.PASS
+    (bank.place / "mail-2.tar.gz").unlink()
+    outcome = bank.verify("L0")
+    assert outcome.codes("L0") >= {"generation_missing"}
+    assert outcome.verdict is Verdict.FAIL
+
+
+def datetime_of(path):
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def test_no_backup_at_all_fails_and_an_empty_place_too(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    assert "none" in bank.verify().codes("L0")
+    bank.place.rmdir()
+    outcome = bank.verify()
+    assert outcome.verdict is Verdict.FAIL
+    assert "missing" in outcome.codes("L0")
+    assert outcome.of("L2").verdict is Verdict.NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "code"),
+    [
+        (errno.EIO, Verdict.FAIL, "disk"),
+        (errno.EACCES, Verdict.DEGRADED, "unreadable"),
+        (errno.ESTALE, Verdict.DEGRADED, "unreadable"),
+        (errno.ENOENT, Verdict.DEGRADED, "changed"),
+    ],
+)
+def test_what_a_disk_refuses_is_told_by_its_kind(tmp_path, monkeypatch, number, verdict, code):
+    bank = Bank(tmp_path, "tree")
+    victim = os.fsencode(next((bank.back_up() / "bank.example/user1/cur").iterdir()))
+    real = os.open
+
+    def failing(path, *rest, **more):
+        if path == victim:
+            raise OSError(number, os.strerror(number))
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", failing)
+    outcome = bank.verify()
+    assert outcome.of("L3").verdict is verdict
+    assert code in outcome.codes("L3")
+
+
+def test_a_manifest_is_not_poisoned_by_what_was_never_mail(tmp_path):
+    bank = Bank(tmp_path, "tree", live=None)
+    encrypt(bank.back_up())
+    for _ in range(2):
+        assert "ransomware" in bank.verify().codes("L3")
+
+
+def test_scratch_is_empty_afterwards(tmp_path, monkeypatch):
+    import tempfile
+
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    first = sorted((bank.live / "bank.example/user1/cur").iterdir())[0]
+    first.rename(first.with_name("1700000009.M1P1.mx1"))
+    bank.verify()
+    assert list(scratch.iterdir()) == []
+
+
+def test_evidence_that_was_changed_or_is_missing_is_found(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    for _ in range(3):
+        bank.verify("L1")
+    files = sorted((bank.out / "evidence").iterdir())
+    assert audit_file(files[2], trusted_key=None) == (1, ())
+    content = json.loads(files[1].read_text("utf-8"))
+    content["statement"]["findings"][0]["verdict"] = "FAIL"
+    files[1].write_text(json.dumps(content), "utf-8")
+    told = "\n".join(audit_file(bank.out, trusted_key=None)[1])
+    assert "SHA-256" in told
+    assert "由事实得出 PASS" in told
+    files[1].unlink()
+    assert "证据链缺失" in audit_file(files[2], trusted_key=None)[1][0]
+    assert "可信" in audit_file(files[0], trusted_key="AAAA")[1][0]
+
+
+def test_an_unknown_copy_and_a_site_without_copies_are_bad_input(tmp_path):
+    from mailcare.backup.verification import chosen_copies
+    from tests.systems.test_backups import GOOD, SITE, parsed
+
+    site = parsed(SITE + GOOD, tmp_path)
+    with pytest.raises(InputError, match="没有这些备份副本"):
+        chosen_copies(site, ["other"])
+    with pytest.raises(InputError, match="没有声明备份副本"):
+        chosen_copies(site.model_copy(update={"backups": ()}), [])
