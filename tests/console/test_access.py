@@ -1,5 +1,7 @@
 """Nobody reaches anything without a login, the permission and a role."""
 
+from collections import defaultdict
+
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -7,8 +9,7 @@ from fastapi.routing import APIRoute
 from mailcare.staff.steps import Role
 
 METHODS = {"GET": "get", "POST": "post"}
-ROWS = ("customer", "system", "authorisation", "paper", "survey", "day", "file")
-VALUES = {**dict.fromkeys(ROWS, "1"), "kind": "pdf", "number": "XC-2026-00001"}
+VALUES = defaultdict(lambda: "1", kind="pdf", number="XC-2026-00001")  # all others are ids
 OWN = {"boss": Role.MANAGER, "engineer": Role.ENGINEER, "auditor": Role.AUDITOR}
 
 
@@ -80,7 +81,8 @@ def test_each_role_reaches_what_it_may_and_nothing_else(app, login, who):
 def test_an_auditor_can_change_nothing(app):
     from mailcare.console.access import roles_on
 
-    changing = [one for one in routes(app) if "POST" in one.methods and one.path != "/language"]
+    harmless = {"/language", "/papers/verify"}  # a taste, and a look at a signed file
+    changing = [one for one in routes(app) if "POST" in one.methods and one.path not in harmless]
     assert len(changing) > 10
     assert not [one.path for one in changing if Role.AUDITOR in roles_on(one)]
 
