@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 from io import BytesIO
+from pathlib import Path
+from shutil import copy
 
 import pytest
 import time_machine
@@ -11,6 +13,7 @@ from openpyxl import load_workbook
 from mailcare.faults.steps import fault_detail, timeline
 from mailcare.records.customers import Authorisation
 from mailcare.records.session import reading
+from tests.delivery.desk import letters
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 FORM = {
@@ -22,6 +25,13 @@ FORM = {
     "contact_details": "分机 1000",
 }
 PDF = {"file": ("mail.pdf", b"%PDF-1.7\n", "application/pdf")}
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """Return one database: what is recorded is tested on both with the faults themselves."""
+    copy(sqlite_template, tmp_path / "mailcare.db")
+    return f"sqlite:///{tmp_path / 'mailcare.db'}"
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +215,23 @@ def test_an_auditor_looks_and_does_not_touch(login):
     assert "/event" not in page.text
     assert auditor.get("/faults/new").status_code == 403
     assert auditor.post(f"{path}/event", data={"type": "accepted", "seen": "1"}).status_code == 403
+
+
+def test_an_authorisation_is_asked_for_by_letter_and_pauses_the_fault(client):
+    path = declare(client)
+    asked = client.post(f"{path}/authorisation", data={"seen": "1"})
+    assert asked.status_code == 303
+    [letter] = letters()
+    assert letter.fault_id == 1
+    assert "mx1" in letter.body
+    assert "GZ-2026-00001" in letter.subject
+    page = client.get(path).text
+    assert "等待远程授权；已发信索取授权" in page
+    assert client.post(f"{path}/authorisation", data={"seen": "1"}).status_code == 409
+    assert client.post(f"{path}/authorisation", data={"seen": "2"}).status_code == 422
+    assert len(letters()) == 1
+    outside = declare(client, site="", customer="另一客户", key="form-2")
+    assert client.post(f"{outside}/authorisation", data={"seen": "1"}).status_code == 422
 
 
 def test_a_follow_up_inspection_is_asked_for_once_until_it_has_begun(client):

@@ -140,6 +140,17 @@ def add_note(request: Request, person: Staff, fault: RowId, form: Form) -> Respo
     return go(request, f"/faults/{fault}", done="recorded")
 
 
+@router.post("/faults/{fault}/authorisation")
+def ask_authorisation(request: Request, person: Staff, fault: RowId, form: Form) -> Response:
+    """Ask the customer by letter to authorise remote login; the fault is paused until then."""
+    seen = form.whole("seen")
+    try:
+        steps.ask_authorisation(fault, by=person.login, at=utc_now(), seen=seen)
+    except InputError as error:
+        return _page(request, fault, error=error)
+    return go(request, f"/faults/{fault}", done="authorisation_asked")
+
+
 @router.post("/faults/{fault}/inspection")
 def ask_inspection(request: Request, person: Staff, fault: RowId) -> Response:
     """Ask for a follow-up inspection of the fault's system; it is started within a minute."""

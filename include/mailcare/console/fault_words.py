@@ -50,6 +50,12 @@ FAULT_ENGLISH = {
     "客户同意降低级别（须写明依据）": "The customer agreed to a lower level (say how)",
     "发生时间（空为现在）": "When (empty: now)",
     "依据或说明": "Evidence or remark",
+    "索取远程授权": "Ask for remote authorisation",
+    "发信给客户可授权的联系人，并暂停处理时限；取得并登记授权后，用「恢复」关联它。": (
+        "A letter goes to the contacts who may authorise, and the clock is paused. Once the "
+        "authorisation is recorded, link it with Resume."
+    ),
+    "已发信索取授权，处理时限已暂停。": "Asked by letter; the clock is paused.",
     "发起复查巡检": "Start a follow-up inspection",
     "复查巡检": "Follow-up inspections",
     "一分钟内启动 inspect_system；没有有效授权时在那里等待。结果列在本页。": (

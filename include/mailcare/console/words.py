@@ -136,6 +136,7 @@ DONE = {
     "confirmed": "已确认，自即刻起使用。",
     "proposed": "已载入，待另一人确认。",
     "asked": "已发起复查巡检，一分钟内启动。",
+    "authorisation_asked": "已发信索取授权，处理时限已暂停。",
     "signed": "已签字。",
     "restarted": "已重新启动。",
 }

@@ -49,9 +49,7 @@ def in_order(events: Sequence[Event], terms: Terms, *, now: datetime) -> tuple[E
     for index, event in enumerate(events):
         if event.at.utcoffset() is None:
             raise Refused("时间必须带时区", index=index)
-    placed = [
-        (index, replace(event, at=event.at.astimezone(UTC))) for index, event in enumerate(events)
-    ]
+    placed = [(index, _in_utc(event)) for index, event in enumerate(events)]
     placed = sorted((one for one in placed if one[1].at <= now), key=lambda one: one[1].at)
     if not placed:
         raise Refused("没有任何事件" if not events else "在所问时刻之前没有任何事件")
@@ -61,6 +59,10 @@ def in_order(events: Sequence[Event], terms: Terms, *, now: datetime) -> tuple[E
             raise Refused(objection, index=index)
         course = _after(event, course)
     return tuple(event for _, event in placed)
+
+
+def _in_utc(event: Event) -> Event:
+    return event if event.at.tzinfo is UTC else replace(event, at=event.at.astimezone(UTC))
 
 
 def _objection(course: Course, event: Event, terms: Terms) -> str:

@@ -13,7 +13,7 @@ from mailcare.clock import utc_now
 from mailcare.contracts.entering import Changed
 from mailcare.contracts.forms import complain, read_form
 from mailcare.errors import InputError
-from mailcare.faults import details, following, lists, recording, sweeping
+from mailcare.faults import asking, details, following, lists, recording, sweeping
 from mailcare.faults.declaration import Declaration, DeclarationForm, EventForm, NoteForm
 from mailcare.faults.details import Entry, FaultDetail
 from mailcare.faults.events import Event
@@ -40,6 +40,7 @@ __all__ = [
     "FaultRow",
     "NoteForm",
     "add_note",
+    "ask_authorisation",
     "ask_follow_up",
     "board",
     "declare",
@@ -138,6 +139,19 @@ def open_fault(run: str, *, by: str, asked_at: datetime, **conf: Any) -> int:
     entered = {name: value for name, value in conf.items() if value is not None}
     form = read_form(DeclarationForm, {"declared_at": asked_at.isoformat()} | entered)
     return declare_form(form, key=f"run/{run}", by=by, at=utc_now())
+
+
+def ask_authorisation(fault: int, *, by: str, at: datetime, seen: int) -> int:
+    """Ask the customer by letter for a remote authorisation and pause the fault until it is there.
+
+    Return how many events the fault has now. Raise `InputError` where nobody can be asked,
+    `Changed` and `Refused` as `record_event`.
+    """
+    calendar = working_calendar()
+    with transaction() as session:
+        return asking.ask_for_authorisation(
+            session, fault, calendar=calendar, by=by, at=at, seen=seen
+        )
 
 
 def ask_follow_up(fault: int, *, by: str, at: datetime) -> str:
