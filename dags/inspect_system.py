@@ -52,7 +52,7 @@ with DAG(
     deliver = step("deliver", "delivery.deliver_paper")
 
     inspection = plan()  # pyrefly: ignore[missing-argument] - Airflow hands them in
-    authorise = AuthorisationGate(task_id="authorise", inspection=inspection)
+    authorise = AuthorisationGate(task_id="authorise", identity=inspection)
     collected = collect.partial(inspection=inspection).expand(host=authorise.output)
     judged = judge(inspection)
     collected >> judged

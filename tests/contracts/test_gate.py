@@ -43,7 +43,7 @@ def gate(inspection, monkeypatch):
         raise Parked
 
     monkeypatch.setattr(HITLOperator, "execute", park)
-    return AuthorisationGate(task_id="authorise", inspection=str(inspection))
+    return AuthorisationGate(task_id="authorise", identity=str(inspection))
 
 
 def withdraw():

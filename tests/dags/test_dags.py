@@ -13,11 +13,13 @@ KNOWN = {
     "deliver_papers",
     "handle_fault",
     "inspect_system",
+    "plan_backups",
     "plan_services",
     "survey_customer",
+    "verify_backup",
     "watch_deadlines",
 }
-CUSTOMERS_HOSTS = {("inspect_system", "collect")}
+CUSTOMERS_HOSTS = {("inspect_system", "collect"), ("verify_backup", "verify")}
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,23 @@ def test_the_inspection_is_one_straight_line(dags):
     assert sorted(dag.task_ids) == sorted(line)
     for before, after in pairwise(line):
         assert after in dag.get_task(before).downstream_task_ids
+
+
+def test_a_verification_is_one_straight_line_that_waits_for_the_customer(dags):
+    dag = dags["verify_backup"]
+    line = ["plan", "authorise", "verify", "conclude", "render", "deliver"]
+    assert sorted(dag.task_ids) == sorted(line)
+    for before, after in pairwise(line):
+        assert after in dag.get_task(before).downstream_task_ids
+    assert dag.get_task("authorise").area == "backup"
+
+
+def test_routine_verifications_are_started_once_a_day_by_their_name(dags):
+    dag = dags["plan_backups"]
+    assert not dag.catchup
+    start = dag.get_task("start")
+    assert start.partial_kwargs["trigger_dag_id"] == "verify_backup"
+    assert start.partial_kwargs["skip_when_already_exists"] is True
 
 
 def named_steps():

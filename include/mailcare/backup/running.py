@@ -37,10 +37,13 @@ Found = Iterator[tuple[str, Facts]]
 
 
 def findings_of(ground: Ground, *, through: Level) -> Iterator[Finding]:
-    """Carry out the levels up to `through`, in order, and yield what each found."""
+    """Carry out the levels up to `through`, in order, and yield what each found.
+
+    A level that the policy does not promise is left out.
+    """
     for level in Level:
-        if not level.is_within(through):
-            return
+        if not level.is_within(through) or getattr(ground.copy.policy, level.value) is None:
+            continue
         for generation, facts in _attempt(ground, level):
             yield Finding(level, generation, facts)
         ground.progress.step(f"{ground.copy.label} {level}")

@@ -1,7 +1,7 @@
 """Verify the copies that a site file declares: levels, evidence, and what both come to."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,9 +30,13 @@ from mailcare.backup.running import findings_of
 from mailcare.backup.source import NotReached, Shard
 from mailcare.backup.verdicts import Level, Verdict, aged, not_run, worst
 from mailcare.clock import utc_now
+from mailcare.contracts.authorisation import permission
 from mailcare.errors import InputError
 from mailcare.files import write_whole
+from mailcare.inspection.collect.scene import Scene
+from mailcare.inspection.run import described_by, given_by_file
 from mailcare.progress import Progress
+from mailcare.secrets import find_secret
 from mailcare.settings import data_folder
 from mailcare.systems.backups import BackupCopy
 from mailcare.systems.site import Site, load_site
@@ -81,6 +85,7 @@ class Task:
     copy: BackupCopy
     through: Level
     history: History
+    scene: Scene
     shard: Shard = WHOLE
     scratch: Path | None = None
 
@@ -102,7 +107,7 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
     try:
         ground = _ground(task, started_at, progress)
     except NotReached as error:
-        findings = [_unreached(level, error) for level in Level if level.is_within(task.through)]
+        findings = [_unreached(level, error) for level in _asked(task)]
     else:
         findings = list(findings_of(ground, through=task.through))
     settled = tuple(_settled(task, findings, started_at))
@@ -122,12 +127,18 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
     return CopyOutcome(task.copy, settled, sign(statement, key), started_at, finished_at)
 
 
+def _asked(task: Task) -> Iterator[Level]:
+    for level in Level:
+        if level.is_within(task.through) and getattr(task.copy.policy, level.value) is not None:
+            yield level
+
+
 def _ground(task: Task, now: datetime, progress: Progress) -> Ground:
     folder = data_folder() / "backups" / task.site.site
     ground = Ground(
         task.site,
         task.copy,
-        open_source(task.copy),
+        open_source(task.copy, task.scene),
         None,
         task.history,
         now,
@@ -137,7 +148,7 @@ def _ground(task: Task, now: datetime, progress: Progress) -> Ground:
         scratch=task.scratch,
     )
     with _noted(ground):
-        ground.live = open_live(task.copy)
+        ground.live = open_live(task.copy, task.scene)
     with _noted(ground):
         ground.listed = listed_accounts(task.copy.live)
     return ground
@@ -190,10 +201,11 @@ def verify_site(
     site = load_site(path)
     copies = chosen_copies(site, names)
     key = signing_key(key_path())
+    scene = Scene(described_by(site), find_secret, permit_by_file(site))
     started_at = utc_now()
     outcomes = []
     for copy in copies:
-        task = Task(site, copy, through, _past(out, site, copy))
+        task = Task(site, copy, through, _past(out, site, copy), scene)
         outcome = verify_copy(task, key=key, progress=progress)
         sequence = task.history.sequence + 1
         body = json.dumps(outcome.evidence.as_json(), ensure_ascii=False, indent=1)
@@ -203,6 +215,16 @@ def verify_site(
     body = json.dumps(verification_document(done), ensure_ascii=False, indent=2)
     write_whole(out / "verification.json", body.encode())
     return done
+
+
+def permit_by_file(site: Site) -> Callable[[str], None]:
+    """Return what lets a host be logged in to by the authorisations that the file records."""
+    given = given_by_file(site)
+
+    def permit(node: str) -> None:
+        permission(given, node, utc_now())
+
+    return permit
 
 
 def key_path() -> Path:

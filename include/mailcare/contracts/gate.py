@@ -1,6 +1,7 @@
 """The task that lets a run go on only when the customer's authorisation covers it."""
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -19,16 +20,17 @@ HOW_TO = """没有有效授权，不会建立任何连接。请取得客户授�
 class AuthorisationGate(HITLOperator):
     """Go on at once where an authorisation covers every host; else wait under Required Actions.
 
-    `inspection` is the inspection's id (templated). The task's value is the list of the hosts that
-    `collect` is mapped over, "" for the probes from outside. The records are looked at again when
+    `identity` is the id of what is carried out (templated): an inspection, or what else `area`
+    keeps. The task's value is the list that the next task is mapped over: an inspection's hosts,
+    "" for the probes from outside; a verification's copies. The records are looked at again when
     a person answers and every `LOOK_AGAIN_EVERY`, so that a run goes on by itself; waiting takes
     no worker.
     Cancelling fails the task without a retry.
     """
 
-    template_fields = (*HITLOperator.template_fields, "inspection")
+    template_fields = (*HITLOperator.template_fields, "identity")
 
-    def __init__(self, *, inspection: object, **kwargs: Any) -> None:
+    def __init__(self, *, identity: object, area: str = "inspection", **kwargs: Any) -> None:
         super().__init__(
             subject="等待客户授权远程登录：{{ params.site or params.service }}",
             body=HOW_TO,
@@ -37,18 +39,17 @@ class AuthorisationGate(HITLOperator):
             response_timeout=LOOK_AGAIN_EVERY,
             **kwargs,
         )
-        self.inspection = inspection
+        self.identity, self.area = identity, area
 
     # pyrefly: ignore[bad-override] - the parent only parks; this one may return at once
     def execute(self, context: Context) -> list[str]:
         """Return the hosts to be asked where all are covered; park the task otherwise."""
-        from mailcare.inspection import steps  # heavy: not while Dag files are parsed
-
-        inspection = int(str(self.inspection))
-        if hosts := steps.hosts_without_authorisation(inspection):
+        steps = import_module(f"mailcare.{self.area}.steps")  # not while Dag files are parsed
+        identity = int(str(self.identity))
+        if hosts := steps.hosts_without_authorisation(identity):
             self.log.warning("no valid authorisation for %s: waiting", ", ".join(hosts))
             super().execute(context)  # does not return: it parks the task
-        return steps.hosts_to_ask(inspection)
+        return steps.hosts_to_ask(identity)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> list[str]:
         """Take the answer, or the end of the wait, and look at the records again."""

@@ -25,6 +25,7 @@ class Start:
 # A kind that is not named here has no Dag: its services stay planned, and become late.
 STARTS: Mapping[Promise, Start] = {
     Promise.REMOTE_INSPECTION: Start("inspect_system", "inspect"),
+    Promise.BACKUP_VERIFICATION: Start("verify_backup", "verify"),
 }
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, event
 
 from mailcare.records import (
     alerts,
+    backups,
     calendars,
     contracts,
     customers,
@@ -31,6 +32,7 @@ from mailcare.records.session import engine_for, explained
 
 AREAS = (
     alerts,
+    backups,
     calendars,
     contracts,
     customers,

@@ -1,0 +1,91 @@
+"""Read what the 《备份验证报告》 tells out of the evidence of a verification."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailcare.backup.freshness import Size
+from mailcare.backup.history import history_of
+from mailcare.backup.verdicts import Level, Verdict
+from mailcare.clock import BEIJING
+from mailcare.papers.backup import BackupReport, CopyReport, LevelLine, TrendPoint
+from mailcare.records.backups import BackupEvidence, Verification
+from mailcare.systems.site import Site
+
+TREND_STATEMENTS = 60
+
+
+def read_report(session: Session, row: Verification) -> BackupReport:
+    """Return what a verification found, out of its evidence."""
+    site = Site.model_validate(row.definition)
+    finished_at = row.finished_at or max(one.finished_at for one in row.evidence)
+    return BackupReport(
+        site.customer.name,
+        site.system.title,
+        site.system.profile,
+        _occasion(row),
+        row.started_at,
+        finished_at,
+        tuple(_copy(session, site, one) for one in row.evidence),
+    )
+
+
+def _occasion(row: Verification) -> str:
+    if row.service_id is not None:
+        return "合同年度备份验证"
+    return "例行验证" if row.is_routine else "人工发起的验证"
+
+
+def _copy(session: Session, site: Site, row: BackupEvidence) -> CopyReport:
+    said = json.loads(row.statement)
+    copy = next(one for one in site.backups if one.name == row.copy_name)
+    return CopyReport(
+        copy.label,
+        copy.kind.value,
+        f"{copy.node}:{copy.path}" if copy.node else str(copy.path),
+        copy.off_site,
+        copy.rpo_h,
+        tuple(_line(one) for one in said["findings"]),
+        _trend(session, row),
+        {
+            "sequence": str(row.sequence),
+            "sha256": row.sha256,
+            "previous": row.previous or "",
+            "public_key": row.public_key,
+        },
+    )
+
+
+def _line(finding: Mapping[str, Any]) -> LevelLine:
+    return LevelLine(
+        Level(finding["level"]),
+        finding["generation"],
+        Verdict(finding["verdict"]),
+        finding["reason"],
+        finding["coverage"],
+        tuple((one["code"], one["text"]) for one in finding["remarks"]),
+    )
+
+
+def _trend(session: Session, row: BackupEvidence) -> tuple[TrendPoint, ...]:
+    statements = session.execute(
+        select(BackupEvidence.sha256, BackupEvidence.statement)
+        .where(
+            BackupEvidence.system_id == row.system_id,
+            BackupEvidence.copy_name == row.copy_name,
+            BackupEvidence.sequence <= row.sequence,
+        )
+        .order_by(BackupEvidence.sequence.desc())
+        .limit(TREND_STATEMENTS)
+    ).all()
+    past = history_of((one.sha256, json.loads(one.statement)) for one in reversed(statements))
+    return tuple(_point(one) for one in past.sizes)
+
+
+def _point(size: Size) -> TrendPoint:
+    at: datetime = size.started_at.astimezone(BEIJING)
+    return TrendPoint(f"{at:%m-%d}", size.size_bytes, size.messages)

@@ -1,0 +1,209 @@
+import json
+import shutil
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailcare.backup import steps
+from mailcare.errors import InputError, MailcareError
+from mailcare.listing import Wish
+from mailcare.papers.keeping import latest_paper, paper_file
+from mailcare.records.alerts import Alert
+from mailcare.records.backups import BackupEvidence, Verification
+from mailcare.records.base import Base
+from mailcare.records.customers import System
+from mailcare.records.faults import Fault
+from mailcare.records.inspections import Service, ServiceKind, ServicePurpose, ServiceState
+from mailcare.records.session import reading, transaction
+from mailcare.systems.steps import import_site
+from tests.backup.stores import flip, make_store, pack
+
+SITE = """\
+schema: 1
+site: bank
+customer: {{name: 示例银行, contacts: [{{name: 王工, phone: 0000-1234}}]}}
+system: {{title: 企业邮件系统, profile: generic}}
+domains: [{{name: bank.example}}]
+nodes: [{{name: mx1, hostname: mx1.bank.example, address: 192.0.2.1}}]
+backups:
+  - name: nightly
+    title: 每日全量包
+    kind: tar.gz
+    path: {place}
+    live: {{path: {live}}}
+    policy: {{L4: null, L5: null, shards: 3}}
+"""
+
+
+@pytest.fixture
+def bank(database_url, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    monkeypatch.setenv("MAILCARE_HOME", str(tmp_path / "home"))
+    live = make_store(tmp_path / "live")
+    pack(live, "tar.gz", tmp_path / "copies/mail-0.tar.gz")
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.format(place=tmp_path / "copies", live=live), "utf-8")
+    import_site(path, recorded_by="li")
+    return tmp_path
+
+
+def carried_out(run, **conf):
+    verification = steps.open_verification(run, **conf)
+    for copy in steps.hosts_to_ask(verification):
+        steps.verify(verification, copy)
+    return steps.conclude(verification)
+
+
+def all_of(model: type[Base]):
+    with reading() as session:
+        return session.scalars(select(model).order_by(model.id)).all()
+
+
+def test_a_run_is_made_and_its_copies_are_verified_once(bank):
+    first = carried_out("manual__1", site="bank", through="L3")
+    assert carried_out("manual__1", site="bank", through="L3") == first
+    (row,) = all_of(BackupEvidence)
+    assert (row.sequence, row.previous, row.verdict) == (1, None, "PASS")
+    second = carried_out("manual__2", site="bank", through="L3")
+    assert second != first
+    assert [one.previous for one in all_of(BackupEvidence)] == [None, row.sha256]
+    assert steps.audit_copy(row.system_id, "nightly") == ()
+    assert all_of(Fault) == []
+    assert all_of(Alert) == []
+
+
+def test_a_failed_copy_is_one_fault_and_one_alert_an_incident(bank):
+    path = bank / "copies/mail-0.tar.gz"
+    whole = path.read_bytes()
+    flip(path)
+    for number in range(2):
+        carried_out(f"run-{number}", site="bank", through="L3")
+    (fault,) = all_of(Fault)
+    assert "每日全量包" in fault.description
+    assert fault.level == "P2"
+    assert [one.is_urgent for one in all_of(Alert) if one.key.startswith("backup/")] == [True]
+    path.write_bytes(whole)
+    carried_out("run-2", site="bank", through="L3")
+    flip(path)
+    carried_out("run-3", site="bank", through="L3")
+    assert len(all_of(Fault)) == 2
+
+
+def test_a_routine_run_reads_all_at_first_then_a_shard_a_day(bank, time_machine_at):
+    for day in range(4):
+        time_machine_at(timedelta(days=day))
+        carried_out(f"backup__bank__{day}", site="bank", routine=True)
+    read = [
+        (one["facts"]["shard"], one["facts"]["shards"])
+        for row in all_of(BackupEvidence)
+        for one in json.loads(row.statement)["findings"]
+        if one["facts_kind"] == "integrity"
+    ]
+    assert read == [(0, 1), (0, 3), (1, 3), (2, 3)]
+
+
+@pytest.fixture
+def time_machine_at(monkeypatch):
+    import time_machine
+
+    started_at, travels = datetime.now(UTC), []
+
+    def travel(ahead):
+        for one in travels:
+            one.stop()
+        travels[:] = [time_machine.travel(started_at + ahead, tick=True)]
+        travels[0].start()
+
+    yield travel
+    for one in travels:
+        one.stop()
+
+
+def planned_service(state=ServiceState.PLANNED):
+    with transaction() as session:
+        system = session.scalars(select(System)).one()
+        row = Service(
+            system_id=system.id,
+            kind=ServiceKind.BACKUP_VERIFICATION,
+            purpose=ServicePurpose.ANNUAL,
+            key="HT-1/1/1/backup_verification/1",
+            due_on=date(2026, 12, 1),
+            state=state,
+            state_changed_at=datetime(2026, 11, 1, tzinfo=UTC),
+        )
+        session.add(row)
+        session.flush()
+        return row.id
+
+
+def test_a_planned_service_is_fulfilled_and_has_its_report(bank):
+    service = planned_service()
+    verification = carried_out("verify__1", service=service)
+    assert [one.state for one in all_of(Service)] == [ServiceState.DONE]
+    steps.render(verification)
+    year = all_of(Verification)[0].started_at.year
+    paper = latest_paper(f"BF-{year}-{verification:05d}")
+    assert paper is not None
+    assert steps.render(verification) == verification
+    assert latest_paper(paper.number).version == 1
+    assert paper_file(paper.id, "pdf").body.startswith(b"%PDF")
+
+
+def test_the_report_says_verdicts_coverage_and_evidence(bank):
+    from io import BytesIO
+
+    from pypdf import PdfReader
+
+    shutil.copy(bank / "copies/mail-0.tar.gz", bank / "copies/mail-1.tar.gz")
+    verification = carried_out("manual__1", site="bank", through="L3")
+    steps.render(verification)
+    year = all_of(Verification)[0].started_at.year
+    paper = latest_paper(f"BF-{year}-{verification:05d}")
+    text = "\n".join(
+        page.extract_text() for page in PdfReader(BytesIO(paper_file(paper.id, "pdf").body)).pages
+    )
+    for said in ("备份验证报告", "每日全量包", "全部副本通过验证", "恢复演练", "24 / 24"):
+        assert said in text
+    assert all_of(BackupEvidence)[0].sha256[:20] in text.replace("\n", "")
+
+
+def test_a_withdrawn_service_and_another_kind_are_refused(bank):
+    with pytest.raises(InputError, match="已撤销"):
+        steps.open_verification("verify__1", service=planned_service(ServiceState.WITHDRAWN))
+    with pytest.raises(InputError, match="没有这个编号"):
+        steps.open_verification("verify__2", service=99)
+    with pytest.raises(InputError, match="没有登记这个站点"):
+        steps.open_verification("x", site="nowhere")
+    with pytest.raises(InputError, match="必须且只能填写一个"):
+        steps.open_verification("x")
+
+
+def test_a_run_that_was_called_off_proves_nothing(bank):
+    verification = steps.open_verification("manual__1", site="bank")
+    with pytest.raises(MailcareError, match="没有任何副本得到验证"):
+        steps.conclude(verification)
+
+
+def test_hosts_to_be_logged_in_to_wait_for_an_authorisation(bank):
+    text = (bank / "site.yaml").read_text("utf-8").replace("    live:", "    node: mx1\n    live:")
+    (bank / "site.yaml").write_text(text, "utf-8")
+    import_site(bank / "site.yaml", recorded_by="li")
+    verification = steps.open_verification("manual__1", site="bank")
+    assert steps.hosts_without_authorisation(verification) == ["mx1"]
+
+
+def test_the_matrix_shows_the_last_verdict_on_each_level(bank):
+    carried_out("manual__1", site="bank", through="L2")
+    flip(bank / "copies/mail-0.tar.gz")
+    carried_out("manual__2", site="bank", through="L3")
+    (row,) = steps.list_copies(Wish()).rows
+    assert (row.copy, row.verdict, row.sequence) == ("nightly", "FAIL", 2)
+    assert row.levels["L0"].verdict == "PASS"
+    assert row.levels["L3"].verdict == "FAIL"
+    assert row.levels["L3"].age_days == 0
+    runs = steps.list_runs(Wish(), system=row.system_id, copy="nightly")
+    assert runs.total == 7
+    name, body = steps.evidence_file(row.evidence_id)
+    assert name == "nightly-000002.json"
+    assert json.loads(body)["statement"]["copy"] == "nightly"
