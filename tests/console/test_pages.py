@@ -67,7 +67,7 @@ def audited() -> list[tuple[str, str, str]]:
      "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
      "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1", "/calls",
-     "/surveys", "/surveys/figures", "/papers/1", "/papers/verify"],
+     "/surveys", "/surveys/figures", "/papers/1", "/papers/verify", "/backups"],
 )  # fmt: skip
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_opens_in_both_languages(login, path, language):

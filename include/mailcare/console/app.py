@@ -11,6 +11,7 @@ from starlette.routing import Route
 from mailcare.console import (
     audit,
     authorisations,
+    backups,
     calendar,
     contracts,
     customers,
@@ -64,8 +65,8 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     for subject in (
-        due, faults, fault_page, customers, contracts, importing, systems, authorisations, papers,
-        outbox, surveys, calendar, staff, visits, audit, duty,
+        due, faults, fault_page, customers, contracts, importing, systems, backups, authorisations,
+        papers, outbox, surveys, calendar, staff, visits, audit, duty,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

@@ -33,6 +33,7 @@ NAVIGATION = (
     ("/customers", "客户", EVERYBODY),
     ("/contracts", "合同", EVERYBODY),
     ("/systems", "系统", EVERYBODY),
+    ("/backups", "备份", EVERYBODY),
     ("/authorisations", "授权", EVERYBODY),
     ("/visits", "现场巡检", EVERYBODY),
     ("/papers", "文书", EVERYBODY),

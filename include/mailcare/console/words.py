@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
 from mailcare.console.fault_words import FAULT_ENGLISH
 from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
 
@@ -71,6 +72,7 @@ LABELS = VISIT_LABELS | {
     "file_return": "登记签回",
     "restart": "重新启动",
     "inspection/report.html": "巡检报告",
+    "backup/report.html": "备份验证报告",
     "inspection/actions.html": "工程师待办清单",
     "survey/sheet.html": "客户满意度调查表",
     "decide": "处理信件",
@@ -566,6 +568,8 @@ ENGLISH = AREAS_ENGLISH | {
     ),
 }
 
+ENGLISH |= BACKUP_ENGLISH
+
 
 def language_of(request: Request) -> str:
     """Return the language that was chosen, or the one that the browser prefers; else Chinese."""
@@ -585,6 +589,8 @@ def _english(text: str) -> str:
     if COUNTED.fullmatch(text):
         told = (one.split() for one in text.split("，"))
         return ", ".join(f"{ENGLISH[word]} {count}" for word, count in told)
+    if aged := AGED.fullmatch(text):
+        return f"{ENGLISH[aged[1]]} ({aged[2]} days ago)"
     return ENGLISH.get(text, text)
 
 
