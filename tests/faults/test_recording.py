@@ -436,3 +436,64 @@ def begin_inspection(run: str, summary: str) -> None:
         session.add(judgement)
         session.flush()
         inspection.current_judgement_id = judgement.id
+
+
+def test_b1_a_level_changed_while_paused_keeps_the_pause_and_its_new_clock_is_held():
+    fault = declared("P3")
+    happened(fault, "2026-03-02 09:01 contact phone", "2026-03-02 10:00 paused")
+    happened(fault, "2026-03-02 12:00 level P1 worsened")
+    assert row_of(fault).state == "paused"
+    assert stored_clock(fault, "resolution", 1).state == "superseded"
+    assert stored_clock(fault, "resolution", 2).state == "held"
+    happened(fault, "2026-03-02 13:00 resumed")
+    assert stored_clock(fault, "resolution", 2).due_at == at("2026-03-03 13:00")
+
+
+def test_b3_handling_closes_the_pause_and_nothing_is_left_to_resume():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 10:00 paused", "2026-03-02 20:00 handled fix")
+    assert clock_of(fault, "resolution", "2026-03-02 20:00").net_s == 3600
+    with pytest.raises(Refused, match="不在暂停中"):
+        happened(fault, "2026-03-02 21:00 resumed")
+
+
+def test_a_fault_may_be_handled_before_anybody_accepted_it():
+    fault = declared("P1")
+    happened(fault, "2026-03-02 09:10 handled fix")
+    assert row_of(fault).state == "handled"
+    happened(fault, "2026-03-02 09:20 accepted")
+    assert row_of(fault).state == "handled"
+    assert clock_of(fault, "response", "2026-03-02 09:20").state is State.MET
+
+
+def test_b5_and_b6_a_reopened_fault_leaves_the_gap_out_keeps_breaches_and_owes_a_second_report():
+    fault = declared("P1")
+    happened(
+        fault,
+        "2026-03-02 09:01 contact phone",
+        "2026-03-03 10:00 handled fix",
+        "2026-03-05 10:00 reopened",
+        "2026-03-05 11:00 handled fix",
+    )
+    resolution = clock_of(fault, "resolution", "2026-03-05 12:00")
+    assert (resolution.net_s, resolution.gross_s) == (26 * 3600, 74 * 3600)
+    assert resolution.state is State.LATE
+    assert stored_clock(fault, "report", 1).state == "superseded"
+    assert stored_clock(fault, "report", 2).due_at == at("2026-03-11 00:00")
+    assert [str(one.clock) for one in stored(faults.FaultBreach, fault)] == ["resolution"]
+
+
+def test_a_fault_that_comes_back_too_late_is_a_new_one_that_names_the_old():
+    old = declared("P1")
+    happened(old, "2026-03-02 10:00 handled fix")
+    with pytest.raises(Refused, match="应登记为新的关联故障"):
+        happened(old, "2026-03-09 10:01 reopened")
+    new = declared("P1", "2026-03-09 10:01", follows=row_of(old).number)
+    assert row_of(new).follows == row_of(old).number
+
+
+def test_a_fault_at_the_end_of_a_year_without_calendar_counts_hours_and_marks_days():
+    fault = declared("P1", "2026-12-31 23:30")
+    assert not stored_clock(fault, "resolution").is_provisional
+    happened(fault, "2026-12-31 23:40 handled fix")
+    assert stored_clock(fault, "report").is_provisional

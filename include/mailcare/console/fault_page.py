@@ -91,7 +91,7 @@ CLOCKS: tuple[Column[tuple[Clock, datetime]], ...] = (
     Column("轮次", lambda row: str(row[0].epoch)),
     Column("级别", lambda row: row[0].level),
     Column("状态", lambda row: Cell(state_title(row[0]), mark=clock_mark(*row))),
-    Column("剩余", lambda row: Cell(left_of(row[0], row[1]), mark=clock_mark(*row))),
+    Column("剩余", lambda row: _left(*row)),
     Column("起算", lambda row: moment(row[0].started_at)),
     Column("到期", lambda row: due_text(row[0])),
     Column("停止", lambda row: moment(row[0].stopped_at)),
@@ -177,6 +177,11 @@ def _backing(form: Entered) -> steps.Backing:
 
 def _kept(form: Entered) -> dict[str, str]:
     return {name: form.one(name) for name in KEPT}
+
+
+def _left(clock: Clock, at: datetime) -> Cell:
+    """Return what is left of a clock that is still open."""
+    return Cell("/") if clock.stopped_at else Cell(left_of(clock, at), mark=clock_mark(clock, at))
 
 
 def _page(

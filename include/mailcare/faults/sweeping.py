@@ -30,7 +30,7 @@ from mailcare.workdays import Calendar
 
 ONE_MINUTE = timedelta(minutes=1)
 Reached = tuple[Clock, Step]
-CHUNK = 500  # faults of one transaction: seconds of SQLite's write lock, and of memory
+CHUNK = 200  # faults of one transaction: with their letters few seconds of SQLite's write lock
 
 
 @dataclass(frozen=True, slots=True)
