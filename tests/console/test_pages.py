@@ -67,6 +67,7 @@ def audited() -> list[tuple[str, str, str]]:
      "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
      "/authorisations/new", "/authorisations/new?system=1", "/authorisations/1", "/calls",
+     "/reviews", "/reviews/new",
      "/surveys", "/surveys/figures", "/papers/1", "/papers/verify", "/backups"],
 )  # fmt: skip
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -96,6 +97,7 @@ def test_every_column_and_page_has_an_english_name(app):
         duty,
         outbox,
         papers,
+        reviews,
         staff,
         surveys,
         systems,
@@ -106,7 +108,7 @@ def test_every_column_and_page_has_an_english_name(app):
     lists = (audit.ENTRIES, authorisations.AUTHORISATIONS, contracts.CONTRACTS, contracts.LEDGER,
              contracts.VERSIONS, customers.CUSTOMERS, due.SERVICES, due.NOTICES, papers.PAPERS,
              outbox.LETTERS, outbox.EVENTS, outbox.UNTOLD, duty.MEMBERS, duty.ROBOTS, duty.DUTIES,
-             staff.ROLES, surveys.SURVEYS, surveys.CALLS, surveys.COMMENTS,
+             staff.ROLES, reviews.REVIEWS, surveys.SURVEYS, surveys.CALLS, surveys.COMMENTS,
              systems.SYSTEMS)  # fmt: skip
     titles = {column.title for columns in lists for column in columns}
     titles |= {name for _, name, _ in NAVIGATION}

@@ -13,6 +13,7 @@ from mailcare.records.surveys import SurveyAnswer, SurveyCall
 from mailcare.surveys.scores import QUESTIONS
 from tests.surveys.desk import ASKED_AT, SCAN, ask, ended
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ANSWER = {
     "satisfaction": "5",
     "attitude": "0",

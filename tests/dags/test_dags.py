@@ -15,6 +15,7 @@ KNOWN = {
     "inspect_system",
     "plan_backups",
     "plan_services",
+    "review_year",
     "survey_customer",
     "verify_backup",
     "watch_deadlines",

@@ -22,6 +22,7 @@ from mailcare.console import (
     importing,
     outbox,
     papers,
+    reviews,
     staff,
     surveys,
     systems,
@@ -67,6 +68,7 @@ def create_app() -> FastAPI:
     for subject in (
         due, faults, fault_page, customers, contracts, importing, systems, backups, authorisations,
         papers, outbox, surveys, calendar, staff, visits, audit, duty,
+        reviews,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

@@ -40,6 +40,7 @@ NAVIGATION = (
     ("/outbox", "发件箱", EVERYBODY),
     ("/duty", "值班", EVERYBODY),
     ("/calls", "满意度", EVERYBODY),
+    ("/reviews", "年度服务报告", EVERYBODY),
     ("/calendar", "工作日历", EVERYBODY),
     ("/staff", "人员", OVERSIGHT),
     ("/audit", "操作记录", OVERSIGHT),

@@ -75,6 +75,7 @@ LABELS = VISIT_LABELS | {
     "backup/report.html": "备份验证报告",
     "inspection/actions.html": "工程师待办清单",
     "survey/sheet.html": "客户满意度调查表",
+    "review/report.html": "年度服务报告",
     "decide": "处理信件",
 }
 
@@ -124,6 +125,8 @@ FIELDS = {
     "outcome": "结果",
     "call_again_at": "约定再打",
     "since": "开始日期",
+    "contract": "合同号",
+    "year": "年份",
     "until": "结束日期",
 }
 
@@ -139,6 +142,7 @@ DONE = {
     "proposed": "已载入，待另一人确认。",
     "asked": "已发起复查巡检，一分钟内启动。",
     "authorisation_asked": "已发信索取授权，处理时限已暂停。",
+    "posted": "已交发件箱。",
     "signed": "已签字。",
     "restarted": "已重新启动。",
 }
@@ -321,6 +325,17 @@ ENGLISH = AREAS_ENGLISH | {
         "No clear answer came after the text had gone: it may have arrived. It is not sent again "
         "by itself; ask the recipient first."
     ),
+    "年度服务报告": "Yearly reviews",
+    "全部客户": "All customers",
+    "生成报告": "Make a review",
+    "按现有数据生成": "Make it of the figures as they are",
+    "交发件箱": "Hand to the outbox",
+    "已交发件箱。": "Handed to the outbox.",
+    "填写合同号为该合同一个年度的报告；不填为全部客户的公历年报告，只发给主管。": (
+        "With a contract's number: the review of one of its years; without: that of all customers' "
+        "calendar year, which goes to managers only."
+    ),
+    "年份不填为今天所在的年度。": "Without a year it is that of today.",
     "满意度": "Satisfaction",
     "打印调查表": "Print the form",
     "客户满意度调查表": "satisfaction form",

@@ -26,6 +26,7 @@ class Start:
 STARTS: Mapping[Promise, Start] = {
     Promise.REMOTE_INSPECTION: Start("inspect_system", "inspect"),
     Promise.BACKUP_VERIFICATION: Start("verify_backup", "verify"),
+    Promise.REVIEW: Start("review_year", "review"),
 }
 
 

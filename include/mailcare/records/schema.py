@@ -24,6 +24,7 @@ from mailcare.records import (
     job_runs,
     papers,
     people,
+    reviews,
     surveys,
     visits,
 )
@@ -42,6 +43,7 @@ AREAS = (
     job_runs,
     papers,
     people,
+    reviews,
     surveys,
     visits,
 )  # imported so that METADATA has their tables

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import pandas as pd
 
+from mailcare.papers.document import Json
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, Scores
 
 ALL = "全部"
@@ -142,13 +143,13 @@ def _tally(scores: "pd.Series[int]") -> Tally:
     return Tally(len(scores), mean, {score: int(counts.get(score, 0)) for score in SCORE_WORDS})
 
 
-def trend(asked: Iterable[Asked]) -> dict[str, object] | None:
+def trend(asked: Iterable[Asked]) -> dict[str, Json] | None:
     """Return the means of the quarters as a chart of lines, or None where nobody answered."""
     quarters = figures_by(asked, Grouping.QUARTER)
     means = {
         title: [one.tallies[name].mean for one in quarters] for name, title in QUESTIONS.items()
     }
-    lines = [
+    lines: list[Json] = [
         {"label": title, "values": values}
         for title, values in means.items()
         if any(value is not None for value in values)

@@ -11,6 +11,7 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
+from mailcare.papers.document import Json
 from mailcare.papers.keeping import keep_paper, pages
 from mailcare.papers.numbering import Series, paper_number
 from mailcare.papers.survey import survey_sheet
@@ -43,7 +44,7 @@ class SurveyFigures:
 
     overall: Figures
     groups: Mapping[Grouping, tuple[Figures, ...]]
-    chart: Mapping[str, object] | None
+    chart: Mapping[str, Json] | None
     commented: tuple[Asked, ...]
 
 
