@@ -208,7 +208,7 @@ def test_a_bomb_is_stopped(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(streams, "RATIO_GRACE_BYTES", 1 << 20)
     monkeypatch.setattr(zips, "RATIO_GRACE_BYTES", 1 << 20)
     live = make_store(tmp_path / "live", mailboxes=1, each=1)
-    (live / "bank.example/user0/cur/1700000000.M9P1.mx1:2,").write_bytes(bytes(8 << 20))
+    (live / "bank.example/user0/cur/1700000000.M9P1.mx1:2,").write_bytes(bytes(32 << 20))
     source = copied(live, kind, tmp_path)
     digests, soundness = read(source)
     told = [*soundness.problems, *(one.problem for one in digests)]

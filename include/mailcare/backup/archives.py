@@ -85,34 +85,42 @@ class Pass:
 class HashSink:
     """Hashes a message and looks at its beginning."""
 
+    message: Message | None = None
     problem: str = ""
     size_bytes: int = 0
     _head: bytes = b""
+    _is_mail: bool = False
     _is_zeros: bool = True
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     def take(self, piece: memoryview) -> None:
         """Take a piece of the content."""
         self._digest.update(piece)
-        if len(self._head) < HEAD_BYTES or (
-            len(self._head) < LONG_HEAD_BYTES and not looks_like_mail(self._head)
-        ):
-            self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
-        self._is_zeros = self._is_zeros and not bytes(piece[:512]).strip(b"\0")
-        self._is_zeros = self._is_zeros and not bytes(piece).strip(b"\0")
+        if not self._is_mail and len(self._head) < LONG_HEAD_BYTES:
+            self._look(piece)
+        if self._is_zeros:
+            self._is_zeros = not bytes(piece).strip(b"\0")
         self.size_bytes += len(piece)
 
-    def digest(self, path: bytes, message: Message, key: bytes) -> Digest:
+    def _look(self, piece: memoryview) -> None:
+        """Look for what every mail begins with, at first in a little of it."""
+        head = self._head + bytes(piece[:HEAD_BYTES])
+        if not looks_like_mail(head):
+            self._head = head = self._head + bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
+        self._is_mail = looks_like_mail(head)
+        self._is_zeros = self._is_zeros and not head.strip(b"\0")
+
+    def digest(self, message: Message) -> Digest:
         """Return how the message was read."""
-        name = path.rpartition(b"/")[2]
+        name = message.key.rpartition(b"/")[2]
         problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self._is_zeros)
         return Digest(
-            key,
+            message.key,
             message.mailbox,
             message.identity,
             self.size_bytes,
             self._digest.hexdigest(),
-            looks_like_mail(self._head),
+            self._is_mail,
             problem,
             Fate.BAD if problem else Fate.OK,
         )
@@ -269,6 +277,8 @@ class ArchiveStore:
             sink.problem = str(error)
 
     def _inner(self, path: bytes) -> bytes | None:
+        if not self.inside and path[:2] == b"./" and b"/." not in path[2:] and b"//" not in path:
+            return path[2:]  # what tar writes, nearly always
         steps = [step for step in path.split(b"/") if step not in (b"", b".")]
         within = [step.encode() for step in self.inside.split("/") if step]
         if b".." in steps or steps[: len(within)] != within:
@@ -370,16 +380,15 @@ class ArchiveReading:
     def _files(self) -> Iterator[Digest]:
         links: list[tuple[Member, bytes, Place]] = []
         for member, path, sink in self._store.contents(self._choose, self._done):
-            place = self._store.place(member, path)
-            message = self._store.message(member, path, place)
-            if place and place.holds_mail and member.kind is Kind.HARD_LINK:
-                links.append((member, path, place))
-            if not isinstance(sink, HashSink):
-                continue
-            if message and self._is_in(message):
-                yield sink.digest(path, message, path)
-            elif sink.problem:
-                self._done.problems.append(f"{shown(path)}：{sink.problem}")
+            if isinstance(sink, HashSink):
+                if sink.message:
+                    yield sink.digest(sink.message)
+                elif sink.problem:
+                    self._done.problems.append(f"{shown(path)}：{sink.problem}")
+            elif member.kind is Kind.HARD_LINK:
+                place = self._store.place(member, path)
+                if place and place.holds_mail:
+                    links.append((member, path, place))
         yield from self._linked(links)
 
     def _choose(self, member: Member, path: bytes) -> Sink | None:
@@ -387,8 +396,9 @@ class ArchiveReading:
         message = self._store.message(member, path, place)
         # A zip is checked member by member; a tar's stream is read anyway.
         is_checked_alone = self._store.kind is CopyKind.ZIP and member.kind is Kind.FILE
-        is_wanted = is_checked_alone or (message is not None and self._is_in(message))
-        return HashSink() if is_wanted else None
+        if message is not None and self._is_in(message):
+            return HashSink(message)
+        return HashSink() if is_checked_alone else None
 
     def _is_in(self, message: Message) -> bool:
         return is_in(self._shard, message.mailbox, message.identity)
@@ -414,7 +424,7 @@ class ArchiveReading:
                 place, path, size_bytes=sink.size_bytes, mtime_s=member.mtime_s
             )
             if message and self._is_in(message):
-                yield sink.digest(path, message, path)
+                yield sink.digest(message)
 
     def soundness(self) -> Soundness:
         """Return what the archive's own checksums said."""

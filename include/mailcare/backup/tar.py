@@ -201,6 +201,11 @@ class TarStream:
         return self._exactly(BLOCK)
 
     def _exactly(self, count: int) -> bytes:
+        start, end = self._from, self._from + count
+        if end <= self._to:
+            self._from = end
+            self.position += count
+            return bytes(self._view[start:end])
         parts = bytearray()
         while len(parts) < count:
             parts += self._some(count - len(parts))
@@ -266,6 +271,13 @@ def _is_checked(block: bytes) -> bool:
 
 
 def _number(text: bytes) -> int:
+    try:
+        return int(text.rstrip(b"\0 "), 8)
+    except ValueError:
+        return _odd_number(text)
+
+
+def _odd_number(text: bytes) -> int:
     if text[0] in (0x80, 0xFF):
         value = int.from_bytes(text[1:])
         return value if text[0] == 0x80 else value - (1 << 8 * (len(text) - 1))
