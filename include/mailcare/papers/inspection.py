@@ -10,6 +10,7 @@ from mailcare.inspection.levels import Ceiling, FactOnly, Floor
 from mailcare.inspection.outcome import count_results
 from mailcare.inspection.planning import AnyCheck
 from mailcare.inspection.proceedings import Proceedings
+from mailcare.papers.backup_lines import BackupLine, backup_rows
 from mailcare.papers.changes import changes_since
 from mailcare.papers.charts import bar_charts, counts_chart
 from mailcare.papers.document import Document, Json
@@ -37,7 +38,7 @@ from mailcare.systems.profile import (
 from mailcare.systems.system import System
 
 TEMPLATE = "inspection/report.html"
-TEMPLATE_VERSION = 3
+TEMPLATE_VERSION = 4
 URGENT_COUNT = 3
 # Page one is one page, whatever was found; widths in half-width columns.
 URGENT_SAYS_COLUMNS = 132
@@ -80,10 +81,12 @@ def inspection_report(
     record: Proceedings,
     past: Sequence[Past] | None = None,
     remarks: Remarks = Remarks(),
+    backups: Sequence[BackupLine] = (),
 ) -> Document:
     """Return the report of one inspection; `checks` are those that the results belong to.
 
     `past` are earlier inspections of the same system, oldest first; None where nobody looked.
+    `backups` are the last verdicts on its backup copies.
     """
     results, checks = tuple(results), tuple(checks)
     items = read_items(results, checks)
@@ -115,6 +118,7 @@ def inspection_report(
         "basis": [_basis(check) for check in _distinct(items)],
         "profile": _profile(system.profile),
         "excerpts": _excerpts(items),
+        "backups": backup_rows(system.site.backups, backups),
     }
     return Document(number, TEMPLATE, TEMPLATE_VERSION, content)
 

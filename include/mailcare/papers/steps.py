@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Text, func, select
 
+from mailcare.backup.standing import last_lines
 from mailcare.clock import BEIJING
 from mailcare.errors import InputError
 from mailcare.files import write_whole
@@ -19,6 +20,7 @@ from mailcare.inspection.proceedings import Proceedings, record_of_file
 from mailcare.inspection.run import Inspection, areas, given_by_file
 from mailcare.listing import Page, Wish
 from mailcare.papers.actions import action_list
+from mailcare.papers.backup_lines import BackupLine
 from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.keeping import PaperBody, keep_paper, latest_version, pages, paper_file
@@ -239,6 +241,7 @@ def _report(
     *,
     record: Proceedings,
     past: Sequence[Past] | None = None,
+    backups: Sequence[BackupLine] = (),
 ) -> Document:
     settings = read_settings()
     return inspection_report(
@@ -251,6 +254,7 @@ def _report(
         record=record,
         past=past,
         remarks=Remarks(vendor=settings.vendor, feedback_address=settings.feedback_address),
+        backups=backups,
     )
 
 
@@ -281,7 +285,13 @@ def render_inspection(identity: int) -> int:
     past = inspection_steps.earlier(identity)
     record = inspection_steps.proceedings(identity)
     system = inspection_steps.system_of(identity)
-    document = _report(inspection, inspection_number(identity), record=record, past=past)
+    document = _report(
+        inspection,
+        inspection_number(identity),
+        record=record,
+        past=past,
+        backups=last_lines(system, until=inspection.finished_at),
+    )
     actions = _actions(inspection, document.number)
     keep_paper(actions, lambda: pages(actions), system=system, customer=None)
     return keep_paper(

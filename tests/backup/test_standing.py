@@ -1,0 +1,26 @@
+from datetime import timedelta
+
+from mailcare.backup.standing import last_lines
+from mailcare.backup.verdicts import Level, Verdict
+from mailcare.clock import utc_now
+from mailcare.papers.backup_lines import backup_rows
+from mailcare.records.customers import System
+from mailcare.records.session import reading
+from mailcare.systems.site import Site
+from tests.backup.test_steps import bank, carried_out  # noqa: F401 - a fixture
+
+
+def test_an_inspections_report_tells_the_last_verdict_on_each_declared_copy(bank):  # noqa: F811
+    before = utc_now()
+    carried_out("manual__1", site="bank", through="L2")
+    with reading() as session:
+        system = session.query(System).one()
+    declared = Site.model_validate(system.definition).backups
+    (line,) = last_lines(system.id, until=utc_now() + timedelta(seconds=1))
+    assert line.levels == dict.fromkeys((Level.L0, Level.L1, Level.L2), Verdict.PASS)
+    (row,) = backup_rows(declared, [line])
+    assert (row["title"], row["word"]) == ("每日全量包", "通过")
+    assert row["levels"] == "L0 通过，L1 通过，L2 通过"
+    assert last_lines(system.id, until=before) == ()
+    (row,) = backup_rows(declared, [])
+    assert row["reason"] == "声明了副本，但从未验证"
