@@ -7,9 +7,9 @@ sample stays: scratch is removed whatever happens.
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -64,12 +64,16 @@ class Drilled:
     restore_s: float
 
 
-@dataclass(slots=True)
+Name = tuple[str, bytes]  # a message's mailbox and identity
+Recorded = Callable[[str, bytes], str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Original:
     """What a message must be: as it is in the live store, else as it was recorded."""
 
-    live: Mapping[bytes, Opened] = field(default_factory=dict)
-    recorded: Mapping[bytes, str] = field(default_factory=dict)
+    live: Mapping[Name, Opened]
+    recorded: Recorded
 
 
 def candidates(messages: Iterable[Message]) -> Iterator[Candidate]:
@@ -101,14 +105,14 @@ def run_drill(
     live: Keeper | None,
     sample: Sample,
     *,
-    recorded: Mapping[bytes, str],
+    recorded: Recorded,
     base: Path | None,
     opens_mail: bool = True,
 ) -> Drilled:
     """Restore a sample, open and compare it.
 
-    `recorded` are the SHA-256 of the last full reading by identity. `opens_mail` is false for
-    stores whose files are not messages themselves (dbox): they are compared only.
+    `recorded` tells the SHA-256 that a full reading found, by mailbox and identity. `opens_mail`
+    is false for stores whose files are not messages themselves (dbox): they are compared only.
     """
     with scratch_folder(base, ROOM_FACTOR * sum(one.size_bytes for one in sample)) as folder:
         wanted = _messages_of(copy, sample)
@@ -148,16 +152,15 @@ def _files(restored: Iterable[Restored]) -> Iterator[tuple[Path, int | None]]:
 
 def _live_ones(
     live: Keeper | None, wanted: Mapping[bytes, Message], scratch: Path
-) -> dict[bytes, Opened]:
-    """Return the live messages of the same identities, opened, as far as they are still there."""
+) -> dict[Name, Opened]:
+    """Return the live messages of the same names, opened, as far as they are still there."""
     if live is None:
         return {}
-    identities = {(one.mailbox, one.identity) for one in wanted.values()}
-    mailboxes = {one.mailbox for one in wanted.values()}
+    names = {(one.mailbox, one.identity) for one in wanted.values()}
     found = {
-        one.key: one.identity
-        for one in live.messages(mailboxes)
-        if (one.mailbox, one.identity) in identities
+        one.key: (one.mailbox, one.identity)
+        for one in live.messages({mailbox for mailbox, _ in names})
+        if (one.mailbox, one.identity) in names
     }
     restored = [one for one in live.restore(list(found), scratch) if one.path]
     opened = open_all((one.path, None) for one in restored if one.path)
@@ -178,8 +181,8 @@ def _compared(
 
     if opened is None:
         return told("", restored.problem or "没有恢复出来")
-    live = original.live.get(message.identity)
-    recorded = original.recorded.get(message.identity)
+    live = original.live.get((message.mailbox, message.identity))
+    recorded = original.recorded(message.mailbox, message.identity)
     if live is not None and live.normal_sha256:
         same = live.normal_sha256 == opened.normal_sha256
         return told("live", "" if same else "与在线邮件内容不同", opened.reason)
@@ -204,6 +207,7 @@ def judge_drill(drilled: Drilled, *, total_bytes: int | None) -> Judgement:
 
 def _remarks(drilled: Drilled, bad: list[Compared], total_bytes: int | None) -> Iterator[Remark]:
     yield Remark("confidence", statement(_draw_of(drilled)), Weight.NOTE)
+    yield Remark("seed", f"抽样种子 {drilled.sample.seed}", Weight.NOTE)
     came_back = {one.mailbox for one in drilled.compared if not one.fault}
     text = f"有邮件恢复成功的邮箱 {len(came_back)}/{drilled.sample.mailboxes} 个"
     missing = len(came_back) < drilled.sample.mailboxes

@@ -40,6 +40,15 @@ def entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     yield from _entry(block)
 
 
+def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut blocks into lines."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    yield rest
+
+
 def _unfolded(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Join folded lines and leave comments out."""
     whole: bytes | None = None

@@ -32,6 +32,8 @@ PATTERNS = {
     CopyKind.TAR_GZ: ("*.tar.gz", "*.tgz"),
     CopyKind.TAR_ZST: ("*.tar.zst", "*.tzst"),
     CopyKind.ZIP: ("*.zip",),
+    CopyKind.SQL: ("*.sql", "*.sql.gz", "*.sql.zst", "*.dump"),
+    CopyKind.LDIF: ("*.ldif", "*.ldif.gz", "*.ldif.zst"),
 }
 _IMMUTABLE_FLAG = 0x10
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of linux/fs.h on 64-bit machines
@@ -66,13 +68,13 @@ class LocalSource:
         return tuple(sorted(found, key=lambda one: (one.started_at, one.name)))
 
     def _is_itself_one(self) -> bool:
-        if self.copy.kind.is_archive:
+        if self.copy.kind.is_one_file:
             return self.copy.path.is_file()
         return self.copy.kind is CopyKind.TREE and self.copy.pattern is None
 
     def _is_one(self, path: Path) -> bool:
         given = (self.copy.pattern,) if self.copy.pattern else PATTERNS.get(self.copy.kind, ("*",))
-        is_kind = path.is_file() if self.copy.kind.is_archive else path.is_dir()
+        is_kind = path.is_file() if self.copy.kind.is_one_file else path.is_dir()
         return is_kind and any(fnmatchcase(path.name, pattern) for pattern in given)
 
     def _generation(self, name: str, path: Path) -> Generation:
@@ -80,7 +82,7 @@ class LocalSource:
         if self.copy.stamp and self._is_itself_one():
             return Generation(name, _changed_at(self.copy.stamp.stat()))
         begun_at, is_dated = started_at(name, _changed_at(facts))
-        if self.copy.kind.is_archive:
+        if self.copy.kind.is_one_file:
             return Generation(name, begun_at, facts.st_size, is_dated)
         if self.copy.kind is CopyKind.TREE and not is_dated:
             return Generation(name, self._written_at(path) or begun_at, is_dated=False)

@@ -2,11 +2,13 @@
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from mailcare.backup.agent.seats import Here, Seat, There
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.local import LiveSource, LocalSource
 from mailcare.backup.mailstore import StoreMap
+from mailcare.backup.remote import RemoteSource, RemoteStore
 from mailcare.backup.repository import Repository
 from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Live, NotReached, Source
@@ -17,21 +19,24 @@ from mailcare.systems.backups import AccountsFrom, BackupCopy, CopyKind, LiveSto
 ACCOUNTS_TIMEOUT_S = 60
 
 
-def open_source(copy: BackupCopy, scene: Scene) -> Source:
+def open_source(copy: BackupCopy, scene: Scene, *, scratch: Path) -> Source:
     """Return the source of a copy; raise `NotReached` for one that cannot be reached from here."""
     if copy.kind is CopyKind.RESTIC:
-        return ResticSource(_repository(copy, scene))
+        return ResticSource(_repository(copy, scene, scratch))
     if copy.kind is CopyKind.BORG:
-        return BorgSource(_repository(copy, scene))
-    if copy.node or not copy.kind.holds_mail:
-        raise NotReached("tool", f"这里不能验证 {copy.kind} 副本", subject=copy.label)
-    return LocalSource(copy)
+        return BorgSource(_repository(copy, scene, scratch))
+    if not copy.node:
+        return LocalSource(copy)
+    if not copy.kind.holds_mail:
+        raise NotReached("tool", f"{copy.kind} 副本须在本机或挂载到本机", subject=copy.label)
+    return RemoteSource(copy, seat_of(copy.node, scene), scratch)
 
 
-def _repository(copy: BackupCopy, scene: Scene) -> Repository:
+def _repository(copy: BackupCopy, scene: Scene, scratch: Path) -> Repository:
     store = StoreMap(copy.format, copy.layout)
-    password = _password(copy, scene)
-    return Repository(seat_of(copy.node, scene), str(copy.path), password, store, copy.inside)
+    password, seat = _password(copy, scene), seat_of(copy.node, scene)
+    place = None if copy.node else str(scratch)  # over there it is the host's own
+    return Repository(seat, str(copy.path), password, store, copy.inside, place)
 
 
 def _password(copy: BackupCopy, scene: Scene) -> str:
@@ -50,16 +55,13 @@ def seat_of(node: str | None, scene: Scene) -> Seat:
 
 
 def open_live(copy: BackupCopy, scene: Scene) -> Live | None:
-    """Return the live store that a copy is held against; None where none is declared.
-
-    Raise `NotReached` for one that cannot be reached from here.
-    """
+    """Return the live store that a copy is held against; None where none is declared."""
     if copy.live is None:
         return None
+    store = StoreMap(copy.format, copy.live.layout)
     if copy.live.node:
-        told = f"这里不能读取远程的邮件存储（{scene.system.node(copy.live.node).name}）"
-        raise NotReached("tool", told, subject=copy.label)
-    return LiveSource(copy.live.path, StoreMap(copy.format, copy.live.layout))
+        return RemoteStore(seat_of(copy.live.node, scene), str(copy.live.path), store)
+    return LiveSource(copy.live.path, store)
 
 
 def listed_accounts(live: LiveStore | None) -> Sequence[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from mailcare.backup import drills
 from mailcare.backup.chain import chain_facts, unreached
 from mailcare.backup.evidence import Finding
 from mailcare.backup.freshness import FreshFacts, Size
@@ -30,6 +31,7 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.verdicts import Coverage, Level, not_run
+from mailcare.clock import BEIJING
 
 GROUP_MESSAGES = 500_000  # held in memory at once while differences are looked for
 ALIKE_MOST = 500
@@ -50,13 +52,24 @@ def findings_of(ground: Ground, *, through: Level) -> Iterator[Finding]:
 
 
 def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
-    carry_out = LEVELS.get(level)
+    levels = LEVELS if ground.copy.kind.holds_mail else STORE_LEVELS
+    carry_out = levels.get(level)
     if carry_out is None:
         return [("", withheld(not_run(level, "此类副本不做这一级验证")))]
     try:
+        if level is not Level.L0:
+            _need_no_lock(ground)
         return list(carry_out(ground))
     except NotReached as error:
         return [("", withheld(unreached(level, error)))]
+
+
+def _need_no_lock(ground: Ground) -> None:
+    """Raise `NotReached` while somebody writes the copy: what is read now is no generation."""
+    since = ground.reach.locked_since
+    if since is not None:
+        at = since.astimezone(BEIJING)
+        raise NotReached("locked", f"备份正在进行（仓库自 {at:%m-%d %H:%M} 起被锁定），稍后再验证")
 
 
 def look(ground: Ground) -> Found:
@@ -316,4 +329,13 @@ class _Tally:
 
 
 CarryOut = Callable[[Ground], Found]
-LEVELS: Mapping[Level, CarryOut] = {Level.L0: look, Level.L1: date, Level.L2: count, Level.L3: read}
+LEVELS: Mapping[Level, CarryOut] = {
+    Level.L0: look,
+    Level.L1: date,
+    Level.L2: count,
+    Level.L3: read,
+    Level.L4: drills.restore,
+    Level.L5: drills.serve_sample,
+}
+# A dump of the accounts holds no mail: whether it is there, and whether it can be loaded.
+STORE_LEVELS: Mapping[Level, CarryOut] = {Level.L0: look, Level.L4: drills.load}

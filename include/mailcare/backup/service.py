@@ -90,13 +90,15 @@ class Served:
     """One mailbox that shall be served.
 
     `folders` are the restored files by the name of the Maildir++ folder (`INBOX`, `.Sent`), or
-    `home` a restored home of sdbox or mdbox, whose messages only Dovecot can count.
+    `home` a restored home of sdbox or mdbox, whose `expected` messages only Dovecot can count.
+    `lost` did not even come back.
     """
 
     mailbox: str
     folders: Mapping[str, tuple[Path, ...]]
     home: Path | None = None
-    expected: int | None = None
+    expected: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +283,9 @@ def judge_service(mailboxes: Iterable[Served], tally: Tally) -> Judgement:
 
 def _held(served: Served, seen: Seen | None) -> tuple[Coverage, list[Remark]]:
     wanted = _wanted(served)
-    expected = served.expected or 0 if served.home else sum(wanted.values())
+    expected = served.expected if served.home else sum(wanted.values())
     if seen is None:
-        return Coverage(expected), []
+        return Coverage(expected + served.lost), []
     got = sum(seen.fetched.values())
     same = min(got, expected) if served.home else sum((wanted & seen.fetched).values())
     told = [f"{served.mailbox} {one}" for one in seen.wrong]
@@ -291,8 +293,11 @@ def _held(served: Served, seen: Seen | None) -> tuple[Coverage, list[Remark]]:
         told.append(f"{served.mailbox}：应有 {expected} 封，STATUS 报 {seen.told} 封")
     if same != expected:
         told.append(f"{served.mailbox}：{expected - same} 封取回的内容与恢复出的不同或缺少")
+    if served.lost:
+        told.append(f"{served.mailbox}：{served.lost} 封没有恢复出来")
     remarks = [Remark("service", one, Weight.FAILS) for one in told]
-    return Coverage(expected, expected, ok=same, bad=expected - same), remarks
+    whole = expected + served.lost
+    return Coverage(whole, whole, ok=same, bad=whole - same), remarks
 
 
 def _wanted(served: Served) -> Counter[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mailcare import VERSION
+from mailcare.backup.drill import scratch_folder
 from mailcare.backup.evidence import (
     Evidence,
     Finding,
@@ -105,11 +106,11 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
     started_at = utc_now()
     progress.stage(f"验证 {task.copy.label}", len(Level))
     try:
-        ground = _ground(task, started_at, progress)
+        with scratch_folder(task.scratch, 0) as scratch:
+            ground = _ground(task, started_at, progress, scratch=scratch)
+            findings = list(findings_of(ground, through=task.through))
     except NotReached as error:
         findings = [_unreached(level, error) for level in _asked(task)]
-    else:
-        findings = list(findings_of(ground, through=task.through))
     settled = tuple(_settled(task, findings, started_at))
     finished_at = utc_now()
     statement = Statement(
@@ -133,19 +134,19 @@ def _asked(task: Task) -> Iterator[Level]:
             yield level
 
 
-def _ground(task: Task, now: datetime, progress: Progress) -> Ground:
+def _ground(task: Task, now: datetime, progress: Progress, *, scratch: Path) -> Ground:
     folder = data_folder() / "backups" / task.site.site
     ground = Ground(
         task.site,
         task.copy,
-        open_source(task.copy, task.scene),
+        open_source(task.copy, task.scene, scratch=scratch),
         None,
         task.history,
         now,
         folder / f"{task.copy.name}.manifest",
         progress,
         shard=task.shard,
-        scratch=task.scratch,
+        scratch=scratch,
     )
     with _noted(ground):
         ground.live = open_live(task.copy, task.scene)

@@ -36,6 +36,11 @@ class CopyKind(StrEnum):
         return self in ARCHIVES
 
     @property
+    def is_one_file(self) -> bool:
+        """Tell whether a generation is one file: an archive, or a dump of the accounts."""
+        return self.is_archive or not self.holds_mail
+
+    @property
     def is_repository(self) -> bool:
         """Tell whether it is opened by a tool of its own, with a password."""
         return self in (CopyKind.RESTIC, CopyKind.BORG)

@@ -70,7 +70,7 @@ def test_a_job_that_cannot_go_on_is_not_run_after_a_cut():
 
 
 def test_a_host_that_falls_silent_is_cut_off(tree, monkeypatch):
-    monkeypatch.setattr(seats, "SILENCE_S", 0.5)
+    monkeypatch.setattr(seats, "SILENCE_S", 4.0)
     with ssh_host(falls_silent) as there, pytest.raises(CutOff, match="没有任何输出"):
         list(records(there, Job("list", {"root": str(tree)})))
 

@@ -40,11 +40,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder with its regular files; a large one comes in several records."""
+    """A folder with its regular files; a large one comes in several records.
+
+    `written_s` is when the newest of its files was written there, whatever time it carries.
+    """
 
     path: bytes
     files: tuple[Entry, ...]
     is_last: bool = True
+    written_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ def _bytes(text: str) -> bytes:
 _RECORDS = {
     "header": lambda v: Header(v["host"], v["python"], v["at"]),
     "folder": lambda v: Folder(
-        _bytes(v["path"]), tuple(_entry(row) for row in v["files"]), v["last"]
+        _bytes(v["path"]), tuple(_entry(row) for row in v["files"]), v["last"], v["written"]
     ),
     "digest": lambda v: FileDigest(
         _bytes(v["path"]), v["sha256"], v["size"], v["mail"], v["changed"]

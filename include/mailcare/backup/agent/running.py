@@ -8,11 +8,13 @@ from mailcare.backup.agent.protocol import (
     CutOff,
     FileDigest,
     Folder,
+    Piece,
     Problem,
     Reader,
     Record,
     Refusal,
     Special,
+    Whole,
 )
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.source import NotReached
@@ -81,7 +83,7 @@ def _whole_folders(stream: Iterator[Record]) -> Iterator[list[Record]]:
         if isinstance(record, Folder):
             files.extend(record.files)
             if record.is_last:
-                yield [*said, Folder(record.path, tuple(files))]
+                yield [*said, Folder(record.path, tuple(files), written_s=record.written_s)]
                 said, files = [], []
         elif isinstance(record, Problem | Special):
             said.append(record)
@@ -112,6 +114,16 @@ def digests(
             tries = TRIES if len(left) < before else tries - 1
             if not tries:
                 raise NotReached("unreachable", f"反复中断：{cut}", subject=seat.name) from None
+
+
+def contents(
+    seat: Seat, root: str, paths: Collection[bytes], limits: Mapping[str, float]
+) -> Iterator[Piece | Whole | Problem]:
+    """Yield the content of files, one after the other; a cut is `NotReached`."""
+    job = Job("fetch", {"root": root, "paths": [text_of(path) for path in paths], **limits})
+    for record in once(seat, job):
+        if isinstance(record, Piece | Whole | Problem):
+            yield record
 
 
 def text_of(data: bytes) -> str:

@@ -253,15 +253,24 @@ def task_list(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:
     need_folder(root)
     for folder, files in folders(root, stream, cursor_of(job)):
         rows = [[b64(name), one.st_size, one.st_mtime, one.st_ino] for name, one in files]
+        written = max([one.st_ctime for _, one in files] or [0])
         for first in range(0, max(len(rows), 1), FILES_A_RECORD):
             part, is_last = (
                 rows[first : first + FILES_A_RECORD],
                 first + FILES_A_RECORD >= len(rows),
             )
-            stream.say("folder", path=b64(folder), files=part, last=is_last)
+            stream.say("folder", path=b64(folder), files=part, last=is_last, written=written)
         stream.cursor = b64(folder)
         stream.count("folders")
         stream.count("files", len(files))
+
+
+def task_names(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:
+    """List one folder: a place for everything in it."""
+    root = os.fsencode(job["root"])
+    need_folder(root)
+    for one in entries(root, b"", stream):
+        say_place(os.path.join(root, one.name), stream)
 
 
 def need_folder(root: bytes) -> None:
@@ -346,23 +355,27 @@ def send_blocks(blocks: Iterator[bytes], name: str, stream: Stream) -> None:
 def task_look(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:
     """Look at places: what they are, how old, on what file system, whether they can be changed."""
     for text in job["paths"]:
-        path = os.fsencode(text)
-        try:
-            status = os.stat(path)
-            system = os.statvfs(path)
-        except OSError as error:
-            stream.problem(path, error)
-            continue
-        stream.say(
-            "place",
-            path=b64(path),
-            is_folder=stat.S_ISDIR(status.st_mode),
-            size=status.st_size,
-            mtime=status.st_mtime,
-            read_only=bool(system.f_flag & os.ST_RDONLY),
-            free_bytes=system.f_bavail * system.f_frsize,
-            flags=flags_of(path),
-        )
+        say_place(os.fsencode(text), stream)
+
+
+def say_place(path: bytes, stream: Stream) -> None:
+    """Tell what a path is."""
+    try:
+        status = os.stat(path)
+        system = os.statvfs(path)
+    except OSError as error:
+        stream.problem(path, error)
+        return
+    stream.say(
+        "place",
+        path=b64(path),
+        is_folder=stat.S_ISDIR(status.st_mode),
+        size=status.st_size,
+        mtime=status.st_mtime,
+        read_only=bool(system.f_flag & os.ST_RDONLY),
+        free_bytes=system.f_bavail * system.f_frsize,
+        flags=flags_of(path),
+    )
 
 
 def flags_of(path: bytes) -> Optional[List[str]]:
@@ -397,11 +410,14 @@ class Scratch:
         return self.path
 
     def __exit__(self, *_error: Any) -> None:
+        before = ignore_signals()  # one that came now would stop the removal half way
         for folder, names, _ in os.walk(self.path):
             for name in names:
                 if not os.path.islink(os.path.join(folder, name)):
                     os.chmod(os.path.join(folder, name), 0o700)
         shutil.rmtree(self.path)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
@@ -508,7 +524,9 @@ def say_rows(pipe: IO[bytes], job: Dict[str, Any], stream: Stream) -> None:
 def flush_rows(folder: Optional[bytes], rows: List[list], stream: Stream) -> None:
     """Tell the files of one folder."""
     if folder is not None:
-        stream.say("folder", path=b64(folder), files=[row for row in rows if row], last=True)
+        stream.say(
+            "folder", path=b64(folder), files=[row for row in rows if row], last=True, written=0
+        )
         stream.count("files", len(rows))
 
 
@@ -563,6 +581,7 @@ def collect(wanted: Dict[str, str], out: str, stream: Stream, pace: Pace) -> Non
 TASKS = {
     "look": task_look,
     "list": task_list,
+    "names": task_names,
     "digest": task_digest,
     "fetch": task_fetch,
     "tool": task_tool,
@@ -605,7 +624,16 @@ def attempt(job: Dict[str, Any], stream: Stream) -> int:
 
 def leave(_signal: int, _frame: Any) -> None:
     """End in good order, so that scratch and children go too."""
+    ignore_signals()
     sys.exit(1)
+
+
+def ignore_signals() -> List[Tuple[int, Any]]:
+    """Let nothing disturb an end that has begun; return what was done about signals before."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    return [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
 
 
 def main(text: str) -> int:

@@ -27,6 +27,8 @@ from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.collect.ssh_login import NoLogin, hang_up, log_in
 from mailcare.systems.site import Node
 
+START_S = 60.0
+END_S = 30.0
 SILENCE_S = 60.0  # the agent says something every five seconds
 CHUNK_BYTES = 256 * 1024
 _PENDING_CHUNKS = 64
@@ -120,7 +122,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             child.send_signal(signal.SIGTERM)
     try:
-        child.wait(10)
+        child.wait(END_S)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
@@ -215,7 +217,7 @@ class _Visit:
             raise NotReached("authorisation", str(refusal)) from None
 
     async def _python(self, connection: asyncssh.SSHClientConnection) -> str:
-        found = await connection.run("sh -s", input=_FIND_PYTHON, timeout=SILENCE_S)
+        found = await connection.run("sh -s", input=_FIND_PYTHON, timeout=START_S)
         word, _, path = str(found.stdout or "").strip().partition(" ")
         if word == "python":
             return path

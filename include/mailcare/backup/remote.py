@@ -1,0 +1,358 @@
+"""Copies and live stores on a customer's host: listed and read there, by the agent over SSH.
+
+A tree is read where it lies. An archive is brought here once, into scratch, and read here: its
+host may have no more than a Python without libraries.
+"""
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from mailcare.backup.agent.protocol import (
+    Entry,
+    FileDigest,
+    Folder,
+    Piece,
+    Problem,
+    Special,
+    Whole,
+)
+from mailcare.backup.agent.protocol import Place as Seen
+from mailcare.backup.agent.running import contents, digests, listing, once
+from mailcare.backup.agent.seats import Job, Seat
+from mailcare.backup.archives import ArchiveStore
+from mailcare.backup.files import problem_of
+from mailcare.backup.generations import started_at
+from mailcare.backup.local import PATTERNS
+from mailcare.backup.mailstore import StoreMap, Tally, is_in
+from mailcare.backup.mbox import Piece as MboxPiece
+from mailcare.backup.mbox import Splitter
+from mailcare.backup.names import shown
+from mailcare.backup.repository import written
+from mailcare.backup.source import (
+    Census,
+    Digest,
+    Fate,
+    Generation,
+    Message,
+    NotReached,
+    Reach,
+    Reading,
+    Restored,
+    Shard,
+    Soundness,
+)
+from mailcare.backup.trees import mbox_digest, mbox_message
+from mailcare.backup.verdicts import Coverage
+from mailcare.systems.backups import BackupCopy, CopyKind
+
+BYTES_PER_S = 50_000_000.0
+_FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
+_WHY = {
+    "gone": "读取期间消失",
+    "unreadable": "无法读取",
+    "alarm": "输入/输出错误：磁盘可能正在损坏",
+}
+LIMITS: Mapping[str, float] = {"bytes_per_s": BYTES_PER_S}
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What a walk over there met with."""
+
+    unreadable: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    oddities: list[str] = field(default_factory=list)
+    vanished: int = 0
+
+    def note(self, record: Problem | Special) -> None:
+        """Note a record that is no file."""
+        name = shown(record.path)
+        if isinstance(record, Special):
+            self.oddities.append(f"{name}：链接或设备文件，未跟随")
+        elif record.what == "gone":
+            self.vanished += 1
+        else:
+            kept = self.alarms if record.what == "alarm" else self.unreadable
+            kept.append(f"{name}：{_WHY[record.what]}（{record.text}）")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStore:
+    """A mail store below `root` on a host."""
+
+    seat: Seat
+    root: str
+    map: StoreMap
+
+    def census(self) -> Census:
+        """Count every mailbox by a listing; an mbox is read for it."""
+        tally, trouble = Tally(), Trouble()
+        for message in self._listed(trouble, tally):
+            tally.add(message)
+        unreadable = (*trouble.alarms, *trouble.unreadable)
+        return Census(tally.rows(), unreadable, tuple(trouble.oddities), trouble.vanished)
+
+    def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes."""
+        wanted = set(mailboxes)
+        yield from (one for one in self._listed(Trouble(), Tally()) if one.mailbox in wanted)
+
+    def _listed(self, trouble: Trouble, tally: Tally) -> Iterator[Message]:
+        if self.map.is_read_to_count:
+            for path, piece in self._pieces(trouble):
+                place = self.map.file_place(path)
+                assert place
+                yield mbox_message(path, place, piece)
+            return
+        for folder in self.folders(trouble):
+            place = self.map.place(folder.path)
+            if place is None or not place.holds_mail:
+                continue
+            tally.note(place)
+            for entry in folder.files:
+                found = self.map.message(
+                    place,
+                    _below(folder.path, entry),
+                    size_bytes=entry.size_bytes,
+                    mtime_s=float(entry.time),
+                )
+                if found is not None:
+                    yield found
+
+    def folders(self, trouble: Trouble) -> Iterator[Folder]:
+        """Walk the tree."""
+        for record in listing(self.seat, self.root, LIMITS):
+            if isinstance(record, Folder):
+                yield record
+            elif isinstance(record, Problem | Special):
+                trouble.note(record)
+
+    def _pieces(self, trouble: Trouble) -> Iterator[tuple[bytes, MboxPiece]]:
+        """Yield the messages of all mbox files."""
+        paths = [
+            path
+            for folder in self.folders(trouble)
+            for entry in folder.files
+            if self.map.file_place(path := _below(folder.path, entry))
+        ]
+        for path in paths:
+            splitter = Splitter()
+            for block in self._content(path, trouble):
+                yield from ((path, piece) for piece in splitter.add(block))
+            yield from ((path, piece) for piece in splitter.end())
+            if odd := splitter.oddity():
+                trouble.oddities.append(f"{shown(path)}：{odd}")
+
+    def _content(self, path: bytes, trouble: Trouble) -> Iterator[bytes]:
+        for record in contents(self.seat, self.root, [path], LIMITS):
+            if isinstance(record, Piece):
+                yield record.data
+            elif isinstance(record, Problem):
+                trouble.note(record)
+
+    def read(self, shard: Shard) -> "RemoteReading":
+        """Read the messages of a shard to their ends, over there."""
+        return RemoteReading(self, shard)
+
+    def digests(self, shard: Shard, trouble: Trouble) -> Iterator[Digest]:
+        """Yield how each message of a shard was read."""
+        if self.map.is_read_to_count:
+            for path, piece in self._pieces(trouble):
+                place = self.map.file_place(path)
+                if place and is_in(shard, place.mailbox, piece.identity):
+                    yield mbox_digest(path, place, piece)
+            return
+        listed = self._listed(trouble, Tally())
+        wanted = {one.key: one for one in listed if is_in(shard, one.mailbox, one.identity)}
+        for record in digests(self.seat, self.root, wanted, LIMITS):
+            yield _digest(wanted[record.path], record)
+
+    def restore(self, keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
+        """Bring messages here, under our own numbers."""
+        if self.map.is_read_to_count:
+            raise NotReached("tool", "远程主机上的 mbox 不能逐封恢复，请改用目录或归档副本")
+        if keys:
+            yield from written(contents(self.seat, self.root, keys, LIMITS), keys, scratch)
+
+
+def _below(folder: bytes, entry: Entry) -> bytes:
+    return folder + b"/" + entry.name if folder else entry.name
+
+
+def _digest(one: Message, record: FileDigest | Problem) -> Digest:
+    if isinstance(record, Problem):
+        fate, problem = _FATES[record.what], f"{_WHY[record.what]}（{record.text}）"
+        return Digest(one.key, one.mailbox, one.identity, 0, "", False, problem, fate)
+    if record.has_changed:
+        fate, problem = Fate.CHANGED, "读取期间发生变化"
+    else:
+        name = one.key.rpartition(b"/")[2]
+        problem = problem_of(name, record.size_bytes, is_zeros=False)
+        fate = Fate.BAD if problem else Fate.OK
+    return Digest(
+        one.key,
+        one.mailbox,
+        one.identity,
+        record.size_bytes,
+        record.sha256,
+        record.looks_like_mail,
+        problem,
+        fate,
+    )
+
+
+class RemoteReading:
+    """A pass over the messages of a tree on a host; a tree has no checksums of its own."""
+
+    def __init__(self, store: RemoteStore, shard: Shard) -> None:
+        self._store, self._shard = store, shard
+        self._trouble = Trouble()
+        self._is_finished = False
+
+    def __iter__(self) -> Iterator[Digest]:
+        """Read the messages of the shard."""
+        yield from self._store.digests(self._shard, self._trouble)
+        self._is_finished = True
+
+    def soundness(self) -> Soundness:
+        """Return what went wrong beside the messages themselves."""
+        return Soundness(
+            "",
+            Coverage(),
+            alarms=tuple(self._trouble.alarms),
+            unreadable=tuple(self._trouble.unreadable),
+            oddities=tuple(self._trouble.oddities),
+            is_finished=self._is_finished,
+        )
+
+
+@dataclass(slots=True)
+class RemoteSource:
+    """A copy on a host that is a tree, rsnapshot's trees or archives; see `source.Source`."""
+
+    copy: BackupCopy
+    seat: Seat
+    scratch: Path
+    _brought: dict[str, Path] = field(default_factory=dict)
+
+    def reach(self) -> Reach:
+        """Look at the copy."""
+        if self._is_itself_one(root := self._look(str(self.copy.path))):
+            found = [root]
+        else:
+            job = Job("names", {"root": str(self.copy.path)})
+            places = [one for one in once(self.seat, job) if isinstance(one, Seen)]
+            found = [one for one in places if self._is_one(one)]
+        generations = sorted(map(self._generation, found), key=lambda g: (g.started_at, g.name))
+        newest = max(found, key=lambda one: one.changed_s, default=root)
+        is_immutable = newest.is_read_only or "immutable" in (newest.flags or ())
+        told = (
+            "只读挂载或不可变属性" if is_immutable else "可以修改（没有 chattr +i，不是只读挂载）"
+        )
+        known = is_immutable if newest.flags is not None or is_immutable else None
+        return Reach(tuple(generations), is_immutable=known, immutability=told)
+
+    def _look(self, path: str) -> Seen:
+        for record in once(self.seat, Job("look", {"paths": [path]})):
+            if isinstance(record, Seen):
+                return record
+            if isinstance(record, Problem):
+                code = "missing" if record.what == "gone" else "unreadable"
+                raise NotReached(
+                    code, f"备份位置{_WHY[record.what]}：{path}", subject=self.seat.name
+                )
+        raise NotReached("unreadable", f"备份位置没有应答：{path}", subject=self.seat.name)
+
+    def _is_itself_one(self, root: Seen) -> bool:
+        if self.copy.kind.is_archive or not self.copy.kind.holds_mail:
+            return not root.is_folder
+        return self.copy.kind is CopyKind.TREE and self.copy.pattern is None
+
+    def _is_one(self, place: Seen) -> bool:
+        given = (self.copy.pattern,) if self.copy.pattern else PATTERNS.get(self.copy.kind, ("*",))
+        name = _name(place)
+        is_kind = place.is_folder != self.copy.kind.is_archive
+        return is_kind and any(fnmatchcase(name, pattern) for pattern in given)
+
+    def _generation(self, place: Seen) -> Generation:
+        name, changed_at = _name(place), datetime.fromtimestamp(place.changed_s, UTC)
+        if self.copy.stamp and not self.copy.kind.is_archive and self.copy.pattern is None:
+            stamped = self._look(str(self.copy.stamp))
+            return Generation(name, datetime.fromtimestamp(stamped.changed_s, UTC))
+        begun_at, is_dated = started_at(name, changed_at)
+        if self.copy.kind.is_archive:
+            return Generation(name, begun_at, place.size_bytes, is_dated)
+        if self.copy.kind is CopyKind.TREE and not is_dated:
+            return Generation(name, self._written_at(name) or begun_at, is_dated=False)
+        return Generation(name, begun_at, is_dated=is_dated)
+
+    def _written_at(self, name: str) -> datetime | None:
+        """Return when the newest file of a tree was written there, whatever time it carries."""
+        folders = self._tree(name).folders(Trouble())
+        newest = max((one.written_s for one in folders), default=0)
+        return datetime.fromtimestamp(newest, UTC) if newest else None
+
+    def census(self, generation: Generation) -> Census:
+        """Count every mailbox."""
+        return self._store(generation).census()
+
+    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes."""
+        return self._store(generation).messages(mailboxes)
+
+    def read(self, generation: Generation, shard: Shard) -> Reading:
+        """Read the messages of a shard to their ends."""
+        return self._store(generation).read(shard)
+
+    def restore(
+        self, generation: Generation, keys: Collection[bytes], scratch: Path
+    ) -> Iterator[Restored]:
+        """Bring messages back into `scratch`."""
+        return self._store(generation).restore(keys, scratch)
+
+    def _store(self, generation: Generation) -> RemoteStore | ArchiveStore:
+        if not self.copy.kind.is_archive:
+            return self._tree(generation.name)
+        return ArchiveStore(self._here(generation), self.copy.kind, self._map(), self.copy.inside)
+
+    def _tree(self, name: str) -> RemoteStore:
+        path = PurePosixPath(self._path(name)) / self.copy.inside
+        return RemoteStore(self.seat, str(path), self._map())
+
+    def _path(self, name: str) -> str:
+        # The name of a copy that is its own only generation is that of its path.
+        path = PurePosixPath(self.copy.path)
+        is_one = name == path.name and self.copy.pattern is None
+        return str(path if is_one else path / name)
+
+    def _map(self) -> StoreMap:
+        return StoreMap(self.copy.format, self.copy.layout)
+
+    def _here(self, generation: Generation) -> Path:
+        """Bring an archive here, once; it goes with the run's scratch."""
+        if generation.name not in self._brought:
+            path = self.scratch / f"archive-{len(self._brought)}"
+            self._bring(os.fsencode(self._path(generation.name)), path)
+            self._brought[generation.name] = path
+        return self._brought[generation.name]
+
+    def _bring(self, path: bytes, to: Path) -> None:
+        try:
+            with to.open("wb") as file:
+                for record in contents(self.seat, "/", [path.lstrip(b"/")], LIMITS):
+                    if isinstance(record, Piece):
+                        file.write(record.data)
+                    elif isinstance(record, Problem):
+                        raise NotReached("unreadable", f"归档无法读取（{record.text}）")
+                    elif isinstance(record, Whole):
+                        return
+        except OSError as error:
+            raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
+
+
+def _name(place: Seen) -> str:
+    return os.fsdecode(place.path.rpartition(b"/")[2])

@@ -1,0 +1,194 @@
+"""All levels together, drills included: copies here and on a host, sound and damaged."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mailcare.backup.verdicts import Level, Verdict
+from mailcare.backup.verification import Verification, audit_file, verify_site
+from tests.backup.ssh_host import HOST_KEY, USER_KEY, ssh_host
+from tests.backup.stores import make_store, pack
+from tests.surroundings import need
+
+
+class Silent:
+    def stage(self, title: str, total: int) -> None:
+        pass
+
+    def step(self, detail: str) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILCARE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("REPOSITORY_PASSWORD", "correct horse")
+
+
+@pytest.fixture
+def live(tmp_path):
+    return make_store(tmp_path / "live")
+
+
+def site(folder: Path, copies: list[dict], *, port: int = 22, nodes: tuple[str, ...] = ()) -> Path:
+    key = folder / "key"
+    key.write_bytes(USER_KEY.export_private_key())
+    login = {
+        "port": port,
+        "credential": {"login": "inspector", "key_file": str(key)},
+        "host_key": HOST_KEY.export_public_key().decode().strip(),
+    }
+    host = {"name": "bak1", "hostname": "bak1.bank.example", "address": "127.0.0.1", "ssh": login}
+    given = {
+        "given_by": "王示例",
+        "given_at": "2026-01-05T10:00:00+08:00",
+        "how": "letter",
+        "purpose": "备份验证",
+        "valid_from": "2026-01-05T00:00:00+08:00",
+        "valid_to": "2099-01-01T00:00:00+08:00",
+        "evidence": "信函",
+    }
+    document = {
+        "schema": 1,
+        "site": "bank",
+        "customer": {"name": "示例银行", "contacts": [{"name": "王示例"}]},
+        "system": {"title": "邮件", "profile": "generic"},
+        "domains": [{"name": "bank.example"}],
+        "nodes": [host],
+        "backups": copies,
+        "authorisations": [{**given, "nodes": list(nodes)}] if nodes else [],
+    }
+    path = folder / "site.yaml"
+    path.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+    return path
+
+
+def verify(path: Path, *names: str, through: Level = Level.L5) -> Verification:
+    out = path.parent / "out"
+    return verify_site(path, names, through=through, out=out, progress=Silent())
+
+
+def verdicts(done: Verification) -> dict[str, Verdict]:
+    [outcome] = done.outcomes
+    return {str(one.level): one.judgement().verdict for one in outcome.findings}
+
+
+def told(done: Verification, level: Level) -> str:
+    [outcome] = done.outcomes
+    return "；".join(
+        remark.text
+        for one in outcome.findings
+        if one.level is level
+        for remark in one.judgement().remarks
+    )
+
+
+ALL_PASS = dict.fromkeys(("L0", "L1", "L2", "L3", "L4", "L5"), Verdict.PASS)
+
+
+def back_up(tmp_path: Path, live: Path) -> str:
+    need("restic")
+    path = str(tmp_path / "restic")
+    env = {**os.environ, "RESTIC_PASSWORD": "correct horse", "RESTIC_CACHE_DIR": f"{path}-cache"}
+    for words in (["init"], ["backup", "-q", str(live)]):
+        subprocess.run(["restic", "-r", path, *words], env=env, check=True, capture_output=True)
+    return path
+
+
+def restic_copy(path: str, live: Path) -> dict:
+    return {
+        "name": "nightly",
+        "kind": "restic",
+        "path": path,
+        "inside": str(live),
+        "password_env": "REPOSITORY_PASSWORD",
+        "live": {"path": str(live)},
+    }
+
+
+def test_a_restic_copy_goes_through_all_levels_and_its_evidence_stands(tmp_path, live):
+    need("dovecot")
+    path = site(tmp_path, [restic_copy(back_up(tmp_path, live), live)])
+    done = verify(path)
+    assert verdicts(done) == ALL_PASS
+    assert "与在线邮件逐字节核对" in told(done, Level.L4)
+    assert audit_file(tmp_path / "out" / "evidence", trusted_key=None) == (1, ())
+
+
+def test_a_locked_repository_is_looked_at_and_no_more(tmp_path, live):
+    path = back_up(tmp_path, live)
+    env = {**os.environ, "RESTIC_PASSWORD": "correct horse", "RESTIC_CACHE_DIR": f"{path}-cache"}
+    words = ["restic", "-r", path, "backup", "-q", "--stdin"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, env=env) as writing:
+        while not list(Path(path, "locks").iterdir()):
+            assert writing.poll() is None
+        done = verify(site(tmp_path, [restic_copy(path, live)]), through=Level.L3)
+        writing.kill()
+    found = verdicts(done)
+    assert set(found.values()) == {Verdict.PASS, Verdict.NOT_RUN}
+    assert [level for level, one in found.items() if one is Verdict.PASS] == ["L0"]
+    assert "备份正在进行" in told(done, Level.L3)
+
+
+def test_a_wrong_password_fails_and_the_password_is_nowhere(tmp_path, live, monkeypatch):
+    copy = restic_copy(back_up(tmp_path, live), live)
+    monkeypatch.setenv("REPOSITORY_PASSWORD", "wrong-and-secret")
+    done = verify(site(tmp_path, [copy]), through=Level.L1)
+    assert done.verdict is Verdict.FAIL
+    written = [one.read_text() for one in (tmp_path / "out").rglob("*.json")]
+    assert written
+    assert not any("wrong-and-secret" in text for text in written)
+
+
+@pytest.mark.parametrize("kind", ["tree", "tar.zst"])
+def test_a_copy_on_a_host_is_verified_there(tmp_path, live, kind):
+    need("dovecot")
+    place = tmp_path / "copies"
+    if kind == "tree":
+        shutil.copytree(live, place)
+    else:
+        pack(live, kind, place / f"mail.{kind}")
+    with ssh_host() as there:
+        assert there.node.ssh
+        copy = {
+            "name": "nightly",
+            "kind": kind,
+            "path": str(place),
+            "node": "bak1",
+            "live": {"path": str(live), "node": "bak1"},
+        }
+        path = site(tmp_path, [copy], port=there.node.ssh.port, nodes=("bak1",))
+        assert verdicts(verify(path)) == ALL_PASS
+        lost = next(live.rglob("cur/*"))
+        if kind == "tree":
+            (place / lost.relative_to(live)).unlink()
+            assert verdicts(verify(path, through=Level.L2))["L2"] is Verdict.FAIL
+
+
+def test_without_an_authorisation_nothing_connects(tmp_path, live):
+    copy = {"name": "nightly", "kind": "tree", "path": str(live), "node": "bak1"}
+    done = verify(site(tmp_path, [copy], port=1))
+    assert set(verdicts(done).values()) == {Verdict.NOT_RUN}
+    assert "授权" in told(done, Level.L0)
+
+
+def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path):
+    (tmp_path / "ldap").mkdir()
+    export = tmp_path / "ldap" / "accounts.ldif"
+    export.write_text("dn: uid=li\nmail: li@bank.example\n")
+    accounts = tmp_path / "accounts.txt"
+    accounts.write_text("li@bank.example\n")
+    copy = {
+        "name": "ldap",
+        "kind": "ldif",
+        "path": str(export.parent),
+        "live": {"path": str(tmp_path), "accounts": {"source": "file", "path": str(accounts)}},
+    }
+    path = site(tmp_path, [copy])
+    assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.PASS
+    accounts.write_text("li@bank.example\nzhao@bank.example\n")
+    assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.FAIL
