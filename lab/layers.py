@@ -58,13 +58,18 @@ _HIDDEN = (
 )
 _MAIL_UID = 5000
 _INSPECTOR_UID = 2001
+LOGINS: Mapping[str, int] = {"inspector": _INSPECTOR_UID, "mailkeeper": _MAIL_UID}
 _USERS = {
     "passwd": (
         f"vmail:x:{_MAIL_UID}:{_MAIL_UID}::/var/vmail:/usr/sbin/nologin",
         f"inspector:x:{_INSPECTOR_UID}:{_INSPECTOR_UID}::/home/inspector:/bin/sh",
+        # Whoever verifies backups must be able to read mail: the store's own user, by that name.
+        f"mailkeeper:x:{_MAIL_UID}:{_MAIL_UID}::/home/mailkeeper:/bin/sh",
     ),
     # A locked password ("!") would also lock out the key login; "*" only forbids passwords.
-    "shadow": ("vmail:*:19000:0:99999:7:::", "inspector:*:19000:0:99999:7:::"),
+    "shadow": tuple(
+        f"{name}:*:19000:0:99999:7:::" for name in ("vmail", "inspector", "mailkeeper")
+    ),
     "group": (f"vmail:x:{_MAIL_UID}:", f"inspector:x:{_INSPECTOR_UID}:"),
 }
 
@@ -214,7 +219,8 @@ def _write_users(seed: Tree) -> None:
         mode = 0o640 if name == "shadow" else 0o644
         seed.file(f"etc/{name}", "\n".join([text, *lines]) + "\n", mode=mode)
     seed.directory("home", mode=0o755)
-    seed.directory("home/inspector", mode=0o755, owner=str(_INSPECTOR_UID))
+    for name, uid in LOGINS.items():
+        seed.directory(f"home/{name}", mode=0o755, owner=str(uid))
 
 
 def _join_group(groups: str, group: str, user: str) -> str:
@@ -233,14 +239,14 @@ def _write_ssh(seed: Tree, host: Host) -> None:
     seed.file("etc/ssh/ssh_host_ed25519_key", keys.openssh_private(key), mode=0o600)
     seed.file("etc/ssh/ssh_host_ed25519_key.pub", keys.openssh_public(key) + "\n")
     inspector = keys.load_openssh(state.INSPECTOR_KEY.read_bytes())
-    owner = str(_INSPECTOR_UID)
-    seed.directory("home/inspector/.ssh", mode=0o700, owner=owner)
-    seed.file(
-        "home/inspector/.ssh/authorized_keys",
-        authorized_line(inspector),
-        mode=0o600,
-        owner=owner,
-    )
+    for name, uid in LOGINS.items():
+        seed.directory(f"home/{name}/.ssh", mode=0o700, owner=str(uid))
+        seed.file(
+            f"home/{name}/.ssh/authorized_keys",
+            authorized_line(inspector),
+            mode=0o600,
+            owner=str(uid),
+        )
 
 
 def _write_mail(seed: Tree, host: Host) -> None:
