@@ -1,7 +1,7 @@
 """Where the product keeps its data and how it reaches the world, from the environment."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailcare.errors import InputError
@@ -14,7 +14,8 @@ class Settings:
     `database_url` is an SQLAlchemy URL of the product's own database. `relay_url` is the vendor's
     own mail relay, `smtp://[login:password@]host[:port]`; empty where none is set up. `vendor` and
     `feedback_address` are printed on papers. `public_url` is where customers reach this Airflow,
-    for the links in letters; empty where they cannot.
+    for the links in letters; empty where they cannot. `inbox_url` is the mailbox that customers
+    write to, `imaps://login:password@host/FOLDER`; empty where there is none.
     """
 
     database_url: str
@@ -23,6 +24,7 @@ class Settings:
     vendor: str
     feedback_address: str
     public_url: str = ""
+    inbox_url: str = field(default="", repr=False)
 
 
 def read_settings() -> Settings:
@@ -34,6 +36,7 @@ def read_settings() -> Settings:
         vendor=os.environ.get("MAILCARE_VENDOR", ""),
         feedback_address=os.environ.get("MAILCARE_FEEDBACK_ADDRESS", ""),
         public_url=os.environ.get("MAILCARE_PUBLIC_URL", ""),
+        inbox_url=_named("MAILCARE_INBOX_URL", "AIRFLOW_CONN_MAILCARE_INBOX"),
     )
 
 
@@ -43,7 +46,11 @@ def has_database() -> bool:
 
 
 def _named_url() -> str:
-    return os.environ.get("MAILCARE_DB_URL") or os.environ.get("AIRFLOW_CONN_MAILCARE_DB") or ""
+    return _named("MAILCARE_DB_URL", "AIRFLOW_CONN_MAILCARE_DB")
+
+
+def _named(variable: str, connection: str) -> str:
+    return os.environ.get(variable) or os.environ.get(connection) or ""
 
 
 def data_folder() -> Path:

@@ -62,7 +62,7 @@ def audited() -> list[tuple[str, str, str]]:
     "path",
     ["/", "/due", "/open", "/notices", "/customers", "/customers/1", "/contracts",
      "/contract?number=HT-2026-001", "/systems", "/systems/1", "/authorisations", "/papers",
-     "/calendar", "/outbox", "/duty", "/duty/members",
+     "/calendar", "/outbox", "/duty", "/mails", "/duty/members",
      "/duty/members/new", "/duty/robots", "/duty/robots/new", "/staff", "/audit",
      "/import", "/systems/import", "/customers/new",
      "/customers/1/change", "/customers/1/contract", "/contract/change?number=HT-2026-001",
@@ -95,6 +95,7 @@ def test_every_column_and_page_has_an_english_name(app):
         customers,
         due,
         duty,
+        mails,
         outbox,
         papers,
         reviews,
@@ -109,6 +110,7 @@ def test_every_column_and_page_has_an_english_name(app):
              contracts.VERSIONS, customers.CUSTOMERS, due.SERVICES, due.NOTICES, papers.PAPERS,
              outbox.LETTERS, outbox.EVENTS, outbox.UNTOLD, duty.MEMBERS, duty.ROBOTS, duty.DUTIES,
              staff.ROLES, reviews.REVIEWS, surveys.SURVEYS, surveys.CALLS, surveys.COMMENTS,
+             mails.MAILS,
              systems.SYSTEMS)  # fmt: skip
     titles = {column.title for columns in lists for column in columns}
     titles |= {name for _, name, _ in NAVIGATION}

@@ -15,6 +15,7 @@ KNOWN = {
     "inspect_system",
     "plan_backups",
     "plan_services",
+    "receive_mail",
     "review_year",
     "survey_customer",
     "verify_backup",

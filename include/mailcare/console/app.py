@@ -20,6 +20,7 @@ from mailcare.console import (
     fault_page,
     faults,
     importing,
+    mails,
     outbox,
     papers,
     reviews,
@@ -66,9 +67,9 @@ def create_app() -> FastAPI:
         redirect_slashes=False,
     )
     for subject in (
-        due, faults, fault_page, customers, contracts, importing, systems, backups, authorisations,
-        papers, outbox, surveys, calendar, staff, visits, audit, duty,
-        reviews,
+        due, faults, fault_page, customers, contracts, importing, systems, backups,
+        authorisations, papers, outbox, surveys, calendar, staff, visits, audit, duty, reviews,
+        mails,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

@@ -37,6 +37,7 @@ NAVIGATION = (
     ("/authorisations", "授权", EVERYBODY),
     ("/visits", "现场巡检", EVERYBODY),
     ("/papers", "文书", EVERYBODY),
+    ("/mails", "来信", EVERYBODY),
     ("/outbox", "发件箱", EVERYBODY),
     ("/duty", "值班", EVERYBODY),
     ("/calls", "满意度", EVERYBODY),

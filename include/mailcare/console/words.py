@@ -77,9 +77,14 @@ LABELS = VISIT_LABELS | {
     "survey/sheet.html": "客户满意度调查表",
     "review/report.html": "年度服务报告",
     "decide": "处理信件",
+    "triage": "处理来信",
 }
 
 FIELDS = {
+    "description": "故障描述",
+    "contact": "联系人",
+    "contact_details": "联系方式",
+    "level": "级别",
     "recipient": "收件人",
     "rung": "级别",
     "email": "邮箱",
@@ -284,6 +289,30 @@ ENGLISH = AREAS_ENGLISH | {
         "Duty runs from 0 to 24 o'clock in Beijing. Who stands first that day is told first; "
         "without a roster everybody of the rung is. P1 and P2 go at any hour, the rest in working "
         "hours of working days."
+    ),
+    "处理来信": "decide about a mail",
+    "来信": "Mail received",
+    "收到时间": "Received at",
+    "主题": "Subject",
+    "发件人": "Sender",
+    "处理人": "Decided by",
+    "刚收到": "just came",
+    "待分诊": "to be looked at",
+    "自动邮件": "automatic",
+    "已归入故障": "on a fault",
+    "已登记故障": "became a fault",
+    "无需处理": "nothing to do",
+    "原信": "Original",
+    "登记为故障": "Make it a fault",
+    "归入已有故障": "Put it on a fault",
+    "归入": "Put on it",
+    "故障编号": "Fault number",
+    "申报时间为我方服务器收到来信的时间；级别是按来信用语推测的，请核对。": (
+        "The fault counts as declared when our server received the mail; the le"
+        "vel is guessed from its words, check it."
+    ),
+    "来信超过 25 MiB，只保存了开头，附件未读取；全文请在邮箱中查看。": (
+        "Larger than 25 MiB: only its beginning is kept, files were not read; see the mailbox."
     ),
     "处理信件": "decide about a letter",
     "发件箱": "Outbox",

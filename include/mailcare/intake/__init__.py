@@ -1,0 +1,1 @@
+"""The support mailbox: mails that customers write, and what becomes of them."""
