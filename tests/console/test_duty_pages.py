@@ -73,7 +73,7 @@ def test_a_person_gets_a_robot_and_stands_on_the_roster(boss):
 def test_what_is_wrong_with_a_person_stands_beside_the_field(boss):
     wrong = {
         "name": ("", "张示例"),
-        "email": ("nobody",),
+        "email": ("nobody", "张@vendor.example", "a,b@vendor.example"),
         "works_from": ("25:00",),
         "rung": ("king",),
         "robot": ("没有",),

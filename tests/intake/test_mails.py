@@ -112,6 +112,20 @@ def test_a_mail_is_one_by_its_message_id_and_what_a_copy_shares() -> None:
     assert read_mail(nameless).message_id is None
 
 
+def test_a_report_names_the_letters_that_were_not_delivered() -> None:
+    report = (
+        "Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\n\r\nsorry\r\n"
+        "--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
+        "Final-Recipient: rfc822; a@b.example\r\nAction: {action}\r\nStatus: 5.1.1\r\n"
+        "--x\r\nContent-Type: {kind}\r\n\r\nSubject: s\r\nMessage-ID: <1@v>\r\n\r\n--x--\r\n"
+    )
+
+    for kind in ("text/rfc822-headers", "message/rfc822"):
+        assert read_mail(report.format(action="failed", kind=kind).encode()).bounced == ("<1@v>",)
+        assert read_mail(report.format(action="delayed", kind=kind).encode()).bounced == ()
+    assert read_mail(PLAIN).bounced == ()
+
+
 BROKEN = (
     b"",
     b"\x00\xff\xfe",

@@ -19,6 +19,7 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import FormError, read_form
 from mailcare.deadlines import Level
 from mailcare.delivery import mailboxes
+from mailcare.delivery.alerts import alert
 from mailcare.delivery.outbox import Draft, post
 from mailcare.errors import InputError, Unavailable
 from mailcare.faults import steps as faults
@@ -27,7 +28,7 @@ from mailcare.intake import steps
 from mailcare.intake.forms import TriageForm
 from mailcare.records.alerts import Rung
 from mailcare.records.customers import Contact, Customer
-from mailcare.records.deliveries import DeliveryChannel
+from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryState
 from mailcare.records.faults import Fault, FaultNote
 from mailcare.records.received import ReceivedMail
 from mailcare.records.session import reading, transaction
@@ -207,6 +208,26 @@ def test_what_programs_and_we_ourselves_wrote_never_counts(tls, mailbox):
         steps.receive()
     assert states() == ["automatic", "automatic"]
     assert letters() == []
+
+
+def test_a_letter_that_came_back_is_refused_and_an_alert_s_goes_to_the_next_person(tls, mailbox):
+    add_member("主管", Rung.MANAGER)
+    with transaction() as session:
+        alert(session, key="a", rung=Rung.ENGINEER, subject="s", text="t", is_urgent=True,
+              at=utc_now())  # fmt: skip
+    [sent] = letters()
+    with transaction() as session:
+        session.get_one(Delivery, sent.id).state = DeliveryState.SENT
+    report = (
+        "Content-Type: multipart/report; boundary=x\r\nMessage-ID: <9@mx>\r\n\r\n"
+        "--x\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n\r\n"
+        f"--x\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {sent.message_id}\r\n\r\n--x--"
+    )
+    with imap_server(tls, (RECEIVED, report.encode())) as server:
+        mailbox(server)
+        steps.receive()
+    assert states() == ["automatic"]
+    assert [(one.state, one.member_id) for one in letters()] == [("refused", 1), ("pending", 2)]
 
 
 def test_a_person_makes_a_mail_a_fault_once_declared_when_it_was_received(tls, mailbox):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import case, exists, func, select
 from sqlalchemy.orm import Session
@@ -26,6 +26,7 @@ from mailcare.records.papers import PaperFile
 # What waits for a person, in the order of urgency.
 FOR_A_PERSON = (DeliveryState.UNCERTAIN, DeliveryState.REFUSED, DeliveryState.DEAD)
 UNTOLD_MOST = 20
+UNTOLD_FOR = timedelta(days=7)  # later than that nobody acts on an alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class LetterRow:
     posted_at: datetime
     customer_id: int | None
     customer: str | None
+    fault_id: int | None
     fault: str | None
     channel: DeliveryChannel
     recipient: str
@@ -142,13 +144,13 @@ def describe_letter(session: Session, delivery: int) -> LetterDetail:
     )
 
 
-def outbox_state(session: Session, job: str) -> OutboxState:
-    """Return how the outbox stands; `job` is the one that empties it."""
+def outbox_state(session: Session, job: str, *, at: datetime) -> OutboxState:
+    """Return how the outbox stands at a moment; `job` is the one that empties it."""
     counted = select(Delivery.state, func.count()).group_by(Delivery.state)
     run = session.scalar(select(JobRun).where(JobRun.job == job))
     untold = (
         select(Alert.at, Alert.rung, Alert.subject)
-        .where(~exists().where(Delivery.alert_id == Alert.id))
+        .where(Alert.at > at - UNTOLD_FOR, ~exists().where(Delivery.alert_id == Alert.id))
         .order_by(Alert.id.desc())
         .limit(UNTOLD_MOST)
     )
@@ -167,6 +169,7 @@ def _letters():  # noqa: ANN202 - SQLAlchemy's own long type
             Delivery.created_at.label("posted_at"),
             Delivery.customer_id,
             Customer.name.label("customer"),
+            Delivery.fault_id,
             Fault.number.label("fault"),
             Delivery.channel,
             Delivery.recipient,

@@ -42,7 +42,7 @@ def addresses_of(relay: Relay) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Unavailable(f"中继的主机名无法解析（{error}）", subject=str(relay)) from error
+        raise NoAnswer(f"中继的主机名无法解析（{error}）", subject=str(relay)) from error
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -36,7 +36,7 @@ JOB = "deliver_papers"
 LETTERS_MOST = 200  # of one run; the next one follows within a minute
 RUN_S = 240  # no letter is begun later in a run: its answer may take ten minutes more
 PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.SENT
-REFUSED, UNCERTAIN = DeliveryState.REFUSED, DeliveryState.UNCERTAIN
+REFUSED, UNCERTAIN, DEAD = DeliveryState.REFUSED, DeliveryState.UNCERTAIN, DeliveryState.DEAD
 ROOM_TRIES = 5
 SHORT_WAIT = timedelta(seconds=2)  # worth staying for: Feishu's second
 ENDS: Mapping[type[MailcareError], DeliveryState] = {Refused: REFUSED, Uncertain: UNCERTAIN}
@@ -148,7 +148,7 @@ def letter_detail(delivery: int) -> LetterDetail:
 def outbox_state() -> OutboxState:
     """Return how many letters stand where, the last run, and alerts that nobody got."""
     with reading() as session:
-        return lists.outbox_state(session, JOB)
+        return lists.outbox_state(session, JOB, at=utc_now())
 
 
 def mark_arrived(delivery: int, *, reason: str, by: str) -> None:
@@ -233,8 +233,8 @@ def _send_now(delivery: int, settings: Settings) -> None:
         if row.state is SENDING:
             detail = progress.ABANDONED
             progress.change(session, delivery, SENDING, UNCERTAIN, detail=detail, at=now)
-        if row.state is REFUSED:
-            progress.change(session, delivery, REFUSED, PENDING, detail="重新投递", at=now)
+        if row.state in (REFUSED, DEAD):
+            progress.change(session, delivery, row.state, PENDING, detail="重新投递", at=now)
         state, recipient = row.state, row.recipient
     if state is UNCERTAIN:
         raise Uncertain("不能确定上次是否已送达，不会自动重发，请先核实", subject=recipient)

@@ -8,6 +8,7 @@ from email import message_from_bytes
 from email.header import decode_header
 from email.message import Message
 from html.parser import HTMLParser
+from itertools import islice
 
 FILES_MOST = 20
 TEXT_CHARACTERS_MOST = 20_000
@@ -21,6 +22,7 @@ REFERENCE = re.compile(r"<[^<>\s]{1,500}>")
 # The library's own parser recurses once a bracket, and a stranger chooses how many there are.
 IN_BRACKETS = re.compile(r"<([^<>\s@]{1,64}@[^<>\s@]{1,255})>")
 BARE = re.compile(r"[^<>\s@,;:()\"]{1,64}@[^<>\s@,;:()\"]{1,255}")
+REPORTED = re.compile(r"^Message-ID:\s*(<[^<>\s]{1,500}>)", re.IGNORECASE | re.MULTILINE)
 FAULT_NUMBER = re.compile(r"GZ-\d{4}-\d{5,}")
 
 
@@ -37,7 +39,8 @@ class Mail:
     """A mail as far as it can be read.
 
     `sender` is a bare address in lower case (empty: none could be read), `references` the
-    Message-IDs that it answers, `is_automatic` tells that no person wrote it.
+    Message-IDs that it answers, `is_automatic` tells that no person wrote it, `bounced` are the
+    Message-IDs of letters that it reports as not delivered.
     """
 
     key: str
@@ -48,6 +51,7 @@ class Mail:
     references: tuple[str, ...]
     fault_number: str | None
     is_automatic: bool
+    bounced: tuple[str, ...]
     files: tuple[SentFile, ...]
 
 
@@ -67,6 +71,7 @@ def read_mail(raw: bytes) -> Mail:
         references=_references(message),
         fault_number=number[0] if number else None,
         is_automatic=_is_automatic(message),
+        bounced=_bounced(message),
         files=tuple(_files(message)),
     )
 
@@ -105,6 +110,22 @@ def _is_automatic(message: Message) -> bool:
         return True
     is_bounce = _plain(message, "Return-Path").strip() == "<>"
     return is_bounce or message.get_content_type() == "multipart/report"
+
+
+def _bounced(message: Message) -> tuple[str, ...]:
+    """Return the Message-IDs that a delivery report (RFC 3464) says were not delivered for good."""
+    if message.get_content_type() != "multipart/report":
+        return ()
+    parts = list(islice(message.walk(), PARTS_MOST))
+    has_failed = any(_plain(part, "Action").strip().lower() == "failed" for part in parts)
+    named = [_plain(part, "Message-ID") for part in parts[1:]]
+    named += [
+        _decoded(_body(part), None)
+        for part in parts
+        if part.get_content_type() == "text/rfc822-headers"
+    ]
+    found = REPORTED.findall("\n".join(f"Message-ID: {one}" for one in named))
+    return tuple(dict.fromkeys(found)) if has_failed else ()
 
 
 def _plain(message: Message, name: str) -> str:

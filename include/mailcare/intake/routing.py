@@ -17,11 +17,16 @@ from mailcare.records.received import MailState, ReceivedMail
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What becomes of a mail; `customer` is whose contact sent it, where that is one customer's."""
+    """What becomes of a mail.
+
+    `customer` is whose contact sent it, where that is one customer's; `returned` are our letters
+    that it reports as not delivered.
+    """
 
     state: MailState
     customer: int | None = None
     fault: int | None = None
+    returned: tuple[int, ...] = ()
 
 
 def target_of(session: Session, mail: Mail, *, own_address: str) -> Target:
@@ -33,7 +38,8 @@ def target_of(session: Session, mail: Mail, *, own_address: str) -> Target:
     """
     customer = _customer_of(session, mail.sender)
     if mail.is_automatic or mail.sender == own_address.lower():
-        return Target(MailState.AUTOMATIC, customer)
+        returned = _returned(session, mail.bounced)
+        return Target(MailState.AUTOMATIC, customer, returned=returned)
     fault = _answered(session, mail.references) or _named(session, mail, customer)
     if fault is not None:
         return Target(MailState.NOTED, customer, fault)
@@ -110,6 +116,11 @@ def _answered(session: Session, references: Collection[str]) -> int | None:
         ReceivedMail.message_id.in_(references), ReceivedMail.fault_id.is_not(None)
     )
     return session.scalar(sent.limit(1)) or session.scalar(came.limit(1))
+
+
+def _returned(session: Session, bounced: Collection[str]) -> tuple[int, ...]:
+    found = select(Delivery.id).where(Delivery.message_id.in_(bounced))
+    return tuple(session.scalars(found)) if bounced else ()
 
 
 def _named(session: Session, mail: Mail, customer: int | None) -> int | None:

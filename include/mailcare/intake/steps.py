@@ -11,6 +11,7 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import complain
 from mailcare.delivery.alerts import alert
 from mailcare.delivery.mailboxes import Fetched, Mailbox, Reading, opened, parse_mailbox
+from mailcare.delivery.progress import change
 from mailcare.errors import InputError, MailcareError
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import Declaration, Via
@@ -22,6 +23,7 @@ from mailcare.listing import Page, Wish
 from mailcare.records.alerts import Rung
 from mailcare.records.changes import add_once
 from mailcare.records.customers import Customer, System
+from mailcare.records.deliveries import DeliveryState
 from mailcare.records.job_runs import note_run
 from mailcare.records.received import MailboxPosition, MailState, ReceivedMail
 from mailcare.records.session import reading, transaction
@@ -225,9 +227,24 @@ def _route(mail: int) -> bool:
         _note(mail, target.fault, row.sender, f"{row.text}{left_out}", row.received_at, files)
     with transaction() as session:
         is_ours = routing.settle(session, mail, target, at=utc_now())
+        if is_ours:
+            _note_returned(session, target.returned, row.subject)
         if is_ours and target.state is WAITING:
             _tell(session, session.get_one(ReceivedMail, mail), 0)
     return is_ours
+
+
+def _note_returned(session: Session, returned: Sequence[int], subject: str) -> None:
+    """Turn letters that came back from sent to refused: an alert's then goes to the next person."""
+    for delivery in returned:
+        change(
+            session,
+            delivery,
+            DeliveryState.SENT,
+            DeliveryState.REFUSED,
+            detail=f"收到退信：{subject}",
+            at=utc_now(),
+        )
 
 
 def _note(
