@@ -14,7 +14,7 @@ from mailcare.faults.clocks import Clock, clocks
 from mailcare.faults.declaration import Declaration
 from mailcare.faults.dossiers import Dossier, lock_faults, read_dossiers, reckon, write_clocks
 from mailcare.faults.events import FORMS, Declared, Event, LevelChanged, Merged, Paused, Refused
-from mailcare.faults.standing import CLOSED, WORDS, Stage, payload_of
+from mailcare.faults.standing import CLOSED, WORDS, Stage, Standing, payload_of
 from mailcare.faults.wording import moment
 from mailcare.papers.numbering import Series, paper_number
 from mailcare.records import faults
@@ -98,18 +98,27 @@ def add_event(
     _refuse_unproven(session, dossier, event, backing)
     after = _with_event(dossier, event, calendar, at)
     count = dossier.event_count + 1
-    stands = after.standing(at)
-    moved = session.scalar(
-        update(faults.Fault)
-        .where(faults.Fault.id == fault, faults.Fault.event_count == dossier.event_count)
-        .values(event_count=count, level=stands.level, state=FaultState(stands.stage))
-        .returning(faults.Fault.id)
-    )
-    if moved is None:
-        raise _changed(session, dossier)
+    _move_on(session, dossier, after.standing(at))
     _write_event(session, fault, count, event, backing, by=by, at=at)
     _reckon_and_write(session, after, calendar, at)
     return count
+
+
+def _move_on(session: Session, dossier: Dossier, stands: Standing) -> None:
+    """Count one event more where nobody else did meanwhile; raise `Changed` otherwise."""
+    fault = faults.Fault
+    moved = session.scalar(
+        update(fault)
+        .where(fault.id == dossier.id, fault.event_count == dossier.event_count)
+        .values(
+            event_count=dossier.event_count + 1,
+            level=stands.level,
+            state=FaultState(stands.stage),
+        )
+        .returning(fault.id)
+    )
+    if moved is None:
+        raise _changed(session, dossier)
 
 
 def add_note(
