@@ -21,6 +21,7 @@ HEAD_BYTES = 4096
 LONG_HEAD_BYTES = 256 * 1024
 _BUFFER = bytearray(BUFFER_BYTES)
 _VIEW = memoryview(_BUFFER)
+_BUFFERS = [_BUFFER]
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7zXZ": lzma.open}
 
@@ -67,12 +68,13 @@ def _hashed(handle: int, path: bytes, name: bytes) -> FileRead:
         return (name, 0, "", False, "不是普通文件", Fate.BAD)
     digest, size, is_zeros = hashlib.sha256(), 0, True
     head = b""
-    while count := os.readv(handle, [_BUFFER]):
-        block = _VIEW[:count]
-        digest.update(block)
+    while size < before.st_size and (count := os.readv(handle, _BUFFERS)):
+        digest.update(_VIEW[:count])
         if not size:
-            head = bytes(block[:HEAD_BYTES])
-        is_zeros = is_zeros and not any(block[:512]) and not bytes(block).strip(b"\0")
+            head = bytes(_VIEW[:HEAD_BYTES]) if count > HEAD_BYTES else bytes(_VIEW[:count])
+            is_zeros = not head.strip(b"\0")
+        if is_zeros:
+            is_zeros = not bytes(_VIEW[:count]).strip(b"\0")
         size += count
     after = os.fstat(handle)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):

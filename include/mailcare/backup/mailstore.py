@@ -6,6 +6,7 @@ by mailbox in memory that is bounded by the number of mailboxes.
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
@@ -15,7 +16,6 @@ from mailcare.systems.backups import StoreFormat
 INBOX = "INBOX"
 _INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
 _STATED = re.compile(rb",[SW]=\d+")
-_STAMP = re.compile(rb"(\d{9,10})\.")
 _DBOX_FILE = re.compile(rb"[um]\.\d+$")
 _WHOLE_DIGEST = 1 << 256
 _FIRST_S, _LAST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
@@ -99,16 +99,22 @@ class StoreMap:
     ) -> Message | None:
         """Return the message that a file is; None for what is no message."""
         name = path.rpartition(b"/")[2]
-        if not place.holds_mail or not self._is_message(name):
+        if not place.holds_mail or not self.is_message(name):
             return None
         base = base_name(name)
-        identity = b"%s/%d" % (base, size_bytes)
-        if self.format is StoreFormat.DBOX:
-            identity = place.folder.encode() + b"/" + identity
+        identity = self.identity(place, base, size_bytes)
         arrived_s = arrival_s(base, mtime_s)
         return Message(path, place.mailbox, place.folder, identity, size_bytes, arrived_s)
 
-    def _is_message(self, name: bytes) -> bool:
+    def identity(self, place: Place, base: bytes, size_bytes: int) -> bytes:
+        """Return what a message is known by, wherever it is."""
+        identity = b"%s/%d" % (base, size_bytes)
+        if self.format is StoreFormat.DBOX:
+            return place.folder.encode() + b"/" + identity
+        return identity
+
+    def is_message(self, name: bytes) -> bool:
+        """Tell by its name whether a file in a folder of messages is one."""
         if name.startswith(b"."):
             return False
         if self.format is StoreFormat.DBOX:
@@ -125,14 +131,17 @@ def _folder(rest: list[bytes]) -> str:
 
 def base_name(name: bytes) -> bytes:
     """Return the part of a Maildir file name that never changes: without flags, `S=` and `W=`."""
-    return _STATED.sub(b"", _INFO.sub(b"", name))
+    base, mark, flags = name.rpartition(b":2,")
+    if not mark or not (flags.isalpha() or not flags):
+        base = _INFO.sub(b"", name)
+    return _STATED.sub(b"", base) if b"," in base else base
 
 
 def arrival_s(base: bytes, mtime_s: float) -> float:
     """Return when a message came to lie there: as its name says, else as its file does."""
-    found = _STAMP.match(base)
-    if found and _FIRST_S < (stamp := int(found[1])) < _LAST_S:
-        return stamp
+    stamp = base.partition(b".")[0]
+    if 9 <= len(stamp) <= 10 and stamp.isdigit() and _FIRST_S < int(stamp) < _LAST_S:
+        return float(stamp)
     return sane_moment_s(mtime_s)
 
 
@@ -152,6 +161,13 @@ class _Sum:
     newest_s: float = 0
     digest: int = 0
 
+    def count(self, identity: bytes, size_bytes: int, arrived_s: float) -> None:
+        self.messages += 1
+        self.size_bytes += size_bytes
+        if arrived_s > self.newest_s:
+            self.newest_s = arrived_s
+        self.digest += int.from_bytes(hashlib.sha256(identity).digest())
+
 
 @dataclass(slots=True)
 class Tally:
@@ -167,10 +183,12 @@ class Tally:
         """Count a message."""
         one = self._sum(message.mailbox)
         one.folders.add(message.folder)
-        one.messages += 1
-        one.size_bytes += message.size_bytes
-        one.newest_s = max(one.newest_s, message.arrived_s)
-        one.digest += int.from_bytes(hashlib.sha256(message.identity).digest())
+        one.count(message.identity, message.size_bytes, message.arrived_s)
+
+    def counter(self, place: Place) -> Callable[[bytes, int, float], None]:
+        """Return what counts the messages of one folder: identity, size, arrival."""
+        self.note(place)
+        return self._sum(place.mailbox).count
 
     def _sum(self, mailbox: str) -> _Sum:
         if mailbox not in self._sums:
