@@ -60,7 +60,8 @@ def audited() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/due", "/open", "/notices", "/customers", "/customers/1", "/contracts",
+    ["/", "/due", "/open", "/notices", "/waiting", "/systems/1/change",
+     "/customers", "/customers/1", "/contracts",
      "/contract?number=HT-2026-001", "/systems", "/systems/1", "/authorisations", "/papers",
      "/calendar", "/outbox", "/duty", "/mails", "/duty/members",
      "/duty/members/new", "/duty/robots", "/duty/robots/new", "/staff", "/audit",
@@ -370,6 +371,50 @@ def test_a_site_file_is_previewed_and_written_as_previewed(login):
     assert done.status_code == 303, done.text
     assert "改名系统" in client.get("/systems").text
     assert ("boss", "change", "system/shili-bank-lab") in audited()
+
+
+def test_a_system_is_edited_as_text_and_wrong_lines_are_named(login):
+    client = login("boss")
+    form = client.get("/systems/1/change").text
+    text = unescape(re.search(r"<textarea[^>]*>\n(.*?)</textarea>", form, re.S)[1])
+    assert "profile: postfix-dovecot" in text
+    again = client.post("/systems/import", files={"text": (None, text)})
+    assert "文件与现有记录一致" in again.text
+    wrong = text.replace("profile: postfix-dovecot", "profile: exchange")
+    line = 1 + wrong[: wrong.index("profile: exchange")].count("\n")
+    answer = client.post("/systems/import", files={"text": (None, wrong)})
+    assert answer.status_code == 422
+    assert f"第 {line} 行" in answer.text
+    assert "profile: exchange" in answer.text  # what was written is not lost
+    changed = text.replace("title: 总行邮件系统", "title: 改写系统")
+    assert "改写系统" in client.post("/systems/import", files={"text": (None, changed)}).text
+    assert client.post("/systems/import", files={"text": (None, " ")}).status_code == 422
+    assert client.get("/systems/99/change").status_code == 404
+
+
+def test_a_system_shows_its_architecture(login):
+    page = login("engineer").get("/systems/1").text
+    drawing = page[page.index("<svg") : page.index("</svg>")]
+    assert "10.66.0.11" in drawing
+    assert "style=" not in drawing  # the content policy would drop it
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said"),
+    [
+        ("/customers/1", "contacts", "王示例"),
+        ("/customers/1", "contracts", "HT-2026-001"),
+        ("/contract?number=HT-2026-001", "versions", "shili-bank-lab"),
+        ("/systems/1", "papers", "XJ-2026-00001"),
+    ],
+)
+def test_a_table_of_a_page_is_saved_as_excel(login, path, name, said):
+    client = login("auditor")
+    link = re.search(rf'href="(\?[^"]*xlsx={name})"', client.get(path).text)[1]
+    answer = client.get(path.partition("?")[0] + unescape(link))
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    rows = [[cell.value for cell in row] for row in load_workbook(BytesIO(answer.content)).active]
+    assert any(said in str(value) for row in rows[1:] for value in row)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, status
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
@@ -49,12 +49,12 @@ def _style(_request: Request) -> FileResponse:
     return FileResponse(STYLE, media_type="text/css; charset=utf-8")
 
 
-def _show(request: Request, number: str, token: str) -> HTMLResponse:
+def _show(request: Request, number: str, token: str) -> Response:
     """Show the days to choose from."""
     return _page(request, steps.show_offer(_knock(request, number, token)), {})
 
 
-def _answer(request: Request, number: str, token: str, form: Form) -> HTMLResponse:
+def _answer(request: Request, number: str, token: str, form: Form) -> Response:
     """Take the answer, once."""
     knock, data = _knock(request, number, token), answered(form)
     try:
@@ -70,7 +70,7 @@ def _knock(request: Request, number: str, token: str) -> Knock:
 
 def _page(
     request: Request, offer: Offer, values: dict[str, Any], *, error: FormError | None = None
-) -> HTMLResponse:
+) -> Response:
     said = explained(error) if error else {}
     return show(
         request, "answer.html", code=422 if error else 200, title=TITLE, offer=offer,
@@ -93,7 +93,7 @@ def _say_missing(request: Request, error: Exception) -> Response:
     return _say(request, error.status_code, MISSING)
 
 
-def _say(request: Request, code: int, sentence: str, *, is_done: bool = False) -> HTMLResponse:
+def _say(request: Request, code: int, sentence: str, *, is_done: bool = False) -> Response:
     return show(
         request, "answer.html", code=code, title=TITLE, offer=None, values={},
         sentence=sentence, is_done=is_done,

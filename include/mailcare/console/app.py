@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI, HTTPException, Request, status
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Route
 
@@ -119,5 +119,5 @@ def _say_trouble(request: Request, error: Exception) -> Response:
     return _trouble(request, code, "出错了", str(error))
 
 
-def _trouble(request: Request, code: int, title: str, sentence: str) -> HTMLResponse:
+def _trouble(request: Request, code: int, title: str, sentence: str) -> Response:
     return show(request, "trouble.html", code=code, title=title, sentence=sentence)

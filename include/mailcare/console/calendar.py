@@ -6,10 +6,23 @@ from fastapi.responses import Response
 from mailcare.calendars import steps
 from mailcare.console.access import OFFICE, Office, Reader
 from mailcare.console.entered import Form
-from mailcare.console.pages import explained, go, show
+from mailcare.console.pages import explained, go, moment, show
+from mailcare.console.tables import Column, plain_table
+from mailcare.console.words import label
 from mailcare.errors import InputError
 
 router = APIRouter()
+
+YEARS: tuple[Column[steps.YearTableRow], ...] = (
+    Column("年份", lambda row: str(row.year)),
+    Column("状态", lambda row: label(row.state)),
+    Column("通知", lambda row: row.notice),
+    Column("载入人", lambda row: row.loaded_by),
+    Column("载入时间", lambda row: moment(row.loaded_at)),
+    Column("确认人", lambda row: row.confirmed_by or ""),
+    Column("确认时间", lambda row: moment(row.confirmed_at)),
+    Column("变化", lambda row: row.changes),
+)
 
 
 @router.get("/calendar")
@@ -41,9 +54,10 @@ def confirm(request: Request, person: Office, form: Form) -> Response:
 
 def _page(request: Request, *, error: InputError | None = None) -> Response:
     said = explained(error) if error else {}
+    tables = steps.list_year_tables()
     return show(
         request, "calendar.html", code=422 if error else 200, title="工作日历",
-        tables=steps.list_year_tables(), office=OFFICE, **said,
+        tables=tables, years=plain_table(YEARS, tables), office=OFFICE, **said,
     )  # fmt: skip
 
 

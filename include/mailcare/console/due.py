@@ -1,22 +1,24 @@
 """到期与提醒: what is due this week, late first; who waits for what; the notices."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
 from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
 from mailcare.console.entered import RowId
-from mailcare.console.pages import Action, add_list, go, show, today
+from mailcare.console.pages import Action, add_list, go, moment, show, today
 from mailcare.console.runs import run_again
 from mailcare.console.tables import Cell, Column, Shape, Wished, plain_table
 from mailcare.console.words import label
 from mailcare.contracts import steps
 from mailcare.contracts.lists import NoticeRow, ServiceRow
 from mailcare.listing import Page, Wish
+from mailcare.systems.lists import WaitingRow
 from mailcare.systems.steps import list_waiting
 
 router = APIRouter()
@@ -68,8 +70,23 @@ ALL_OPEN = Shape("/open", "全部待办", SERVICES, partial(_services, within=No
 TOLD = Shape("/notices", "提醒", NOTICES, steps.list_notices, HINT)
 
 
+def _waiting(wish: Wish) -> Page[WaitingRow]:
+    rows = list_waiting()
+    told = [one for one in rows if wish.text in f"{one.customer}{one.system}{one.hosts}"]
+    return Page(tuple(told), len(told), replace(wish, page=1, rows=0))
+
+
+WAITING: tuple[Column[WaitingRow], ...] = (
+    Column("开始时间", lambda row: moment(row.started_at)),
+    Column("客户", lambda row: row.customer),
+    Column("系统", lambda row: Cell(row.system, f"/systems/{row.system_id}")),
+    Column("主机", lambda row: "、".join(row.hosts)),
+)
+PARKED = Shape("/waiting", "等待客户授权", WAITING, _waiting, HINT)
+
+
 @router.get("/")
-def first_page(request: Request, _person: Reader, wish: Wished) -> HTMLResponse:
+def first_page(request: Request, _person: Reader, wish: Wished) -> Response:
     """Show this week: what is late and due, who waits for the customer, the latest notices."""
     return show(
         request,
@@ -98,3 +115,4 @@ async def restart_service(request: Request, person: Staff, service: RowId) -> Re
 add_list(router, WEEKLY, EVERYBODY)
 add_list(router, ALL_OPEN, EVERYBODY)
 add_list(router, TOLD, EVERYBODY)
+add_list(router, PARKED, EVERYBODY)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,7 +17,7 @@ from markupsafe import Markup
 import mailcare
 from mailcare.clock import BEIJING, utc_now
 from mailcare.console.access import EVERYBODY, OVERSIGHT, Allowed, Person
-from mailcare.console.tables import Shape, Wished
+from mailcare.console.tables import Shape, Table, Wished
 from mailcare.console.words import DONE, FIELDS, label, language_of, translator
 from mailcare.contracts.forms import FormError
 from mailcare.errors import InputError
@@ -26,6 +26,7 @@ from mailcare.staff.steps import Role
 
 LAST = datetime(9999, 12, 31, 15, 59, tzinfo=UTC)  # "for ever" in UTC is past all dates in Beijing
 TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
+SHEET_CHARACTERS = 31  # Excel takes no longer name
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION = (
     ("/", "到期与提醒", EVERYBODY),
@@ -72,8 +73,17 @@ def exact(at: datetime) -> str:
     return f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
 
 
-def show(request: Request, template: str, *, code: int = 200, **content: Any) -> HTMLResponse:
-    """Render a page; `content` is what its template names."""
+def show(request: Request, template: str, *, code: int = 200, **content: Any) -> Response:
+    """Render a page; `content` is what its template names.
+
+    `?xlsx=NAME` asks for a table of the page, by its name in `content`, as an Excel file.
+    """
+    if request.method == "GET":
+        content = {name: _named(name, value) for name, value in content.items()}
+    wanted = content.get(request.query_params.get("xlsx", ""))
+    if isinstance(wanted, Table):
+        title = "".join(one for one in content["title"] if one.isalnum()) or wanted.name
+        return download(f"{title}-{today()}.xlsx", XLSX, wanted.sheet(title[:SHEET_CHARACTERS]))
     language = language_of(request)
     translate = translator(language)
     person: Person | None = getattr(request.state, "person", None)
@@ -89,9 +99,20 @@ def show(request: Request, template: str, *, code: int = 200, **content: Any) ->
             language=language,
             _=translate,
             label=lambda word: translate(label(word)),
+            file_query=partial(_file_query, request),
         )
     )
     return HTMLResponse(html, code)
+
+
+def _file_query(request: Request, name: str) -> str:
+    said = {key: value for key, value in request.query_params.items() if key != "done"}
+    return urlencode(said | {"xlsx": name})
+
+
+def _named(name: str, value: object) -> object:
+    is_part = isinstance(value, Table) and not value.path
+    return replace(value, name=name) if is_part and isinstance(value, Table) else value
 
 
 def _done(request: Request) -> str:
@@ -151,7 +172,7 @@ def add_list(
     allowed = [Depends(Allowed(roles))]
 
     @router.get(shape.path, dependencies=allowed)
-    def list_page(request: Request, wish: Wished) -> HTMLResponse:
+    def list_page(request: Request, wish: Wished) -> Response:
         return show(
             request, "list.html", title=shape.title, table=shape.table(wish),
             hint=shape.hint, actions=actions,

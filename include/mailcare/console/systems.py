@@ -5,13 +5,13 @@ from fastapi.responses import Response
 
 from mailcare.console.access import EVERYBODY, MANAGERS, STAFF, Manager, Reader
 from mailcare.console.authorisations import AUTHORISATIONS
-from mailcare.console.entered import Form, RowId
+from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import Action, add_list, explained, go, moment, or_404, show
 from mailcare.console.papers import PAPERS
 from mailcare.console.tables import Cell, Column, Shape, plain_table
 from mailcare.errors import InputError
 from mailcare.listing import Wish
-from mailcare.papers.steps import list_papers
+from mailcare.papers.steps import list_papers, system_diagram
 from mailcare.systems import steps
 from mailcare.systems.lists import SystemRow
 from mailcare.systems.previewing import SiteChange
@@ -19,6 +19,7 @@ from mailcare.systems.previewing import SiteChange
 router = APIRouter()
 PAPERS_SHOWN = 20
 CHANGES_SHOWN = 500
+SITE_TITLE = "登记系统"
 
 
 def overall(row: SystemRow) -> Cell:
@@ -51,38 +52,45 @@ add_list(
     router,
     Shape("/systems", "系统", SYSTEMS, steps.list_systems),
     EVERYBODY,
-    actions=(Action("上传站点文件", "/systems/import", MANAGERS),),
+    actions=(Action(SITE_TITLE, "/systems/import", MANAGERS),),
 )
 
 
 @router.get("/systems/import")
 def site_form(request: Request, _person: Manager) -> Response:
-    """Ask for the site file."""
-    return show(request, "site.html", title="上传站点文件", preview=None)
+    """Ask for the site file: uploaded, or written here."""
+    return _site_page(request, "")
 
 
 @router.post("/systems/import")
 def preview_site(request: Request, _person: Manager, form: Form) -> Response:
     """Show what the site file would change; nothing is written."""
-    _name, content = form.files.get("file", ("", b""))
+    text = _written(form)
     try:
-        text = _text(content)
-        preview = steps.preview_site(text)
+        preview = steps.preview_site(_text(form))
     except InputError as error:
-        return _refused(request, error)
+        return _site_page(request, text, error=error)
     table = plain_table(CHANGES, preview.changes[:CHANGES_SHOWN])
-    return show(request, "site.html", title="上传站点文件", preview=preview, table=table, text=text)
+    return show(request, "site.html", title=SITE_TITLE, preview=preview, table=table, text=text)
 
 
 @router.post("/systems/import/apply")
 def apply_site(request: Request, person: Manager, form: Form) -> Response:
     """Write exactly what was shown."""
+    text = _written(form)
     try:
-        text = form.texts.get("text", ("",))[-1]
         system = steps.apply_site(text, token=form.one("token"), by=person.login)
     except InputError as error:
-        return _refused(request, error)
+        return _site_page(request, text, error=error)
     return go(request, f"/systems/{system}", done="imported")
+
+
+@router.get("/systems/{system}/change")
+def change_site(request: Request, _person: Manager, system: RowId) -> Response:
+    """Show the recorded site file, to be edited; it is previewed like an uploaded one."""
+    with or_404():
+        text = steps.site_text(system)
+    return _site_page(request, text)
 
 
 @router.get("/systems/{system}")
@@ -99,22 +107,34 @@ def show_system(request: Request, _person: Reader, system: RowId) -> Response:
         overall=overall(detail.row),
         authorisations=plain_table(AUTHORISATIONS, detail.authorisations),
         papers=plain_table(PAPERS, papers),
+        diagram=system_diagram(system),
         actions=(
+            Action("编辑", f"/systems/{system}/change", MANAGERS),
             Action("申报故障", f"/faults/new?site={detail.row.site}", STAFF),
             Action("登记授权", f"/authorisations/new?system={system}", STAFF),
         ),
     )
 
 
-def _text(content: bytes) -> str:
-    if not content:
-        raise InputError("请选择文件")
+def _written(form: Entered) -> str:
+    """Return the site file as it was uploaded or written, for the page to show it again."""
+    if "file" in form.files:
+        return form.files["file"][1].decode("utf-8-sig", "replace")
+    return form.texts.get("text", ("",))[-1]
+
+
+def _text(form: Entered) -> str:
+    if "file" not in form.files:
+        if not (text := _written(form)).strip():
+            raise InputError("请选择文件，或在下面填写内容")
+        return text
     try:
-        return content.decode("utf-8-sig")
+        return form.files["file"][1].decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("文件不是 UTF-8 文本") from None
 
 
-def _refused(request: Request, error: InputError) -> Response:
-    told = explained(error)
-    return show(request, "site.html", code=422, title="上传站点文件", preview=None, **told)
+def _site_page(request: Request, text: str, *, error: InputError | None = None) -> Response:
+    said = explained(error) if error else {}
+    code = 422 if error else 200
+    return show(request, "site.html", code=code, title=SITE_TITLE, preview=None, text=text, **said)

@@ -43,7 +43,10 @@ class Column(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A page of a list, ready to be shown; `path` is where the list is."""
+    """A page of a list, ready to be shown; `path` is where the list is.
+
+    A table that is part of a page has no path but a `name`: that of its file on the same page.
+    """
 
     path: str
     columns: tuple[Column[Any], ...]
@@ -51,6 +54,7 @@ class Table:
     total: int
     pages: int
     wish: Wish
+    name: str = ""
 
     def link(self, **changes: Any) -> str:
         """Return where the same list is with a changed wish."""
@@ -66,6 +70,11 @@ class Table:
         if not column.sort or self.wish.sort != column.sort:
             return "none"
         return "descending" if self.wish.is_descending else "ascending"
+
+    def sheet(self, title: str) -> bytes:
+        """Return what is shown as an Excel file."""
+        cells = ([cell.text for cell in row] for row in self.rows)
+        return write_sheet(title, [column.title for column in self.columns], cells)
 
     @property
     def file_link(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 
 from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
+from mailcare.console.complaints import in_english
 from mailcare.console.fault_words import FAULT_ENGLISH
 from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
 
@@ -535,7 +536,11 @@ ENGLISH = AREAS_ENGLISH | {
     "确认导入": "Import all of it",
     "位置": "Place",
     "说明": "Remarks",
-    "上传站点文件": "Upload a site file",
+    "Airflow 连接": "Airflow connection",
+    "登记系统": "Register a system",
+    "或在这里填写、粘贴内容": "Or write or paste it here",
+    "系统架构": "Architecture",
+    "开始时间": "Since",
     "站点文件": "Site file",
     "合同年度": "Contract years",
     "服务次数台账": "Ledger",
@@ -635,7 +640,14 @@ def _english(text: str) -> str:
         return ", ".join(f"{ENGLISH[word]} {count}" for word, count in told)
     if aged := AGED.fullmatch(text):
         return f"{ENGLISH[aged[1]]} ({aged[2]} days ago)"
-    return ENGLISH.get(text, text)
+    return ENGLISH.get(text) or in_english(text) or _of_a_field(text) or text
+
+
+def _of_a_field(text: str) -> str:
+    """Say a complaint with its field's name before it; nothing for any other text."""
+    field, colon, sentence = text.partition("：")
+    told = in_english(sentence) if colon else None
+    return f"{ENGLISH.get(field, field)}: {told}" if told else ""
 
 
 def label(word: str) -> str:

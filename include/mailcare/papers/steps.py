@@ -37,6 +37,7 @@ from mailcare.papers.signing import (
     verify_file,
 )
 from mailcare.papers.statistics import statistics_xlsx
+from mailcare.papers.topology import topology
 from mailcare.progress import Progress
 from mailcare.records.alerts import StaffMember
 from mailcare.records.customers import Customer, System
@@ -44,6 +45,8 @@ from mailcare.records.paging import Statement, page_of, rows_of, searched, sorte
 from mailcare.records.papers import FileKind, Paper, PaperFile
 from mailcare.records.session import reading
 from mailcare.settings import read_settings
+from mailcare.systems import system as systems
+from mailcare.systems.site import Site
 
 __all__ = [
     "PaperBody",
@@ -135,6 +138,16 @@ def name_of(login: str) -> str:
     with reading() as session:
         named = select(StaffMember.name).where(StaffMember.login == login)
         return session.scalar(named) or login
+
+
+def system_diagram(system: int) -> str:
+    """Return the architecture that a system's site file registers, as inline SVG."""
+    # Matplotlib takes half a second to import; no other page needs it.
+    from mailcare.papers.diagram import draw_topology  # noqa: PLC0415
+
+    with reading() as session:
+        site = Site.model_validate(session.get_one(System, system).definition)
+    return draw_topology(topology(systems.System(site, site.profile())))
 
 
 def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:

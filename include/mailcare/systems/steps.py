@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -138,6 +139,20 @@ def evidence_body(authorisation: int) -> EvidenceBody:
         if row is None:
             raise InputError("这份授权没有附件", subject=str(authorisation))
         return EvidenceBody(row.name, row.media_type, row.sha256, row.body)
+
+
+def site_text(system: int) -> str:
+    """Return a system's recorded site file as YAML, to be edited; what is usual is left out.
+
+    Raise `InputError` for a system that is not recorded.
+    """
+    with reading() as session:
+        row = session.get(System, system)
+        if row is None:
+            raise InputError("没有登记这个系统", subject=str(system))
+        site = Site.model_validate(row.definition)
+    said = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
 
 
 def preview_site(text: str) -> SitePreview:
