@@ -2,18 +2,22 @@
 
 import email
 import hashlib
+import socket
 from datetime import timedelta
 from email import policy
+from urllib.parse import quote
 
 import pytest
 import time_machine
 
-from lab import faults, hosts
+from lab import faults, hosts, probes, state
 from lab.topology import OUT1
 from lab.waiting import wait_until
 from mailcare.clock import utc_now
 from mailcare.delivery import steps
 from mailcare.delivery.outbox import Draft, FileReference, post
+from mailcare.intake import steps as intake
+from mailcare.listing import Wish
 from mailcare.records.deliveries import DeliveryChannel
 from mailcare.records.people import EvidenceFile
 from mailcare.records.schema import upgrade
@@ -91,3 +95,29 @@ def test_postfix_takes_refuses_and_puts_off_each_letter_by_itself():
         assert steps.send_due().sent == 1
     assert letters()[2].state == "sent"
     assert len(arrived(taken.message_id)) == 1
+
+
+def _address(host: str) -> str:
+    return OUT1.address if host == OUT1.fqdn else host
+
+
+def test_a_mail_is_read_from_dovecot_once_and_left_unread(monkeypatch):
+    login = f"{quote(TAKEN)}:{quote(state.probe_password())}"
+    url = f"imaps://{login}@{OUT1.fqdn}:993/INBOX?ca={state.CA_CERTIFICATE}"
+    # The machine's own resolver does not know the lab's names.
+    usual = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *more, **named: usual(_address(host), *more, **named)
+    )
+    monkeypatch.setenv("MAILCARE_INBOX_URL", url)
+    queue_id = probes.send_mail(OUT1.address, "zhangsan@shili-bank.example", TAKEN)
+    log = hosts.get_running(OUT1).root / "var/log/mail.log"
+    wait_until(lambda: f"{queue_id}: removed" in log.read_text(), f"end of mail {queue_id}")
+    unread = len(list((hosts.get_running(OUT1).root / MAILBOX).iterdir()))
+    received = intake.receive().received
+    assert 1 <= received <= unread
+    assert intake.receive().received == 0
+    newest = max(intake.list_mails(Wish()).rows, key=lambda mail: mail.id)
+    assert newest.sender == "zhangsan@shili-bank.example"
+    assert abs(newest.received_at - utc_now()) < timedelta(minutes=2)
+    assert len(list((hosts.get_running(OUT1).root / MAILBOX).iterdir())) == unread
