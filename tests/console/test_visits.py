@@ -46,6 +46,8 @@ def begun(client, number: str, clock) -> None:
 def test_a_visit_is_agreed_begun_filled_in_and_completed(login, number, clock):
     client = login("engineer")
     assert number in client.get("/visits").text
+    sheet = client.post(f"/visits/{number}/sheet").headers["location"]
+    assert client.get(sheet).content.startswith(b"%PDF-")
     begun(client, number, clock)
     day = client.get(f"/visits/{number}/day/1").text
     where = re.search(r'href="(/visits/[^"]+look\?check=hardware.sensors[^"]+)"', day)[1]

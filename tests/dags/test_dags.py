@@ -1,4 +1,5 @@
 import ast
+from datetime import timedelta
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ from mailcare.contracts.starting import STARTS
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 # A Dag that is not named here fails the suite.
 KNOWN = {
+    "conduct_visit",
     "deliver_papers",
     "handle_fault",
     "inspect_system",
@@ -170,3 +172,13 @@ def test_a_fault_is_declared_by_hand_and_its_run_waits_for_nothing(dags):
     dag = dags["handle_fault"]
     assert not dag.get_task("declare").upstream_task_ids
     assert dag.max_active_runs >= 500
+
+
+def test_a_visit_waits_for_people_and_then_prints_and_delivers(dags):
+    dag = dags["conduct_visit"]
+    line = ["open", "appointment", "render", "deliver"]
+    assert sorted(dag.task_ids) == sorted(line)
+    for before, after in pairwise(line):
+        assert after in dag.get_task(before).downstream_task_ids
+    assert dag.max_active_runs >= 500
+    assert dag.get_task("appointment").response_timeout <= timedelta(hours=1)

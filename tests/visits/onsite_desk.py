@@ -40,6 +40,7 @@ def teach(number: str, **changes) -> None:
 def completed_visit(clock) -> str:
     number = begun_visit(clock)
     look(number, numbers={"temperature_c": 43})
+    look(number, check="hardware.cpu", says="空闲", numbers={"used_pct": 12})
     look(number, check="app.version", says="6.0.1")
     teach(number)
     steps.write_entries(number, {"done": "清理队列", "faults_dns": "无"}, by="lin")

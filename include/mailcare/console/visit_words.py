@@ -1,6 +1,7 @@
 """The words of the pages about visits: what is recorded in Chinese, and the English."""
 
 VISIT_LABELS = {
+    "visit/sheet.html": "现场巡检单",
     "visit_propose": "提出现场日期",
     "visit_counter": "客户另提现场日期",
     "visit_confirm": "约定现场日期",
@@ -12,6 +13,8 @@ VISIT_LABELS = {
 }
 
 VISIT_ENGLISH = {
+    "打印现场巡检单": "Print the sheet",
+    "现场巡检单": "visit sheet",
     "提出现场日期": "days proposed",
     "客户另提现场日期": "other days wanted",
     "约定现场日期": "days agreed",

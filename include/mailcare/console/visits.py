@@ -157,6 +157,13 @@ def complete(request: Request, person: FieldStaff, number: Number) -> Response:
     )
 
 
+@router.post("/visits/{number}/sheet")
+def print_sheet(request: Request, _person: Staff, number: Number) -> Response:
+    """Print the sheet as things stand and hand it out."""
+    with or_404():
+        return go(request, f"/papers/{steps.print_sheet(number)}/pdf")
+
+
 @router.post("/visits/{number}/words")
 def write_words(request: Request, person: FieldStaff, number: Number, form: Form) -> Response:
     """Write down what was found and done, or the customer's opinion, in words."""

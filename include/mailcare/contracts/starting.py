@@ -27,6 +27,8 @@ STARTS: Mapping[Promise, Start] = {
     Promise.REMOTE_INSPECTION: Start("inspect_system", "inspect"),
     Promise.BACKUP_VERIFICATION: Start("verify_backup", "verify"),
     Promise.REVIEW: Start("review_year", "review"),
+    # The days have to be agreed with the customer before they can be held.
+    Promise.VISIT: Start("conduct_visit", "visit", ahead=timedelta(days=30)),
 }
 
 

@@ -17,6 +17,7 @@ from mailcare.papers.document import Document, Json
 from mailcare.papers.formats import cut_columns, quantity
 from mailcare.papers.inspection_form import fill_form
 from mailcare.papers.items import Item, in_state, read_items
+from mailcare.papers.onsite import OnSite, tell_onsite
 from mailcare.papers.record import tell_proceedings
 from mailcare.papers.statistics import counts_by_area, measures
 from mailcare.papers.topology import topology
@@ -62,12 +63,14 @@ class Remarks:
 
     `vendor` stands in the page header, `feedback_address` in the line that invites criticism.
     `written` are the engineer's own words for fields of the form, by key
-    (`inspection_form.FIELD_KEYS`); they stand in place of what the results say.
+    (`inspection_form.FIELD_KEYS`); they stand in place of what the results say. `onsite` is the
+    visit that the report is about.
     """
 
     vendor: str = ""
     feedback_address: str = ""
     written: Mapping[str, str] = field(default_factory=dict)
+    onsite: OnSite | None = None
 
 
 def inspection_report(
@@ -106,7 +109,9 @@ def inspection_report(
         "explained": explained(items),
         "explained_max": EXPLAINED_MAX,
         "effects_max": EFFECTS_MAX,
-        "form": fill_form(system, items, remarks.written),
+        "form": fill_form(
+            system, items, remarks.written, place=remarks.onsite.place if remarks.onsite else ""
+        ),
         "diagram": topology(system),
         "areas": _areas(items),
         "measures": _measures(items),
@@ -120,6 +125,8 @@ def inspection_report(
         "excerpts": _excerpts(items),
         "backups": backup_rows(system.site.backups, backups),
     }
+    if remarks.onsite:
+        content["onsite"] = tell_onsite(remarks.onsite)
     return Document(number, TEMPLATE, TEMPLATE_VERSION, content)
 
 

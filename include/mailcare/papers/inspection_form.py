@@ -6,7 +6,7 @@ news.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from mailcare.inspection.check import Area
@@ -161,7 +161,7 @@ class Section:
     fields: tuple[Field, ...]
 
 
-REMOTE = "（远程测得）"
+REMOTE, ON_SITE = "（远程测得）", "（现场测得）"
 _LOADS = ("*.cpu", "*.memory", "*.load", "hardware.history")
 
 
@@ -257,19 +257,32 @@ OTHERS = "others"
 FIELD_KEYS = frozenset(field.key for section in SECTIONS for field in section.fields) | {OTHERS}
 
 
-def fill_form(system: System, items: Sequence[Item], written: Mapping[str, str]) -> dict[str, Json]:
+def fill_form(
+    system: System, items: Sequence[Item], written: Mapping[str, str], *, place: str = ""
+) -> dict[str, Json]:
     """Return the form's content; `written` are a person's own words by field key.
 
+    `place` is where people were on site; without it the inspection was a remote one.
     Raise `ValueError` for a key that the form has no field for.
     """
     if unknown := set(written) - FIELD_KEYS:
         raise ValueError(f"no such fields: {sorted(unknown)}")
     declared = _from_site(system)
     return {
-        "customer": _customer(system.site),
-        "sections": [_section(section, items, declared, written) for section in SECTIONS],
+        "customer": _customer(system.site) | ({"place": place} if place else {}),
+        "sections": [
+            _section(_held_at(section, place), items, declared, written) for section in SECTIONS
+        ],
         "others": [written[OTHERS]] if OTHERS in written else _others(items),
     }
+
+
+def _held_at(section: Section, place: str) -> Section:
+    """Return the section as it reads on site, where its answers were not had from afar."""
+    if not place:
+        return section
+    there = (replace(one, remark=ON_SITE if one.remark else "") for one in section.fields)
+    return replace(section, fields=tuple(there))
 
 
 def _section(

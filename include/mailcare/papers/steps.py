@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mailcare.inspection.checks import all_checks
 from mailcare.inspection.comparison import Past
 from mailcare.inspection.outcome import findings_document, write_replies
 from mailcare.inspection.proceedings import Proceedings, record_of_file
-from mailcare.inspection.run import Inspection, areas, given_by_file
+from mailcare.inspection.run import Inspection, areas, given_by_file, measured_span
 from mailcare.listing import Page, Wish
 from mailcare.papers.actions import action_list
 from mailcare.papers.backup_lines import BackupLine
@@ -25,6 +25,7 @@ from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.keeping import PaperBody, keep_paper, latest_version, pages, paper_file
 from mailcare.papers.numbering import Series, paper_number
+from mailcare.papers.onsite import OnSite
 from mailcare.papers.pades import Signature
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.signing import (
@@ -255,6 +256,7 @@ def _report(
     record: Proceedings,
     past: Sequence[Past] | None = None,
     backups: Sequence[BackupLine] = (),
+    onsite: OnSite | None = None,
 ) -> Document:
     settings = read_settings()
     return inspection_report(
@@ -266,7 +268,12 @@ def _report(
         finished_at=inspection.finished_at,
         record=record,
         past=past,
-        remarks=Remarks(vendor=settings.vendor, feedback_address=settings.feedback_address),
+        remarks=Remarks(
+            settings.vendor,
+            settings.feedback_address,
+            onsite.written() if onsite else {},
+            onsite,
+        ),
         backups=backups,
     )
 
@@ -307,6 +314,24 @@ def render_inspection(identity: int) -> int:
     )
     actions = _actions(inspection, document.number)
     keep_paper(actions, lambda: pages(actions), system=system, customer=None)
+    return keep_paper(
+        document, lambda: _files(inspection, document, past=past), system=system, customer=None
+    )
+
+
+def render_visit(identity: int, onsite: OnSite) -> int:
+    """Return the report of a visit, whose inspection is closed; rendered where it is new.
+
+    What was collected before anybody could write the visit's start down belongs to it, too.
+    """
+    inspection = inspection_steps.recorded(identity)
+    span = measured_span(inspection.answers)
+    if span:
+        inspection = replace(inspection, started_at=min(span[0], inspection.started_at))
+    past = inspection_steps.earlier(identity)
+    record = inspection_steps.proceedings(identity)
+    system = inspection_steps.system_of(identity)
+    document = _report(inspection, onsite.number, record=record, past=past, onsite=onsite)
     return keep_paper(
         document, lambda: _files(inspection, document, past=past), system=system, customer=None
     )

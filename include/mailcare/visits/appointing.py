@@ -10,6 +10,7 @@ from mailcare.clock import BEIJING
 from mailcare.contracts.details import balances_of, contract_value
 from mailcare.contracts.entering import version_in_force
 from mailcare.contracts.extra_visits import OUTSIDE
+from mailcare.contracts.terms import ContractYear
 from mailcare.deadlines import VisitDays
 from mailcare.errors import InputError
 from mailcare.records import contracts
@@ -99,16 +100,25 @@ def window_of(session: Session, visit: Visit, *, today: date) -> Window:
 
     A visit that is still owed when its year is over may come later: late is better than never.
     """
+    year = _year_of(session, visit)
+    if year is None or year.last_on < today:
+        return Window(today, today + WITHOUT_CONTRACT)
+    return Window(max(today, year.first_on), year.last_on)
+
+
+def is_given_up(session: Session, visit: Visit, *, today: date) -> bool:
+    """Tell whether a visit that is off can no longer be taken up within its contract year."""
+    year = _year_of(session, visit)
+    return year is None or year.last_on < today
+
+
+def _year_of(session: Session, visit: Visit) -> ContractYear | None:
     service = session.get_one(Service, visit.service_id)
-    late = Window(today, today + WITHOUT_CONTRACT)
-    if service.contract_id is None or service.contract_year is None:
-        return late
+    if service.contract_id is None:
+        return None
     contract = session.get_one(contracts.Contract, service.contract_id)
     value = contract_value(contract.number, version_in_force(session, contract))
-    year = next((one for one in value.years() if one.number == service.contract_year), None)
-    if year is None or year.last_on < today:
-        return late
-    return Window(max(today, year.first_on), year.last_on)
+    return next((one for one in value.years() if one.number == service.contract_year), None)
 
 
 def do(session: Session, visit: Visit, deed: Deed, *, at: datetime) -> VisitEvent:

@@ -16,15 +16,29 @@ from mailcare.deadlines import visit_days
 from mailcare.errors import InputError
 from mailcare.inspection import steps as inspections
 from mailcare.inspection.check import Reply, Severity, Target
+from mailcare.inspection.checks import all_checks
 from mailcare.inspection.observations import Observation
 from mailcare.listing import Page, Wish
+from mailcare.papers.items import read_items
+from mailcare.papers.keeping import keep_paper, pages
+from mailcare.papers.signing import sign_paper
+from mailcare.papers.steps import render_visit
+from mailcare.papers.visit_sheet import LastInspection
 from mailcare.records.inspections import Inspection
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.records.visits import Visit, VisitState, VisitWay
-from mailcare.surveys.steps import open_survey
+from mailcare.surveys.steps import open_survey, sheet_of
 from mailcare.systems.evidence import Evidence, read_evidence
-from mailcare.visits import appointing, closing, details, negotiating, onsite, writing
+from mailcare.visits import (
+    appointing,
+    closing,
+    details,
+    negotiating,
+    onsite,
+    reporting,
+    writing,
+)
 from mailcare.visits.answering import (
     Knock,
     LinkRefused,
@@ -50,6 +64,7 @@ from mailcare.visits.forms import (
 )
 from mailcare.visits.negotiating import Moment
 from mailcare.visits.reminders import due_reminder, reminder_key
+from mailcare.visits.reporting import Closed
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +262,62 @@ def _inspection_of(number: str) -> int:
     return inspections.open_onsite_inspection(visit.service_id)
 
 
+def print_sheet(number: str) -> int:
+    """Return the paper 现场巡检单 of a visit as things stand; printed where something changed."""
+    calendar = working_calendar()
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        closed = reporting.last_closed(session, visit)
+    last = _last(closed) if closed else None
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        document = reporting.sheet(session, visit, last, calendar)
+        system = writing.system_of(session, visit).id
+    return keep_paper(document, lambda: pages(document), system=system, customer=None)
+
+
+def _last(closed: Closed) -> LastInspection:
+    items = read_items(inspections.recorded(closed.id).results, all_checks())
+    return LastInspection(closed.number, closed.finished_at, items)
+
+
+def render_report(visit: int) -> int:
+    """Return the report of a completed visit, signed by its engineer; its survey sheet with it.
+
+    Rendered where it is new. Raise `InputError` for a visit that is not completed.
+    """
+    calendar = working_calendar()
+    with reading() as session:
+        row = session.get_one(Visit, visit)
+        if row.state is not VisitState.COMPLETED:
+            raise InputError("只有已完成的现场巡检才有报告", subject=row.number)
+        told = reporting.onsite_of(session, row, calendar)
+        service = Inspection.service_id == row.service_id
+        inspection = session.scalars(select(Inspection.id).where(service)).one()
+    paper = render_visit(inspection, told)
+    sign_paper(
+        paper, login=row.engineer, signer=row.engineer_name, reason="现场巡检报告", at=utc_now()
+    )
+    with transaction() as session:
+        survey = open_survey(
+            session, closing.ended_case(session, session.get_one(Visit, visit)), at=utc_now()
+        )
+    sheet_of(survey)
+    return paper
+
+
+def is_over(visit: int) -> bool | None:
+    """Tell whether a visit is completed; None where it is given up for good.
+
+    That is a cancelled or missed one whose contract year is over, or that nobody owes any more.
+    """
+    with reading() as session:
+        row = session.get_one(Visit, visit)
+        if row.state in (VisitState.CANCELLED, VisitState.NO_SHOW):
+            return None if appointing.is_given_up(session, row, today=today()) else False
+        return row.state is VisitState.COMPLETED
+
+
 @contextmanager
 def _changing(number: str) -> Iterator[tuple[Session, Visit, Moment]]:
     now = Moment(utc_now(), today(), working_calendar())
@@ -310,7 +381,7 @@ def _offer(session: Session, opened: Opened) -> Offer:
 def remind_visits() -> int:
     """Post the reminders that are due of all agreed visits and return how many letters are new.
 
-    However often it is called, each reminder of each agreed day goes once.
+    However often it is called, each reminder of each agreed day goes once, in office hours.
     """
     calendar, now, day = working_calendar(), utc_now(), today()
     with reading() as session:

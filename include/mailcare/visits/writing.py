@@ -1,11 +1,13 @@
 """Post the letters about a visit, in the transaction of what they tell."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.clock import BEIJING
 from mailcare.delivery.outbox import Draft, FileReference, post
 from mailcare.records.customers import Contact, Customer, System
 from mailcare.records.deliveries import DeliveryChannel
@@ -19,6 +21,7 @@ from mailcare.visits.invitation import Meeting, Method, invitation
 from mailcare.visits.letters import About, Text
 from mailcare.visits.links import VALID_FOR, digest, new_token
 
+OPENS = time(9)  # Beijing time
 ANSWER_PATH = "/mailcare-visit"  # where the plugin puts the customers' answer page
 
 
@@ -88,10 +91,20 @@ def write_reminder(
     """Post a reminder to both sides and return how many letters are new."""
     text = letters.reminder(about(session, visit), days, ahead=ahead)
     posted = [
-        _draft(session, visit, f"{key}/{one}", one, text, expires_at=at + timedelta(days=1))
+        replace(
+            _draft(session, visit, f"{key}/{one}", one, text),
+            not_before=_office_hours(at),
+            expires_at=_office_hours(at) + timedelta(days=1),
+        )
         for one in both_sides(session, visit)
     ]
     return sum(post(session, one, at=at) is not None for one in posted)
+
+
+def _office_hours(at: datetime) -> datetime:
+    """Return the moment, or the opening of that day's office hours: nobody is reminded at night."""
+    local = at.astimezone(BEIJING)
+    return max(local, datetime.combine(local.date(), OPENS, BEIJING))
 
 
 def about(session: Session, visit: Visit) -> About:
@@ -163,7 +176,6 @@ def _draft(
     text: Text,
     *,
     attachments: tuple[FileReference, ...] = (),
-    expires_at: datetime | None = None,
 ) -> Draft:
     return Draft(
         key=key,
@@ -172,6 +184,5 @@ def _draft(
         subject=text.subject,
         body=text.body,
         attachments=attachments,
-        expires_at=expires_at,
         customer=customer_of(session, visit).id,
     )
