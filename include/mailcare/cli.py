@@ -13,6 +13,7 @@ from mailcare.cli_faults import FAULT_COMMANDS
 from mailcare.cli_papers import paper_app
 from mailcare.cli_staff import staff_app
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
+from mailcare.cli_visits import visit_app
 from mailcare.errors import InputError, MailcareError
 
 UNUSABLE_INPUT = 2
@@ -35,6 +36,7 @@ app.add_typer(fault_app, name="fault")
 app.add_typer(contract_app, name="contract")
 app.add_typer(staff_app, name="staff")
 app.add_typer(backup_app, name="backup")
+app.add_typer(visit_app, name="visit")
 app.command("discover")(discover)
 for _name, _command in FAULT_COMMANDS.items():
     fault_app.command(_name)(_command)

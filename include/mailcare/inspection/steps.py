@@ -165,7 +165,7 @@ def open_onsite_inspection(service: int) -> int:
 def observe(
     inspection: int, check: str, target: Target, observation: Observation, *, by: str
 ) -> None:
-    """Write down what a person saw of a check's target; the last one counts.
+    """Write down what a person saw of a check's target; the last one counts, equal ones once.
 
     Raise `InputError` where the inspection asks no such thing.
     """
@@ -173,8 +173,10 @@ def observe(
         plan = _plan(session.get_one(inspections.Inspection, inspection))
         if not any((one.name, asked.target) == (check, target) for one, asked in plan.questions):
             raise InputError("本次巡检没有这一项", subject=f"{check} {target}")
-        reply = write_observation(observation, by=by, at=utc_now())
-        _store(session, inspection, {person_ask(check, target): reply})
+        ask, reply = person_ask(check, target), write_observation(observation, by=by, at=utc_now())
+        known = _answers(session, inspection).get(ask)
+        if not (isinstance(known, Reply) and known.text == reply.text):
+            _store(session, inspection, {ask: reply})
 
 
 def take_bundle(inspection: int, data: bytes, *, source: str) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.deadlines import visit_days
-from mailcare.inspection.check import Manual
+from mailcare.inspection.check import Manual, Target
 from mailcare.inspection.checks import all_checks
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.planning import plan_inspection
@@ -23,7 +23,14 @@ from mailcare.records.visits import Visit
 from mailcare.settings import read_settings
 from mailcare.systems.site import Site
 from mailcare.systems.system import System
-from mailcare.visits.entries import DAY_TITLES, OUTLINE, TOPIC_TITLES, Topic
+from mailcare.visits.entries import (
+    DAY_TITLES,
+    HARDWARE_DAY,
+    OUTLINE,
+    TOPIC_TITLES,
+    Topic,
+    day_of_check,
+)
 from mailcare.visits.onsite import entries_of, photos_of, trainings_of
 from mailcare.visits.writing import system_of
 from mailcare.workdays import Calendar
@@ -121,6 +128,20 @@ def sheet(
         faults=open_faults(session, visit),
         vendor=read_settings().vendor,
     )
+
+
+def to_look_at(system: System, last: LastInspection | None) -> list[tuple[str, str, Target, str]]:
+    """Return what the kit's form has a row for: what only people find out, and the hardware."""
+    items = wanted(last.items) if last else _by_hand(system)
+    rows = [(one.check.name, one.check.title, one.result.target, one.says) for one in items]
+    known = {(name, target) for name, _, target, _ in rows}
+    plan = plan_inspection(system, all_checks())
+    hardware = [
+        (check.name, check.title, asked.target, check.question)
+        for check, asked in plan.questions
+        if day_of_check(check.name, check.area) == HARDWARE_DAY
+    ]
+    return [*rows, *(one for one in hardware if (one[0], one[2]) not in known)]
 
 
 def _by_hand(system: System) -> Sequence[Item]:

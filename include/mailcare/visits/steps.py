@@ -1,10 +1,12 @@
 """On-site visits: the seam between the records and the rules; every step is safe to run twice."""
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,14 +19,16 @@ from mailcare.errors import InputError
 from mailcare.inspection import steps as inspections
 from mailcare.inspection.check import Reply, Severity, Target
 from mailcare.inspection.checks import all_checks
+from mailcare.inspection.collect.script import system_script
 from mailcare.inspection.observations import Observation
 from mailcare.listing import Page, Wish
 from mailcare.papers.items import read_items
-from mailcare.papers.keeping import keep_paper, pages
+from mailcare.papers.keeping import keep_paper, pages, paper_file
 from mailcare.papers.signing import sign_paper
 from mailcare.papers.steps import render_visit
 from mailcare.papers.visit_sheet import LastInspection
 from mailcare.records.inspections import Inspection
+from mailcare.records.papers import FileKind
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.records.visits import Visit, VisitState, VisitWay
@@ -34,6 +38,7 @@ from mailcare.visits import (
     appointing,
     closing,
     details,
+    kit,
     negotiating,
     onsite,
     reporting,
@@ -62,11 +67,24 @@ from mailcare.visits.forms import (
     StaffForm,
     TrainingForm,
 )
+from mailcare.visits.kit import Entries
+from mailcare.visits.kit_folder import read_kit, write_kit
 from mailcare.visits.negotiating import Moment
 from mailcare.visits.reminders import due_reminder, reminder_key
 from mailcare.visits.reporting import Closed
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a kit brought: new replies, and entries, lessons and photos that it holds."""
+
+    number: str
+    replies: int
+    observations: int
+    lessons: int
+    photos: int
 
 
 class TooManyRefusals(InputError):
@@ -304,6 +322,69 @@ def render_report(visit: int) -> int:
         )
     sheet_of(survey)
     return paper
+
+
+def make_kit(number: str, out: Path) -> list[Path]:
+    """Write a visit's kit into a folder and return the files; it works without network.
+
+    Raise `InputError` for a folder that holds one already.
+    """
+    sheet = paper_file(print_sheet(number), FileKind.PDF).body
+    with reading() as session:
+        visit = appointing.known_visit(session, number)
+        system = reporting.described(session, visit)
+        closed = reporting.last_closed(session, visit)
+    items = reporting.to_look_at(system, _last(closed) if closed else None)
+    script = kit.marked_script(system_script(system), number)
+    files = {
+        kit.COLLECTOR: script.encode(),
+        kit.SHEET: sheet,
+        kit.ENTRIES: kit.entries_form(number, items).encode(),
+        kit.GUIDE: kit.guide(number).encode("utf-8-sig"),  # for Windows' own editor
+        kit.MANIFEST: json.dumps({"schema": 1, "visit": number}).encode(),
+    }
+    return write_kit(out, files)
+
+
+def import_kit(folder: Path, *, by: str) -> Imported:
+    """Take home what a kit brought; all of it is checked before anything is written.
+
+    A visit whose first day has come is begun by it. The same kit taken twice adds nothing.
+    """
+    brought = read_kit(folder)
+    number = brought.number
+    with reading() as session:
+        is_agreed = appointing.known_visit(session, number).state is VisitState.CONFIRMED
+    if is_agreed:
+        start_visit(number, by=by)
+    inspection = _inspection_of(number)
+    _refuse_unasked(number, brought.entries)
+    photos = {one: read_evidence(one, body) for one, body in brought.photos.items()}
+    replies = sum(
+        inspections.take_bundle(inspection, body, source=name)
+        for name, body in brought.replies.items()
+    )
+    entries = brought.entries
+    for form in entries.observations:
+        observe(number, form, by=by)
+    write_entries(number, entries.words, by=by)
+    for lesson in entries.training:
+        record_training(number, lesson, by=by)
+    with _changing(number) as (session, visit, now):
+        for one in entries.photos:
+            onsite.keep_photo(
+                session, visit, photos[one.file],
+                about=one.about, caption=one.caption, by=by, at=now.at,
+            )  # fmt: skip
+    return Imported(number, replies, len(entries.observations), len(entries.training), len(photos))
+
+
+def _refuse_unasked(number: str, entries: Entries) -> None:
+    known = {(one.check.name, one.target) for one in day_items(number)}
+    for one in entries.observations:
+        target = Target(one.node, one.port, one.part)
+        if (one.check, target) not in known:
+            raise InputError("本次巡检没有这一项", subject=f"{one.check} {target}")
 
 
 def is_over(visit: int) -> bool | None:
