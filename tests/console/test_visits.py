@@ -10,7 +10,7 @@ from mailcare.contracts.steps import plan_due
 from mailcare.records.visits import VisitState
 from mailcare.visits import steps
 from tests.visits import desk
-from tests.visits.onsite_desk import PNG
+from tests.visits.onsite_desk import PNG, output
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FIRST = "2026-05-11"
@@ -69,6 +69,13 @@ def test_a_visit_is_agreed_begun_filled_in_and_completed(login, number, clock):
     }  # fmt: skip
     assert client.post(f"/visits/{number}/training", data=training).status_code == 303
     client.post(f"/visits/{number}/words", data={"done": "清理队列"})
+    foreign = output() + b"\n==mailcare-visit== XC-2026-99999\n"
+    wrong = client.post(f"/visits/{number}/replies", files={"file": ("r.txt", foreign)})
+    assert wrong.status_code == 422
+    assert "属于另一次巡检" in wrong.text
+    own = output() + f"\n==mailcare-visit== {number}\n".encode()
+    taken = client.post(f"/visits/{number}/replies", files={"file": ("r.txt", own)})
+    assert taken.status_code == 303
     page = client.get(f"/visits/{number}").text
     assert "王示例、赵示例" in page
     assert "清理队列" in page

@@ -1,6 +1,11 @@
 """A visit of the lab's system whose three days have begun."""
 
+from functools import cache
+
 from mailcare.contracts.forms import read_form
+from mailcare.inspection.check import Channel
+from mailcare.inspection.collect.script import ask_key
+from mailcare.inspection.outcome import read_replies
 from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from mailcare.visits.forms import ObservationForm, TrainingForm
@@ -8,6 +13,7 @@ from tests.inspection.samples import LAB_SITE
 from tests.visits import desk
 
 SITE = "shili-bank-lab"
+RECORDED = LAB_SITE.parent / "recorded.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
 TRAINING = {
     "topic": "commands",
@@ -47,3 +53,15 @@ def completed_visit(clock) -> str:
     clock.move_to("2026-05-13T17:00:00+08:00")
     steps.complete_visit(number, by="lin")
     return number
+
+
+@cache
+def output() -> bytes:
+    """Return what the collector says on mx1, made of the replies that were recorded there."""
+    frames = [b"==mailcare:1:begin== 1778461200 sh mx1\n"]
+    for ask, reply in read_replies(RECORDED.read_bytes()).items():
+        if ask.channel is Channel.SSH and ask.node == "mx1" and ask.words:
+            body = reply.text.encode()
+            head = f"==mailcare:1:reply== {ask_key(ask)} {reply.exit_code} {len(body)}\n"
+            frames.append(head.encode() + body + b"\n")
+    return b"".join([*frames, b"==mailcare:1:end== 1778461300 - mx1\n"])

@@ -3,29 +3,24 @@
 import gzip
 import json
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 
 from mailcare.errors import InputError
-from mailcare.inspection.check import Channel
-from mailcare.inspection.collect.script import ask_key
-from mailcare.inspection.outcome import read_replies
 from mailcare.records.visits import VisitState
 from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from mailcare.visits.kit import marked_script, refuse_foreign_replies
 from tests.inspection.samples import LAB_SITE
 from tests.visits import desk
-from tests.visits.onsite_desk import PNG, SITE, TRAINING
+from tests.visits.onsite_desk import PNG, SITE, TRAINING, output
 
 pytestmark = [
     pytest.mark.usefixtures("desk_records", "clock"),
     pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
 ]
-RECORDED = LAB_SITE.parent / "recorded.jsonl"
 
 
 @pytest.fixture
@@ -53,18 +48,6 @@ def fill(folder: Path, number: str, **changes) -> None:
     text = yaml.safe_dump(entries | changes, allow_unicode=True)
     (folder / "entries.yaml").write_text(text, "utf-8")
     (folder / "photos" / "机柜.png").write_bytes(PNG)
-
-
-@cache
-def output() -> bytes:
-    """Return what the collector says on mx1, made of the replies that were recorded there."""
-    frames = [b"==mailcare:1:begin== 1778461200 sh mx1\n"]
-    for ask, reply in read_replies(RECORDED.read_bytes()).items():
-        if ask.channel is Channel.SSH and ask.node == "mx1" and ask.words:
-            body = reply.text.encode()
-            head = f"==mailcare:1:reply== {ask_key(ask)} {reply.exit_code} {len(body)}\n"
-            frames.append(head.encode() + body + b"\n")
-    return b"".join([*frames, b"==mailcare:1:end== 1778461300 - mx1\n"])
 
 
 def bring_replies(folder: Path, number: str) -> None:

@@ -13,6 +13,10 @@ VISIT_LABELS = {
 }
 
 VISIT_ENGLISH = {
+    "采集结果": "Collector output",
+    "资料包脚本的输出，每台主机一个文件，可压缩": (
+        "Output of the kit's script: a file for each host, packed or not"
+    ),
     "打印现场巡检单": "Print the sheet",
     "现场巡检单": "visit sheet",
     "提出现场日期": "days proposed",

@@ -194,6 +194,14 @@ def add_photo(request: Request, person: FieldStaff, number: Number, form: Form) 
     )  # fmt: skip
 
 
+@router.post("/visits/{number}/replies")
+def add_replies(request: Request, _person: FieldStaff, number: Number, form: Form) -> Response:
+    """Take the output of the kit's collector."""
+    return _done(
+        request, number, "replies", {}, lambda: steps.add_replies(number, form.files.get("file"))
+    )
+
+
 @router.get("/visits/{number}/photos/{file}")
 def photo(_person: Reader, number: Number, file: RowId) -> Response:
     """Hand a photo or file out as it came in, as a download only."""

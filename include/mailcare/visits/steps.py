@@ -19,6 +19,7 @@ from mailcare.errors import InputError
 from mailcare.inspection import steps as inspections
 from mailcare.inspection.check import Reply, Severity, Target
 from mailcare.inspection.checks import all_checks
+from mailcare.inspection.collect.frames import restore, unpacked
 from mailcare.inspection.collect.script import system_script
 from mailcare.inspection.observations import Observation
 from mailcare.listing import Page, Wish
@@ -236,6 +237,23 @@ def add_photo(
         raise complain("file", str(error)) from None
     with _changing(number) as (session, visit, now):
         onsite.keep_photo(session, visit, evidence, about=about, caption=caption, by=by, at=now.at)
+
+
+def add_replies(number: str, file: tuple[str, bytes] | None) -> int:
+    """Take the output of the kit's collector and return how many replies are new.
+
+    Raise `FormError` for what is no such output, or was made for another visit.
+    """
+    if file is None:
+        raise complain("replies", "请选择采集结果文件")
+    name, body = file
+    inspection = _inspection_of(number)
+    try:
+        data = unpacked(body)
+        kit.refuse_foreign_replies(restore(data), number, name=name)
+        return inspections.take_bundle(inspection, data, source=name)
+    except InputError as error:
+        raise complain("replies", str(error)) from None
 
 
 def photo_file(number: str, file: int) -> Evidence:
