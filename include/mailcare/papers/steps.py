@@ -331,7 +331,14 @@ def render_visit(identity: int, onsite: OnSite) -> int:
     past = inspection_steps.earlier(identity)
     record = inspection_steps.proceedings(identity)
     system = inspection_steps.system_of(identity)
-    document = _report(inspection, onsite.number, record=record, past=past, onsite=onsite)
+    document = _report(
+        inspection,
+        onsite.number,
+        record=record,
+        past=past,
+        backups=last_lines(system, until=inspection.finished_at),
+        onsite=onsite,
+    )
     return keep_paper(
         document, lambda: _files(inspection, document, past=past), system=system, customer=None
     )
