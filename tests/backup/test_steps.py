@@ -191,6 +191,14 @@ def test_hosts_to_be_logged_in_to_wait_for_an_authorisation(bank):
     import_site(bank / "site.yaml", recorded_by="li")
     verification = steps.open_verification("manual__1", site="bank")
     assert steps.hosts_without_authorisation(verification) == ["mx1"]
+    routine = steps.open_verification("backup__bank__1", site="bank", routine=True)
+    assert steps.hosts_without_authorisation(routine) == []
+    steps.verify(routine, "nightly")
+    (row,) = all_of(BackupEvidence)
+    assert row.verdict == "NOT_RUN"
+    told = [one["reason"] for one in json.loads(row.statement)["findings"]]
+    assert told
+    assert all(told)
 
 
 def test_the_matrix_shows_the_last_verdict_on_each_level(bank):

@@ -10,14 +10,21 @@ from sqlalchemy.orm import Session
 
 from mailcare.backup import lists
 from mailcare.backup.cadence import WHOLE, due_shard, due_through
-from mailcare.backup.evidence import Evidence, audit, public_text, signing_key
+from mailcare.backup.evidence import Evidence, audit, signing_key
 from mailcare.backup.history import History, history_of
 from mailcare.backup.incidents import Incident, began, fault_level
 from mailcare.backup.lists import CopyRow, RunRow
 from mailcare.backup.order import Order, read_order
 from mailcare.backup.reporting import read_report
 from mailcare.backup.verdicts import Level, Verdict
-from mailcare.backup.verification import CopyOutcome, Task, chosen_copies, key_path, verify_copy
+from mailcare.backup.verification import (
+    CopyOutcome,
+    Task,
+    chosen_copies,
+    key_path,
+    own_key,
+    verify_copy,
+)
 from mailcare.clock import utc_now
 from mailcare.contracts.authorisation import Authorisation, permission
 from mailcare.delivery.alerts import alert
@@ -105,9 +112,14 @@ def _ordered_system(session: Session, order: Order) -> customers.System:
 
 
 def hosts_without_authorisation(verification: int) -> list[str]:
-    """Return the hosts to be logged in to that no valid authorisation covers now."""
+    """Return the hosts to be logged in to that no valid authorisation covers now.
+
+    A routine run does not wait for one: what it may not reach is not run, and told as overdue.
+    """
     with reading() as session:
         row = session.get_one(backups.Verification, verification)
+        if row.is_routine:
+            return []
         given = _authorisations(session, row.system_id)
     now = utc_now()
     hosts = dict.fromkeys(host for copy in _copies(row) for host in _hosts(copy))
@@ -422,7 +434,7 @@ def evidence_file(evidence: int) -> tuple[str, bytes]:
 
 
 def audit_copy(system: int, copy: str) -> tuple[str, ...]:
-    """Audit all evidence of a copy by this machine's key; return what is wrong with it."""
+    """Audit all evidence of a copy, by this machine's key if it has one; return what is wrong."""
     with reading() as session:
         rows = session.scalars(
             select(backups.BackupEvidence)
@@ -433,7 +445,7 @@ def audit_copy(system: int, copy: str) -> tuple[str, ...]:
             .order_by(backups.BackupEvidence.sequence)
         ).all()
         pieces = [_evidence(row) for row in rows]
-    trusted = public_text(signing_key(key_path()))
+    trusted = own_key()
     return tuple(wrong for one in pieces for wrong in audit(one, pieces, trusted=trusted))
 
 

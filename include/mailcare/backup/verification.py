@@ -281,7 +281,7 @@ def audit_file(path: Path, *, trusted_key: str | None) -> tuple[int, tuple[str, 
     `trusted_key` is the public key that must have signed; without one this machine's own, where it
     has one. Raise `InputError` where there is no evidence.
     """
-    trusted = trusted_key or _own_key()
+    trusted = trusted_key or own_key()
     paths = sorted(path.rglob(f"*-{NUMBER}.json")) if path.is_dir() else [path]
     if not paths:
         raise InputError("这里没有证据文件", subject=str(path))
@@ -293,7 +293,8 @@ def audit_file(path: Path, *, trusted_key: str | None) -> tuple[int, tuple[str, 
     return len(paths), tuple(wrong)
 
 
-def _own_key() -> str | None:
+def own_key() -> str | None:
+    """Return the public half of this machine's signing key; None where it has none."""
     return public_text(signing_key(key_path())) if key_path().exists() else None
 
 
