@@ -53,7 +53,9 @@ def empty_year(**changes) -> CustomerYear:
         "year": 1,
         "span": SPAN,
         "systems": ("总行邮件系统",),
-        **dict.fromkeys(("balances", "services", "faults", "inspections", "visits", "surveys"), ()),
+        **dict.fromkeys(
+            ("balances", "services", "faults", "inspections", "visits", "backups", "surveys"), ()
+        ),
     }
     return CustomerYear(**values | changes)
 

@@ -12,7 +12,7 @@ from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.review import review_document, review_xlsx
 from mailcare.reviews.advice import advice
 from mailcare.reviews.desk import desk_sections
-from mailcare.reviews.facts import ContractFact, DeskYear, Keeping
+from mailcare.reviews.facts import BackupFact, ContractFact, DeskYear, Keeping
 from mailcare.reviews.section import Section
 from mailcare.reviews.sections import customer_sections
 from tests.reviews.desk import CONTRACT, SPAN, clock, empty_year, fault, full_year
@@ -113,9 +113,17 @@ def test_advice_follows_from_what_the_year_has_shown():
     assert any("满意度平均 3.33 分" in one for one in told)
 
 
+def test_a_copy_that_did_not_pass_is_told_with_its_counts():
+    backup = BackupFact("总行", "每日全量", {"PASS": 3, "FAIL": 1}, date(2026, 11, 1), "FAIL")
+    year = empty_year(backups=(backup,))
+    rows = grid(sections(year)["备份验证"], "逐个副本")
+    assert rows == (("总行", "每日全量", 3, 1, 0, 0, "2026-11-01", "不通过"),)
+    assert any("不能证明可以恢复" in one for one in advice(year))
+
+
 def test_an_easy_year_needs_no_advice():
-    services = (replace(full_year().services[0], kind="backup_verification"),)
-    assert advice(empty_year(services=services)) == (
+    backups = (BackupFact("总行", "每日全量", {"PASS": 12}, date(2026, 11, 1), "PASS"),)
+    assert advice(empty_year(backups=backups)) == (
         "本年度没有需要特别处理的问题，建议按现有方案继续。",
     )
 

@@ -8,6 +8,7 @@ from mailcare.surveys.statistics import OVERALL, figures_of_all
 
 FINDINGS_MOST = 5
 LOW_MEAN = 4.0  # 4 分：表示好
+PASSED = "PASS"
 GRAVE = ("P1", "P2")
 GRAVE_FAULTS_MANY = 3  # own experience: as many in a year are worth a look on site
 
@@ -44,7 +45,11 @@ def _about_rest(year: CustomerYear) -> Iterator[str]:
         if one.left:
             title = SERVICE_TITLES[one.promise]
             yield f"{title}尚有 {one.left} 次未安排，合同年度结束后作废，请尽快约定。"
-    if not any(one.kind == "backup_verification" and one.done_on for one in year.services):
+    for copy in year.backups:
+        if copy.last_verdict != PASSED:
+            said = "最近一次验证未通过，不能证明可以恢复，请按《备份验证报告》处理。"
+            yield f"备份「{copy.copy}」{said}"
+    if not year.backups:
         yield "本年度没有完成的备份验证，建议来年尽早验证备份能否恢复。"
 
 

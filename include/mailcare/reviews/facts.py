@@ -107,6 +107,17 @@ class VisitFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupFact:
+    """What a year's verifications of one copy came to; `counts` by verdict (PASS, FAIL …)."""
+
+    system: str
+    copy: str
+    counts: Mapping[str, int]
+    last_on: date
+    last_verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerYear:
     """One contract year of a customer; nothing in it is another customer's."""
 
@@ -120,6 +131,7 @@ class CustomerYear:
     faults: tuple[FaultFact, ...]
     inspections: tuple[InspectionFact, ...]
     visits: tuple[VisitFact, ...]
+    backups: tuple[BackupFact, ...]
     surveys: tuple[Asked, ...]
 
     @property

@@ -13,6 +13,7 @@ from mailcare.contracts.details import balances_of, contract_value
 from mailcare.contracts.entering import version_in_force
 from mailcare.inspection.checks import all_checks
 from mailcare.records import contracts
+from mailcare.records.backups import BackupEvidence
 from mailcare.records.contracts import ContractVersion
 from mailcare.records.customers import Customer, System
 from mailcare.records.faults import Fault, FaultBreach, FaultClock, FaultEvent, FaultEventType
@@ -25,6 +26,7 @@ from mailcare.records.inspections import (
 )
 from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState, VisitTraining
 from mailcare.reviews.facts import (
+    BackupFact,
     Bad,
     ClockFact,
     ContractFact,
@@ -74,6 +76,7 @@ def customer_year(session: Session, contract_id: int, year: int, span: Span) -> 
         faults=_faults(session, own_faults, span),
         inspections=_inspections(session, contract.systems, span),
         visits=_visits(session, and_(*of_contract)),
+        backups=tuple(_backups(session, contract.systems, span)),
         surveys=gather(session, since=span.first_on, until=span.last_on, customer=row.customer_id),
     )
 
@@ -293,6 +296,26 @@ def _training(session: Session, visits: Sequence[int]) -> dict[int, Decimal]:
     for (visit, _), hours in last.items():
         totals[visit] += hours
     return totals
+
+
+def _backups(session: Session, systems: Sequence[int], span: Span) -> Iterator[BackupFact]:
+    rows = session.execute(
+        select(BackupEvidence, System.title)
+        .join(System, System.id == BackupEvidence.system_id)
+        .where(
+            BackupEvidence.system_id.in_(systems),
+            BackupEvidence.finished_at >= _start(span),
+            BackupEvidence.finished_at < _end(span),
+        )
+        .order_by(System.id, BackupEvidence.copy_name, BackupEvidence.finished_at)
+    )
+    of_copy: dict[tuple[str, str], list[BackupEvidence]] = {}
+    for row, title in rows:
+        of_copy.setdefault((title, row.copy_name), []).append(row)
+    for (title, name), found in of_copy.items():
+        counts = Counter(str(one.verdict) for one in found)
+        last = found[-1]
+        yield BackupFact(title, name, counts, _day(last.finished_at), str(last.verdict))
 
 
 def _start(span: Span) -> datetime:

@@ -10,6 +10,7 @@ from mailcare.papers.document import Json
 from mailcare.papers.wording import STATES
 from mailcare.reviews.advice import advice
 from mailcare.reviews.facts import (
+    BackupFact,
     Bad,
     ClockFact,
     CustomerYear,
@@ -30,6 +31,7 @@ from mailcare.reviews.wording import (
     REMOTE_SAYS,
     SERVICE_STATES,
     SERVICE_TITLES,
+    VERDICTS,
     VISIT_SAYS,
     VISIT_STATES,
 )
@@ -54,7 +56,7 @@ def customer_sections(year: CustomerYear) -> tuple[Section, ...]:
         faults_section(year.faults),
         _inspections(year.inspections),
         _visits(year.visits),
-        _backups(year.services),
+        _backups(year.backups),
         satisfaction_section(year.surveys, (Grouping.SERVICE, Grouping.QUARTER)),
         Section("来年建议", advice(year)),
         _renewal(year),
@@ -192,14 +194,19 @@ def _visit(one: VisitFact) -> tuple[str | int | None, ...]:
     return (one.number, one.system, day(one.starts_on), one.engineer_name, one.moved, hours, state)
 
 
-def _backups(services: Sequence[ServiceFact]) -> Section:
-    planned = [one for one in services if one.kind == "backup_verification"]
-    if not any(one.done_on for one in planned):
+def _backups(backups: Sequence[BackupFact]) -> Section:
+    if not backups:
         said = "本年度没有完成的备份验证，因此不能证明备份可以恢复。"
         return Section("备份验证", (said,))
-    head = ("系统", "计划日", "完成日", "状态")
-    rows = tuple(_service(one)[1:] for one in planned)
-    return Section("备份验证", ("结论见各次《备份验证报告》。",), (Grid("逐次", head, rows),))
+    head = ("系统", "副本", *(f"{word}（次）" for word in VERDICTS.values()), "最近一次", "结论")
+    rows = tuple(map(_backup, backups))
+    said = "「未执行」既不是通过，也不是不通过；逐项结论见各次《备份验证报告》。"
+    return Section("备份验证", (said,), (Grid("逐个副本", head, rows),))
+
+
+def _backup(one: BackupFact) -> tuple[str | int | None, ...]:
+    counts = (one.counts.get(verdict, 0) for verdict in VERDICTS)
+    return (one.system, one.copy, *counts, day(one.last_on), VERDICTS[one.last_verdict])
 
 
 def satisfaction_section(asked: Sequence[Asked], groupings: Iterable[Grouping]) -> Section:

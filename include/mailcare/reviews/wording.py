@@ -43,6 +43,12 @@ VISIT_STATES: Mapping[str, str] = {
     "cancelled": "已取消",
     "no_show": "未成行",
 }
+VERDICTS: Mapping[str, str] = {
+    "PASS": "通过",
+    "FAIL": "不通过",
+    "DEGRADED": "降级",
+    "NOT_RUN": "未执行",
+}
 # 服务方案第五、六部分
 PROMISED_CLOCKS = (
     ("响应", "申报起 15 分钟内电话响应，7×24×365"),
