@@ -13,6 +13,7 @@ from mailcare.contracts.steps import plan_due
 from mailcare.records.schema import upgrade
 from tests.console.servers import PDF, SITE_NAME, Server, api_server, fill, using
 from tests.surroundings import without
+from tests.surveys import desk as survey_desk
 
 CHROMIUM = "/usr/bin/chromium"
 WAIT_MS = 30_000
@@ -245,3 +246,50 @@ def record(page, doing: str, *, choose=None, remark="", file=None) -> None:
         form.get_by_label("附件").set_input_files(file)
     form.get_by_role("button", name="登记").click()
     page.get_by_text("已登记。").wait_for()
+
+
+def test_a_survey_call_from_no_answer_to_the_figures_in_a_browser(server):
+    if not Path(CHROMIUM).exists():
+        without("Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    survey_desk.ask(survey_desk.ended(1, subject="GZ-2026-09999", handled_by=("engineer",)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or CHROMIUM, args=["--no-sandbox"]
+        )
+        context = browser.new_context(locale="zh-CN")
+        context.set_default_timeout(WAIT_MS)
+        token = {"name": "_token", "value": server.token("colleague"), "url": server.url}
+        context.add_cookies([token])
+        page = context.new_page()
+        page.goto(f"{server.url}/mailcare/calls")
+        page.get_by_role("link", name="GZ-2026-09999").click()
+        call_in_vain(page)
+        record_marks(page)
+        browser.close()
+
+
+def call_in_vain(page) -> None:
+    page.get_by_text("您对本次的「技术水平」打几分？").wait_for()
+    assert page.locator('.scores input[type="radio"]:checked').count() == 0
+    page.get_by_label("约定再打").first.check()
+    page.get_by_role("button", name="登记回访").click()
+    page.get_by_role("alert").get_by_text("请填写再打时间").wait_for()
+    page.get_by_label("未接通").check()
+    page.get_by_role("button", name="登记回访").click()
+    page.get_by_text("已登记。").wait_for()
+
+
+def record_marks(page) -> None:
+    for question, score in (("服务满意度", "5 很好"), ("服务态度", "4 好"), ("技术水平", "未评")):
+        page.get_by_role("group", name=question).get_by_label(score).check()
+    page.get_by_label("意见与建议").fill("回复很快")
+    page.get_by_role("button", name="保存").click()
+    page.get_by_text("5 分（很好）").wait_for()
+    assert page.get_by_text("未评", exact=True).count() == 2
+    page.get_by_role("link", name="满意度", exact=True).click()
+    page.get_by_text("没有符合的记录").wait_for()
+    page.get_by_role("link", name="统计").click()
+    page.get_by_text("回复很快").wait_for()
+    assert page.locator(".chart svg").count() == 1
