@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mailcare.reviews.facts import CustomerYear, Keeping, tally
-from mailcare.reviews.wording import CLOCK_TITLES, SERVICE_TITLES
+from mailcare.reviews.wording import CLOCK_TITLES, SERVICE_TITLES, VERDICTS
 from mailcare.surveys.statistics import OVERALL, figures_of_all
 
 FINDINGS_MOST = 5
@@ -47,8 +47,8 @@ def _about_rest(year: CustomerYear) -> Iterator[str]:
             yield f"{title}尚有 {one.left} 次未安排，合同年度结束后作废，请尽快约定。"
     for copy in year.backups:
         if copy.last_verdict != PASSED:
-            said = "最近一次验证未通过，不能证明可以恢复，请按《备份验证报告》处理。"
-            yield f"备份「{copy.copy}」{said}"
+            said = f"最近一次验证的结论是「{VERDICTS[copy.last_verdict]}」，不能证明可以恢复"
+            yield f"备份「{copy.copy}」{said}，请按《备份验证报告》处理。"
     if not year.backups:
         yield "本年度没有完成的备份验证，建议来年尽早验证备份能否恢复。"
 

@@ -22,6 +22,7 @@ from mailcare.records.inspections import (
     FindingSeverity,
     Inspection,
     Service,
+    ServiceKind,
     ServiceState,
 )
 from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState, VisitTraining
@@ -52,7 +53,7 @@ def customer_year(session: Session, contract_id: int, year: int, span: Span) -> 
     """Return a contract year's facts; every query is held to the contract's own customer."""
     row = session.get_one(contracts.Contract, contract_id)
     contract = contract_value(row.number, version_in_force(session, row))
-    of_contract = (Service.contract_id == contract_id, Service.contract_year == year)
+    of_contract = and_(Service.contract_id == contract_id, Service.contract_year == year)
     versions = select(ContractVersion.id).where(ContractVersion.contract_id == contract_id)
     covered = or_(Fault.system_id.is_(None), Fault.system_id.in_(contract.systems))
     own_faults = and_(
@@ -72,10 +73,10 @@ def customer_year(session: Session, contract_id: int, year: int, span: Span) -> 
         balances=tuple(
             one for one in balances_of(session, contract_id) if one.contract_year == year
         ),
-        services=_services(session, and_(*of_contract), span),
+        services=_services(session, of_contract & (Service.kind != ServiceKind.REVIEW), span),
         faults=_faults(session, own_faults, span),
         inspections=_inspections(session, contract.systems, span),
-        visits=_visits(session, and_(*of_contract)),
+        visits=_visits(session, of_contract),
         backups=tuple(_backups(session, contract.systems, span)),
         surveys=gather(session, since=span.first_on, until=span.last_on, customer=row.customer_id),
     )
@@ -209,13 +210,14 @@ def _handlers(session: Session, faults: Sequence[int]) -> dict[int, list[str]]:
 def _inspections(
     session: Session, systems: Sequence[int], span: Span
 ) -> tuple[InspectionFact, ...]:
-    """Return the last inspections up to the year's end, oldest first; none if the year had none."""
+    """Return the last remote inspections up to the year's end, oldest first, if it had one."""
     rows = session.execute(
         select(Inspection, System.title)
         .join(Service, Service.id == Inspection.service_id)
         .join(System, System.id == Service.system_id)
         .where(
             System.id.in_(systems),
+            Service.kind == ServiceKind.REMOTE_INSPECTION,
             Inspection.current_judgement_id.is_not(None),
             Inspection.started_at < _end(span),
         )
