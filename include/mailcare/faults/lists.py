@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Subquery, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from mailcare.errors import InputError
@@ -87,7 +87,8 @@ def board_rows(
 
 def fault_row(session: Session, fault: int) -> FaultRow:
     """Return one fault; raise `InputError` for one that is not recorded."""
-    statement = _faults(_breaks()).where(faults.Fault.id == fault)
+    breaks = _breaks(faults.FaultClock.fault_id == fault)
+    statement = _faults(breaks).where(faults.Fault.id == fault)
     found = next(iter(rows_of(session, statement, FaultRow)), None)
     if found is None:
         raise InputError("没有登记这个故障", subject=str(fault))
@@ -141,7 +142,8 @@ def _faults(breaks: Subquery) -> Statement:
     )
 
 
-def _breaks() -> Subquery:
+def _breaks(*which: ColumnElement[bool]) -> Subquery:
+    """Return when the next open promise of each fault breaks, or broke."""
     clock = faults.FaultClock
     runs = or_(
         clock.state == ClockState.RUNNING,
@@ -149,7 +151,7 @@ def _breaks() -> Subquery:
     )
     return (
         select(clock.fault_id, func.min(clock.due_at).label("breaks_at"))
-        .where(runs)
+        .where(runs, *which)
         .group_by(clock.fault_id)
         .subquery()
     )
