@@ -160,7 +160,7 @@ def record_authorisation(console, folder: Path) -> None:
     console.get_by_role("link", name="登记授权").click()
     console.get_by_label("mx1").check()
     console.get_by_label("bak1").check()
-    console.get_by_label("授权人").fill("王示例")
+    console.get_by_label("授权人").select_option("王示例")
     console.get_by_label("授权时间").fill("2026-01-05T09:00")
     console.get_by_label("用途").fill("年度巡检")
     console.get_by_label("生效").fill("2026-01-05T09:00")
