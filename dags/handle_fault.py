@@ -1,8 +1,10 @@
 """### 故障处理 Handling a fault
 
-Started by hand for an incident: `declare` records the fault, its clocks run from then on, and the
-run ends. Nothing waits on a worker: what follows is recorded on the console (受理、首次联系、暂停、
-处理完成…), and *watch_deadlines* warns of what is due.
+Started by hand for an incident: `declare` records the fault and its clocks run. What follows is
+recorded on the console (受理、暂停、处理完成…), and *watch_deadlines* warns of what is due.
+
+Started by *watch_deadlines* for a report that waits for its review: `review` parks under *Required
+Actions*, taking no worker, until a manager decides there or on the console; then it is issued.
 
 - **级别**: P1 停机或重大影响；P2 性能严重降级；P3 性能受损，大部分业务正常；P4 咨询、安装、配置。
 - **申报时间** is when the call began, or when our own server received the mail; empty is now.
@@ -13,7 +15,8 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from mailcare.tasks import TASK_DEFAULTS
+from mailcare.reports.gate import ReportReview
+from mailcare.tasks import TASK_DEFAULTS, step
 
 with DAG(
     dag_id="handle_fault",
@@ -32,6 +35,7 @@ with DAG(
             None, type=["null", "string"], format="date-time", title="申报时间（空为现在）"
         ),
         "follows": Param(None, type=["null", "string"], title="关联的原故障编号"),
+        "report": Param(None, type=["null", "integer"], title="（由系统填写）待审核的报告"),
     },
     dagrun_timeout=timedelta(days=30),  # the report's review, which parks, may take its time
     max_active_runs=1000,  # runs that are parked hold up no other
@@ -41,9 +45,15 @@ with DAG(
 
     @task
     def declare(params: dict, run_id: str, *, dag_run) -> int:
+        from airflow.sdk.exceptions import AirflowSkipException
+
         from mailcare.faults import steps
 
+        if params.pop("report") is not None:
+            raise AirflowSkipException
         who = dag_run.triggering_user_name or "airflow"
         return steps.open_fault(run_id, by=who, asked_at=dag_run.run_after, **params)
 
     declare()  # pyrefly: ignore[missing-argument] - Airflow hands them in
+    review = ReportReview(task_id="review", report="{{ params.report or '' }}")
+    step("issue", "reports.issue")(review.output)

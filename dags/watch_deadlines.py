@@ -6,7 +6,9 @@ Every minute: `sweep → start`.
   and 15 minutes), the engineer, the manager, the director; each once. It records what broke, with
   the moment at which it did. P1 and P2 are told at any hour, the rest in working hours.
 - When a year table was confirmed, open reports are counted anew; what was before is kept.
-- `start` begins the follow-up inspections that were asked for, each once by its run's id.
+- `follow` issues reports that were approved, and records their arrival and their signed return.
+- `start` begins the follow-up inspections that were asked for and the reviews of reports, each
+  once by its run's id.
 - A sweep that has not ended after five minutes is told to the manager. The fault board shows when
   the last one ended.
 """
@@ -40,10 +42,18 @@ with DAG(
     def sweep() -> list[dict]:
         from mailcare.clock import utc_now
         from mailcare.faults import steps
+        from mailcare.reports import steps as reports
 
         steps.sweep(at=utc_now())
-        return steps.follow_up_runs()
+        return [*steps.follow_up_runs(), *reports.review_runs()]
 
+    @task
+    def follow() -> int:
+        from mailcare.reports import steps
+
+        return steps.follow_reports()
+
+    follow()
     TriggerDagRunOperator.partial(
         task_id="start", logical_date=None, skip_when_already_exists=True
     ).expand_kwargs(sweep())

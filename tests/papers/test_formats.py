@@ -58,3 +58,10 @@ def test_a_text_is_cut_to_the_columns_that_it_takes():
     assert formats.cut_columns("ab客户", 6) == "ab客户"
     assert formats.cut_columns("客户名称abc", 8) == "客户名…"
     assert formats.columns("客户名…") == 8
+
+
+def test_a_limit_at_midnight_is_the_end_of_the_day_before():
+    assert formats.until("2026-10-11T00:00:00+08:00") == "2026-10-10 24:00"
+    assert formats.until("2026-10-10T16:00:00+00:00") == "2026-10-10 24:00"
+    assert formats.until("2026-10-10T17:30:00+08:00") == "2026-10-10 17:30"
+    assert formats.until("") == ""

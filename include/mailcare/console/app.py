@@ -23,6 +23,8 @@ from mailcare.console import (
     mails,
     outbox,
     papers,
+    report_figures,
+    reports,
     reviews,
     staff,
     surveys,
@@ -70,6 +72,7 @@ def create_app() -> FastAPI:
         due, faults, fault_page, customers, contracts, importing, systems, backups,
         authorisations, papers, outbox, surveys, calendar, staff, visits, audit, duty, reviews,
         mails,
+        report_figures, reports,
     ):  # fmt: skip
         app.include_router(subject.router)
     app.router.routes.append(Route(STYLE_PATH, _style))

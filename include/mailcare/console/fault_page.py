@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from mailcare.clock import utc_now
-from mailcare.console.access import STAFF, Reader, Staff
+from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
 from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.faults import clock_mark
 from mailcare.console.pages import Action, download, explained, go, moment, or_404, show
@@ -217,7 +217,10 @@ def _possible(stage: Stage, detail: FaultDetail) -> Sequence[str]:
 
 def _links(detail: FaultDetail) -> tuple[Action, ...]:
     row = detail.row
-    links = [Action("申报关联故障", f"/faults/new?{urlencode(_related(row))}", STAFF)]
+    links = [
+        Action("故障处理报告", f"/faults/{row.id}/report", EVERYBODY),
+        Action("申报关联故障", f"/faults/new?{urlencode(_related(row))}", STAFF),
+    ]
     if row.system_id:
         links.append(Action("登记授权", f"/authorisations/new?system={row.system_id}", STAFF))
     return tuple(links)

@@ -159,7 +159,12 @@ def board_page(request: Request, _person: Reader, wish: Wished) -> Response:
     return show(
         request, "board.html", title=SHOWN.title, table=SHOWN.table(wish), refresh_s=REFRESH_S,
         sweep=steps.last_sweep(at=utc_now()),
-        actions=(DECLARE, Action("全部故障", "/faults/all", EVERYBODY)),
+        actions=(
+            DECLARE,
+            Action("故障处理报告", "/reports", EVERYBODY),
+            Action("统计", "/reports/figures", EVERYBODY),
+            Action("全部故障", "/faults/all", EVERYBODY),
+        ),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
 from mailcare.console.complaints import in_english
 from mailcare.console.fault_words import FAULT_ENGLISH
+from mailcare.console.report_words import REPORT_ENGLISH
 from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
 
 LANGUAGE_COOKIE = "mailcare_language"
@@ -73,6 +74,7 @@ LABELS = VISIT_LABELS | {
     "file_return": "登记签回",
     "restart": "重新启动",
     "inspection/report.html": "巡检报告",
+    "fault/report.html": "故障处理报告",
     "backup/report.html": "备份验证报告",
     "inspection/actions.html": "工程师待办清单",
     "survey/sheet.html": "客户满意度调查表",
@@ -150,10 +152,13 @@ DONE = {
     "authorisation_asked": "已发信索取授权，处理时限已暂停。",
     "posted": "已交发件箱。",
     "signed": "已签字。",
+    "submitted": "已提交审核。",
+    "decided": "已审核。",
+    "decided_before": "已有人先作出决定，本次没有改变。",
     "restarted": "已重新启动。",
 }
 
-AREAS_ENGLISH = FAULT_ENGLISH | VISIT_ENGLISH
+AREAS_ENGLISH = FAULT_ENGLISH | VISIT_ENGLISH | REPORT_ENGLISH
 ENGLISH = AREAS_ENGLISH | {
     "维保控制台": "Maintenance console",
     "到期与提醒": "Due and notices",

@@ -1,7 +1,7 @@
 """How values look on paper: moments in Beijing time, numbers, blanks, and texts of strangers."""
 
 import unicodedata
-from datetime import datetime
+from datetime import datetime, time, timedelta
 
 from mailcare.clock import BEIJING
 
@@ -17,6 +17,21 @@ _LOOK_ALIKES = ((0x2E80, 0x2FDF), (0xF900, 0xFAFF), (0xA0, 0xA0), (0x2F800, 0x2F
 def moment(value: str) -> str:
     """Write an ISO moment with its offset as Beijing time, to the minute, the zone named."""
     return f"{_local(value):%Y年%-m月%-d日 %H:%M}（北京时间）"
+
+
+def minute(value: str) -> str:
+    """Write an ISO moment as a form's field has it, 2026-10-01 18:20, Beijing time; "" stays so.
+
+    The zone is named once on the paper.
+    """
+    return f"{_local(value):%Y-%m-%d %H:%M}" if value else ""
+
+
+def until(value: str) -> str:
+    """Write the end of a time limit as `minute` does; a midnight is 24:00 of the day before."""
+    if not value or (at := _local(value)).time() != time.min:
+        return minute(value)
+    return f"{at - timedelta(days=1):%Y-%m-%d} 24:00"
 
 
 def day(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Faults, what happened to them, the clocks derived from it, breaches and escalations."""
+"""Faults, what happened to them, the clocks, breaches and escalations, and the reports on them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,9 +7,10 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailcare.deadlines import Level
-from mailcare.records.base import AppendOnly, Base, SentenceText
+from mailcare.records.base import AppendOnly, Base, SentenceText, Stateful
 from mailcare.records.contracts import ContractVersion
 from mailcare.records.customers import Authorisation, Customer, System
+from mailcare.records.papers import Paper
 from mailcare.records.people import EvidenceFile
 
 
@@ -249,3 +250,54 @@ class Sweep(Base):
     swept_at: Mapped[datetime]
     told: Mapped[int]
     broken: Mapped[int]
+
+
+class ReportState(StrEnum):
+    """How far a report has come; one that a later handling made pointless is superseded."""
+
+    DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    RETURNED = "returned"
+    APPROVED = "approved"
+    ISSUED = "issued"
+    SENT = "sent"
+    SIGNED = "signed"
+    SUPERSEDED = "superseded"
+
+
+class FaultReport(Stateful[ReportState], Base):
+    """The report on one handling of a fault; `epoch` is that of its clock.
+
+    Who saves it says which `version` was read. `submissions` counts how often it was handed to the
+    reviewer, `runs_begun` how many of those a Dag run has taken up.
+    """
+
+    __tablename__ = "fault_reports"
+    __table_args__ = (UniqueConstraint("fault_id", "epoch"), Index(None, "state"))
+
+    fault_id: Mapped[int] = mapped_column(ForeignKey(Fault.id))
+    epoch: Mapped[int]
+    state: Mapped[ReportState]
+    version: Mapped[int]
+    occurred_at: Mapped[datetime | None]
+    method: Mapped[SentenceText]
+    degree: Mapped[SentenceText]
+    lessons: Mapped[SentenceText]
+    opinions: Mapped[SentenceText]
+    author: Mapped[str]
+    submissions: Mapped[int]
+    runs_begun: Mapped[int]
+    paper_id: Mapped[int | None] = mapped_column(ForeignKey(Paper.id))
+
+
+class FaultReportEvent(AppendOnly, Base):
+    """What somebody did about a report, and when; `via` is console, airflow or mailcare."""
+
+    __tablename__ = "fault_report_events"
+
+    report_id: Mapped[int] = mapped_column(ForeignKey(FaultReport.id), index=True)
+    at: Mapped[datetime]
+    by: Mapped[str]
+    state: Mapped[ReportState]
+    via: Mapped[str]
+    remark: Mapped[SentenceText]
