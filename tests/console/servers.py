@@ -163,6 +163,7 @@ def _started(
         "AIRFLOW__API__BASE_URL": url,
         "AIRFLOW__API__WORKERS": "1",
         "MAILCARE_DB_URL": database_url,
+        "MAILCARE_HOME": str(home / "mailcare"),
     }
     variables = {**settings, **own}
     program = str(Path(sys.executable).parent / "airflow")

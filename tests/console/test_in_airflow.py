@@ -4,12 +4,15 @@ import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import httpx
 import pytest
+from pypdf import PdfReader
 
 from mailcare.contracts.steps import plan_due
+from mailcare.papers.pades import verify
 from mailcare.records.schema import upgrade
 from tests.console.servers import PDF, SITE_NAME, Server, api_server, fill, using
 from tests.surroundings import without
@@ -180,7 +183,7 @@ def download_paper(page, console) -> None:
     assert Path(found.value.path()).read_bytes() == PDF
 
 
-def test_a_fault_from_declaration_to_handled_in_a_browser(server, tmp_path):
+def test_a_fault_from_declaration_to_the_signed_report_in_a_browser(server, tmp_path):
     if not Path(CHROMIUM).exists():
         without("Debian's chromium")
     from playwright.sync_api import sync_playwright
@@ -198,7 +201,17 @@ def test_a_fault_from_declaration_to_handled_in_a_browser(server, tmp_path):
         page.goto(f"{server.url}/mailcare/faults")
         declare_fault(page)
         follow_fault(page, tmp_path)
+        write_report(page)
+        desk = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        desk.set_default_timeout(WAIT_MS)
+        desk.add_cookies([token | {"value": server.token("boss")}])
+        signed = approve_report(desk.new_page(), page.url)
         browser.close()
+    [signature] = verify(signed, ())
+    assert (signature.signer, signature.verdict) == ("engineer", "intact")
+    [text] = [page.extract_text() for page in PdfReader(BytesIO(signed)).pages]
+    assert "重启了投递服务" in text
+    assert "☑ P2" in text
 
 
 def declare_fault(page) -> None:
@@ -230,6 +243,29 @@ def follow_fault(page, folder: Path) -> None:
     record(page, "处理完成")
     assert page.locator(".history li").count() >= 8
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def write_report(page) -> None:
+    page.get_by_role("link", name="故障处理报告").click()
+    page.get_by_role("button", name="起草报告").click()
+    page.get_by_label("处理方法").fill("")
+    page.get_by_role("button", name="提交审核").click()
+    page.locator("#method-error").wait_for()
+    page.get_by_label("处理方法").fill("重启了投递服务")
+    page.get_by_role("button", name="提交审核").click()
+    page.get_by_text("已提交审核。").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def approve_report(page, url: str) -> bytes:
+    page.goto(url.partition("?")[0])
+    page.get_by_role("button", name="通过，签发").click()
+    page.get_by_text("已审核。").wait_for()
+    page.get_by_role("link", name="文书与签字").click()
+    page.get_by_text("签字后未改动").wait_for()
+    with page.expect_download() as found:
+        page.get_by_role("link", name="签字 PDF").click()
+    return Path(found.value.path()).read_bytes()
 
 
 def record(page, doing: str, *, choose=None, remark="", file=None) -> None:

@@ -15,6 +15,7 @@ from mailcare.contracts.forms import read_form
 from mailcare.errors import InputError
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import TEXT_CHARACTERS_MOST
+from mailcare.papers.formats import until
 from mailcare.reports import steps
 from mailcare.reports.forms import DraftForm, HandOverForm, ReportForm
 from mailcare.reports.lists import Act, LetterRow, ReportDetail, ReportRow
@@ -41,7 +42,9 @@ def _state(row: ReportRow | Act) -> Cell:
 
 
 def _due(row: ReportRow) -> str:
-    return f"{moment(row.due_at)}{'（暂行）' if row.is_provisional else ''}" if row.due_at else "/"
+    if row.due_at is None:
+        return "/"
+    return f"{until(row.due_at.isoformat())}{'（暂行）' if row.is_provisional else ''}"
 
 
 REPORTS: tuple[Column[ReportRow], ...] = (
