@@ -9,8 +9,10 @@ from mailcare.contracts.forms import FormError
 from mailcare.errors import InputError
 from mailcare.records.visits import VisitState
 from mailcare.staff.steps import Role, grant_role
+from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from tests.contracts.desk import services
+from tests.inspection.samples import LAB_SITE
 from tests.visits import desk as desk_of
 
 FIRST, SECOND = desk_of.FIRST, desk_of.SECOND
@@ -126,7 +128,8 @@ def test_a_missed_visit_gives_back_but_not_before_its_day(clock):
 
 
 def test_a_visit_starts_on_its_day_and_with_an_engineer(clock):
-    number = desk_of.planned_visit()
+    import_site(LAB_SITE, recorded_by="test")
+    number = desk_of.planned_visit(systems=["shili-bank-lab"])
     desk_of.confirm(number)
     clock.move_to(f"{FIRST}T09:00:00+08:00")
     with pytest.raises(InputError, match="工程师"):
