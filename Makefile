@@ -3,7 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 export PYTHONPATH := include
 
-.PHONY: help setup demo test lint fix lock lab lab-matrix bench up down
+.PHONY: help setup demo test lint fix lock lab lab-matrix lab-backup-matrix bench up down
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,7 +33,10 @@ lab: setup ## bring the lab up: a real mail system in network namespaces
 lab-matrix: setup ## inspect with every fault of the lab and without any; write docs/detection.md
 	@$(BIN)/python -m lab.matrix
 
-bench: setup ## measure against Ansible, pyinfra and bare connections; write docs/benchmarks.md
+lab-backup-matrix: setup ## damage the lab's backups in every way; write docs/backup-detection.md
+	@$(BIN)/python -m lab.backup_matrix
+
+bench: setup ## measure against Ansible, pyinfra, gzip, restic, borg …; write docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 up: ## start the production stack with Docker

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import peers, targets
+from bench.backups import backups
 from bench.planning import planning
 from bench.sweeping import sweeping
 
@@ -120,6 +121,10 @@ def page(folder: Path) -> str:
         "",
         *sweeping(folder),
         "",
+        "## 备份验证",
+        "",
+        *backups(folder, say),
+        "",
     ]
     return "\n".join(parts)
 
@@ -130,6 +135,7 @@ def main() -> None:
     peers.install()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        folder.chmod(0o711)  # the service drill's server runs as somebody else
         targets.make_keys(folder)
         PAGE.write_text(page(folder), "utf-8")
     say(str(PAGE))

@@ -134,7 +134,7 @@ BAK1 = Host(
     fqdn="bak1.shili-bank.example",
     address="10.66.0.31",
     trees=("all", "viewed"),
-    volumes=(Volume("/srv", "256M", 16384),),
+    volumes=(Volume("/srv", "1G", 16384),),
     services=(_SSH, _STAT_VIEW),
 )
 DNS1 = Host(

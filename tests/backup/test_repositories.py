@@ -233,3 +233,15 @@ def test_an_append_only_borg_is_seen(tmp_path):
     config = Path(copy.source.repository.path, "config")
     config.write_text(config.read_text().replace("append_only = 0", "append_only = 1"))
     assert copy.source.reach().is_immutable
+
+
+def test_a_borg_whose_listing_is_torn_is_damaged_and_not_merely_unread(tmp_path):
+    copy = borg(tmp_path)
+    segments = [one for one in copy.data.rglob("*") if one.is_file()]
+    largest = max(segments, key=lambda one: one.stat().st_size)
+    os.truncate(largest, 3000)
+    for index in Path(copy.source.repository.path).glob("index.*"):
+        index.unlink()
+    with pytest.raises(NotReached) as refused:
+        copy.source.reach()
+    assert refused.value.code == "damaged"

@@ -55,6 +55,7 @@ _MESSAGES = {
     "KeyfileNotFoundError": "password",
 }
 _ALARM = re.compile(r"Input/output error|Structure needs cleaning|Stale file handle", re.I)
+_TORN = re.compile(r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound", re.I)
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
@@ -190,10 +191,17 @@ class BorgSource:
             return
         told = _told(said)
         known = [_MESSAGES[one["msgid"]] for one in told if one.get("msgid") in _MESSAGES]
-        code = known[0] if known else "scratch" if _NO_ROOM.search(said.text) else "tool"
+        code = next(iter(known), "") or _told_by(said.text)
         text = "；".join(_damages(told))[:600] or said.excerpt() or str(said.code)
         subject = self.repository.seat.name
         raise NotReached(code, f"borg：{self.repository.hidden(text)}", subject=subject)
+
+
+def _told_by(text: str) -> str:
+    """Return the code of a failure that has no name of its own."""
+    if _NO_ROOM.search(text):
+        return "scratch"
+    return "damaged" if _TORN.search(text) else "tool"
 
 
 def _generation(archive: dict[str, Any]) -> Generation:

@@ -9,7 +9,7 @@ from mailcare.backup.source import NotReached, Reach
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged, not_run
 from mailcare.systems.backups import BackupCopy
 
-BLAMED = frozenset({"missing", "password"})  # the copy's own fault, not ours
+BLAMED = frozenset({"missing", "password", "damaged"})  # the copy's own fault, not ours
 
 
 @dataclass(frozen=True, slots=True)

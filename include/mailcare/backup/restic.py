@@ -45,6 +45,7 @@ _FAILURES = (
     ("missing", re.compile(r"Is there a repository at|does not exist|unable to open config file")),
     ("scratch", re.compile(r"no space left on device|disk quota exceeded")),
     ("unreadable", re.compile(r"permission denied")),
+    ("damaged", re.compile(r"does not match|verification failed|invalid data returned|EOF$", re.M)),
 )
 _CODES = {10: "missing", 11: "locked", 12: "password"}
 _ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)

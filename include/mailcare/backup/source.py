@@ -19,7 +19,7 @@ class NotReached(MailcareError):
     """A copy cannot be verified at all this time: not there, locked, wrong password.
 
     `code` is one of `missing`, `locked`, `password`, `tool`, `unreachable`, `unreadable`,
-    `authorisation`, `scratch`.
+    `authorisation`, `scratch`, `damaged` (so that not even its listing can be read).
     """
 
     permanent = False

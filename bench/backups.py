@@ -1,0 +1,304 @@
+"""Verify backups of a synthetic store beside the tools of the trade, and count what it takes.
+
+`python -m bench.backups WORK FOLDER` does one piece of work in a process of its own.
+"""
+
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+from mailcare.backup.agent.seats import Here
+from mailcare.backup.archives import ArchiveStore
+from mailcare.backup.borg import BorgSource
+from mailcare.backup.mailstore import Place, StoreMap, Tally
+from mailcare.backup.repository import Repository
+from mailcare.backup.restic import ResticSource
+from mailcare.backup.service import Served, judge_service, serve
+from mailcare.backup.source import Message, Shard
+from mailcare.backup.trees import TreeStore
+from mailcare.backup.verdicts import Verdict
+from mailcare.systems.backups import CopyKind, StoreFormat
+
+MAILBOXES, MESSAGES = 100, 1000
+LISTED_MAILBOXES, LISTED_MESSAGES = 1_000, 10_000
+RUNS = 3
+PASSWORD = "bench"
+
+Cost = tuple[float, float]  # CPU seconds of the process and its children, wall seconds
+
+
+def make_store(root: Path) -> int:
+    """Write 100,000 messages whose sizes spread as mail's do; return the bytes."""
+    source = random.Random(1)
+    noise = source.randbytes(1 << 20).hex().encode()
+    total = 0
+    for box in range(MAILBOXES):
+        folder = root / "bench.example" / f"u{box:03}" / "cur"
+        folder.mkdir(parents=True)
+        for number in range(MESSAGES):
+            size = min(int(source.lognormvariate(8.9, 1.5)), 400_000)
+            first = source.randrange(len(noise) - size)
+            body = noise[first : first + size]
+            text = b"From: a@bench.example\nMessage-ID: <%d.%d@b>\n\n%s\n" % (box, number, body)
+            name = f"{1790000000 + number}.M{number}P{box}.mx1,S={len(text)}:2,S"
+            (folder / name).write_bytes(text)
+            total += len(text)
+    return total
+
+
+def _map() -> StoreMap:
+    return StoreMap(StoreFormat.MAILDIR, "{domain}/{user}")
+
+
+def _tree(folder: Path) -> TreeStore:
+    return TreeStore(os.fsencode(folder / "store"), _map())
+
+
+def _gone_through(store: TreeStore | ArchiveStore) -> None:
+    assert sum(1 for _ in store.read(Shard())) == MAILBOXES * MESSAGES
+
+
+def limit_files(folder: Path) -> None:
+    """Read and hash every file with one reused buffer, and nothing else."""
+    buffer = bytearray(1 << 20)
+    view = memoryview(buffer)
+    for path, _, names in os.walk(folder / "store"):
+        for name in names:
+            handle = os.open(f"{path}/{name}", os.O_RDONLY)
+            digest = hashlib.sha256()
+            while count := os.readv(handle, [buffer]):
+                digest.update(view[:count])
+            digest.hexdigest()
+            os.close(handle)
+
+
+def limit_tar(folder: Path) -> None:
+    """Read a file and hash it, and nothing else."""
+    buffer = bytearray(1 << 20)
+    view, digest = memoryview(buffer), hashlib.sha256()
+    with (folder / "store.tar").open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(view[:count])
+
+
+def _archive(folder: Path, kind: CopyKind) -> None:
+    _gone_through(ArchiveStore(folder / f"store.{kind}", kind, _map(), "store"))
+
+
+def census(folder: Path) -> None:
+    """Count every mailbox by a listing."""
+    assert sum(row.messages for row in _tree(folder).census().rows) == MAILBOXES * MESSAGES
+
+
+def inventory(_folder: Path) -> None:
+    """Sum up ten million messages as they go by."""
+    tally = Tally()
+    for box in range(LISTED_MAILBOXES):
+        place = Place(f"u{box}@bench.example", "INBOX", holds_mail=True)
+        tally.note(place)
+        for number in range(LISTED_MESSAGES):
+            identity = b"%d.%d" % (box, number)
+            tally.add(Message(identity, place.mailbox, "INBOX", identity, 20_000, 1.0))
+    assert len(tally.rows()) == LISTED_MAILBOXES
+
+
+def _repository(folder: Path, name: str) -> Repository:
+    return Repository(Here(), str(folder / name), PASSWORD, _map())
+
+
+def restic(folder: Path) -> None:
+    """Let restic read all packs."""
+    source = ResticSource(_repository(folder, "restic"))
+    _sound(source)
+
+
+def borg(folder: Path) -> None:
+    """Let borg verify all data."""
+    _sound(BorgSource(_repository(folder, "borg")))
+
+
+def _sound(source: ResticSource | BorgSource) -> None:
+    reading = source.read(source.reach().generations[-1], Shard())
+    assert not list(reading)
+    assert reading.soundness().coverage.bad == 0
+
+
+def service(folder: Path) -> None:
+    """Serve ten mailboxes and read them all; print the client's own time."""
+    homes = sorted((folder / "store" / "bench.example").iterdir())[:10]
+    served = [Served(home.name, {"INBOX": tuple((home / "cur").iterdir())}) for home in homes]
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    try:
+        tally = serve(served, scratch)
+        assert judge_service(served, tally).verdict is Verdict.PASS
+    finally:
+        shutil.rmtree(scratch)
+    sys.stdout.write(json.dumps({"seconds": tally.seconds}))
+
+
+WORK: dict[str, Callable[[Path], None]] = {
+    "limit-files": limit_files,
+    "files": lambda folder: _gone_through(_tree(folder)),
+    "limit-tar": limit_tar,
+    "tar": lambda folder: _archive(folder, CopyKind.TAR),
+    "tar.gz": lambda folder: _archive(folder, CopyKind.TAR_GZ),
+    "tar.zst": lambda folder: _archive(folder, CopyKind.TAR_ZST),
+    "census": census,
+    "inventory": inventory,
+    "restic": restic,
+    "borg": borg,
+    "service": service,
+}
+
+
+def _ours(work: str, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "bench.backups", work, str(folder)]
+
+
+def _cost(words: Sequence[str], folder: Path) -> Cost:
+    """Run a command and return what it and all its children took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = perf_counter()
+    subprocess.run(words, check=True, capture_output=True, env=_environment(folder))
+    wall_s = perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall_s
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | {
+        "RESTIC_PASSWORD": PASSWORD,
+        "RESTIC_CACHE_DIR": str(folder / "cache"),
+        "BORG_PASSPHRASE": PASSWORD,
+        "BORG_BASE_DIR": str(folder / "borg-home"),
+        "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+    }
+
+
+def _rows(folder: Path) -> Iterator[tuple[str, str, list[str], list[str], str]]:
+    """Yield title, peer's name, our words, the peer's words, and what is promised."""
+    at = str(folder)
+    yield (
+        "目录，逐封 SHA-256",
+        "只读取并计算 SHA-256",
+        _ours("files", folder),
+        _ours("limit-files", folder),
+        "≤ 1.2",
+    )
+    yield (
+        "tar，逐封 SHA-256",
+        "整个文件读取并计算 SHA-256",
+        _ours("tar", folder),
+        _ours("limit-tar", folder),
+        "≤ 1.5",
+    )
+    gzip, zstd = ["gzip", "-t", f"{at}/store.tar.gz"], ["zstd", "-tq", f"{at}/store.tar.zst"]
+    yield "tar.gz，逐封 SHA-256", "gzip -t", _ours("tar.gz", folder), gzip, "< 1"
+    yield "tar.zst，逐封 SHA-256", "zstd -t", _ours("tar.zst", folder), zstd, "≤ 1.3"
+    check = ["restic", "-r", f"{at}/restic", "check", "--read-data", "--no-lock"]
+    yield (
+        "restic 全部数据",
+        "restic check --read-data",
+        _ours("restic", folder),
+        check,
+        "工具加数秒",
+    )
+    verify = ["borg", "check", "--verify-data", f"{at}/borg"]
+    yield "borg 全部数据", "borg check --verify-data", _ours("borg", folder), verify, "工具加数秒"
+    find = ["find", f"{at}/store", "-type", "f", "-printf", "%p %s %T@\\n"]
+    yield "L2 清点 100,000 封", "find -printf", _ours("census", folder), find, "≤ 2"
+
+
+def _prepare(folder: Path) -> int:
+    """Make the store and its copies; return the store's bytes."""
+    size_bytes = make_store(folder / "store")
+    for words in (
+        ["tar", "-C", str(folder), "-cf", str(folder / "store.tar"), "store"],
+        ["gzip", "-k", "-6", str(folder / "store.tar")],
+        ["zstd", "-q", "-3", str(folder / "store.tar")],
+        ["restic", "init", "-q", "-r", str(folder / "restic")],
+        ["restic", "backup", "-q", "-r", str(folder / "restic"), str(folder / "store")],
+        ["borg", "init", "-e", "repokey", str(folder / "borg")],
+        ["borg", "create", f"{folder / 'borg'}::one", "store"],
+    ):
+        env = _environment(folder)
+        subprocess.run(words, check=True, capture_output=True, env=env, cwd=folder)
+    return size_bytes
+
+
+def backups(folder: Path, say: Callable[[str], None]) -> Iterator[str]:
+    """Yield the rows of the table: ours and the peer take turns, the median counts."""
+    say("backup store of 100,000 messages")
+    size_bytes = _prepare(folder)
+    count = f"{MAILBOXES * MESSAGES:,} 封、{size_bytes / 1e6:.0f} MB"
+    yield f"{count}的合成邮件，缓存已热，各 {RUNS} 次。"
+    yield "CPU 为本进程与子进程之和；减去启动 Python 并载入程序的时间之后的比值在“比值（净）”。"
+    yield ""
+    titles = ("工作", "mailcare CPU / 用时", "对照", "对照 CPU / 用时")
+    ratios = ("CPU 比值", "比值（净）", "用时比值", "目标")
+    yield f"| {' | '.join((*titles, *ratios))} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    idle = statistics.median(_cost(_ours("idle", folder), folder)[0] for _ in range(RUNS))
+    for title, peer, ours, theirs, promise in _rows(folder):
+        say(title)
+        costs = [(_cost(ours, folder), _cost(theirs, folder)) for _ in range(RUNS)]
+        yield _row(title, peer, costs, promise, idle)
+    yield ""
+    yield from _alone(folder, say)
+
+
+def _row(
+    title: str, peer: str, costs: Sequence[tuple[Cost, Cost]], promise: str, idle_s: float
+) -> str:
+    own = [statistics.median(one[0][index] for one in costs) for index in (0, 1)]
+    other = [statistics.median(one[1][index] for one in costs) for index in (0, 1)]
+    is_python = peer.startswith(("只读取", "整个文件"))
+    net = (own[0] - idle_s) / max(other[0] - (idle_s if is_python else 0), 0.01)
+    cells = (
+        title,
+        f"{own[0]:.2f} / {own[1]:.2f} s",
+        peer,
+        f"{other[0]:.2f} / {other[1]:.2f} s",
+        f"{own[0] / other[0]:.2f}",
+        f"{net:.2f}",
+        f"{own[1] / other[1]:.2f}",
+        promise,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _alone(folder: Path, say: Callable[[str], None]) -> Iterator[str]:
+    say("inventory of ten million messages, service drill")
+    words = _ours("inventory", folder)
+    done = subprocess.run(words, check=True, capture_output=True, env=_environment(folder))
+    peak_mib = json.loads(done.stdout)["peak_kib"] / 1024
+    count = LISTED_MAILBOXES * LISTED_MESSAGES
+    boxes = f"{LISTED_MAILBOXES:,} 个邮箱"
+    yield f"- 清点 {count:,} 封（{boxes}）：内存峰值 {peak_mib:.0f} MiB（目标 < 100）。"
+    words = _ours("service", folder)
+    done = subprocess.run(words, check=True, capture_output=True, env=_environment(folder))
+    rate = 10 * MESSAGES / json.loads(done.stdout)["seconds"]
+    yield f"- L5 服务演练：10 个邮箱 {10 * MESSAGES:,} 封，每秒 {rate:,.0f} 封（目标 ≥ 1,000）。"
+
+
+def main(work: str, folder: Path) -> None:
+    """Do one piece of work; `inventory` tells its peak of memory."""
+    if work != "idle":
+        WORK[work](folder)
+    if work == "inventory":
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        sys.stdout.write(json.dumps({"peak_kib": peak}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
