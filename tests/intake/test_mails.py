@@ -141,12 +141,37 @@ BROKEN = (
     b"Content-Type: text/html\r\n\r\n<!DOCTYPE [<!ENTITY <<![CDATA[",
     b"From: " + b"(" * 5000 + b"\r\n\r\n",
     b"Content-Transfer-Encoding: uuencode\r\n\r\nbegin 666 x\r\nM",
+    b"Subject: =?utf-8?b?a?=\r\n\r\n",
+    b'Content-Disposition: attachment; filename="=?utf-8?b?a?="\r\n\r\nx',
+    b"Content-Type: text/plain; name*=a\0b'en'x\r\n\r\nx",
+    b"Content-Type: text/plain; charset*=a\0b'en'utf-8\r\n\r\nx",
+    b"Content-Type: text/html\r\n\r\n<p>x</p><![foo[",
+    b"Content-Type: message/rfc822\r\n\r\n" * 2000,
 )
 
 
 @pytest.mark.parametrize("raw", BROKEN, ids=range(len(BROKEN)))
 def test_nothing_that_is_sent_raises_an_error(raw: bytes) -> None:
     assert read_mail(raw).subject
+
+
+def test_a_page_that_the_parser_gives_up_is_read_all_the_same() -> None:
+    page = b"Content-Type: text/html\r\n\r\n<p>mail is down</p><![foo["
+
+    assert "mail is down" in read_mail(page).text
+
+
+def test_nothing_is_read_that_a_database_cannot_keep_or_look_for() -> None:
+    half, tail = "=?unicode_escape?q?=5Cud800", "x.example?="
+    mail = read_mail(
+        f"From: {half}\0@{tail}\r\nSubject: a\0 {half}?=\r\nMessage-ID: <a\0@b>\r\n"
+        "References: <c\0@d>\r\nContent-Type: text/plain; charset=unicode_escape\r\n\r\n"
+        "\\ud800 \0".encode()
+    )
+    read = (mail.sender, mail.subject, mail.text, mail.message_id or "", *mail.references)
+
+    assert all(one and "\0" not in one for one in read)
+    assert all(one.encode() for one in read)
 
 
 HEADERS = st.sampled_from(

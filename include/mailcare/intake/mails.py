@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
+from email.errors import MessageError
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from html.parser import HTMLParser
 from itertools import islice
 
@@ -23,6 +25,9 @@ REFERENCE = re.compile(r"<[^<>\s]{1,500}>")
 IN_BRACKETS = re.compile(r"<([^<>\s@]{1,64}@[^<>\s@]{1,255})>")
 BARE = re.compile(r"[^<>\s@,;:()\"]{1,64}@[^<>\s@,;:()\"]{1,255}")
 REPORTED = re.compile(r"^Message-ID:\s*(<[^<>\s]{1,500}>)", re.IGNORECASE | re.MULTILINE)
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL keeps in no text
+TAG = re.compile(r"<[^<>]*>")
+UNREADABLE = (ValueError, TypeError, LookupError, MessageError)
 FAULT_NUMBER = re.compile(r"GZ-\d{4}-\d{5,}")
 
 
@@ -57,7 +62,13 @@ class Mail:
 
 def read_mail(raw: bytes) -> Mail:
     """Read a mail; nothing in it raises an error."""
-    message = message_from_bytes(raw)
+    try:
+        return _read(message_from_bytes(raw), raw)
+    except RecursionError:  # parts in parts without end: who wrote it is readable all the same
+        return _read(BytesHeaderParser().parsebytes(raw), raw)
+
+
+def _read(message: Message, raw: bytes) -> Mail:
     subject = _header(message, "Subject")
     sender = _address(_header(message, "From"))
     named = REFERENCE.findall(_plain(message, "Message-ID"))
@@ -130,22 +141,30 @@ def _bounced(message: Message) -> tuple[str, ...]:
 
 def _plain(message: Message, name: str) -> str:
     """Return a header as it stands; bytes that are no text are replaced."""
-    return str(message.get(name, ""))
+    return _storable(str(message.get(name, "")))
+
+
+def _storable(text: str) -> str:
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _header(message: Message, name: str) -> str:
     """Return a header in one line, its encoded words read."""
     try:
         parts = decode_header(message.get(name, ""))
-    except (ValueError, TypeError, LookupError):  # a word that is encoded wrongly
+    except UNREADABLE:  # a word that is encoded wrongly
         parts = [(_plain(message, name), None)]
     read = "".join(
         _decoded(part, charset) if isinstance(part, bytes) else part for part, charset in parts
     )
-    return " ".join(read.split())[:LINE_CHARACTERS_MOST]
+    return " ".join(_storable(read).split())[:LINE_CHARACTERS_MOST]
 
 
 def _decoded(body: bytes, charset: str | None) -> str:
+    return _storable(_in_charset(body, charset))
+
+
+def _in_charset(body: bytes, charset: str | None) -> str:
     name = (charset or "utf-8").strip().lower()
     if name in ("", "us-ascii", "ascii", "unknown-8bit", "utf-8", "utf8"):
         return _guessed(body)
@@ -171,9 +190,23 @@ def _text(message: Message) -> str:
 
 def _first(message: Message, content_type: str) -> str:
     for part in _parts(message):
-        if part.get_content_type() == content_type and not part.get_filename():
-            return _decoded(_body(part), part.get_content_charset())
+        if part.get_content_type() == content_type and not _given_name(part):
+            return _decoded(_body(part), _charset(part))
     return ""
+
+
+def _given_name(part: Message) -> str:
+    try:
+        return part.get_filename() or ""
+    except UNREADABLE:  # a name in a charset that cannot even be looked for
+        return ""
+
+
+def _charset(part: Message) -> str | None:
+    try:
+        return part.get_content_charset()
+    except UNREADABLE:
+        return None
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -203,15 +236,14 @@ def _files(message: Message) -> Iterator[SentFile]:
 
 def _file_name(part: Message) -> str:
     try:
-        name = part.get_filename() or ""
-        parts = decode_header(name)
-    except (ValueError, TypeError, LookupError):
+        parts = decode_header(_given_name(part))
+    except UNREADABLE:
         return "附件" if part.get_content_disposition() == "attachment" else ""
     read = "".join(
         _decoded(piece, charset) if isinstance(piece, bytes) else piece for piece, charset in parts
     )
     is_attached = part.get_content_disposition() == "attachment"
-    return read or ("附件" if is_attached else "")
+    return _storable(read) or ("附件" if is_attached else "")
 
 
 class _Words(HTMLParser):
@@ -236,7 +268,11 @@ class _Words(HTMLParser):
 
 
 def _stripped(html: str) -> str:
-    words = _Words()
-    words.feed(html[: 10 * TEXT_CHARACTERS_MOST])
+    beginning, words = html[: 10 * TEXT_CHARACTERS_MOST], _Words()
+    try:
+        words.feed(beginning)
+    except AssertionError:  # the parser's own word for a declaration that it does not know
+        words = _Words()
+        words.handle_data(TAG.sub("\n", beginning))
     lines = (" ".join(line.split()) for line in "".join(words.words).split("\n"))
     return "\n".join(line for line in lines if line)
