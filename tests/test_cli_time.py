@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -6,12 +7,14 @@ from typer.testing import CliRunner
 
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
 from mailcare.errors import InputError
+from mailcare.records.schema import upgrade
 
 app = typer.Typer()
 app.add_typer(deadline_app, name="deadline")
 app.add_typer(calendar_app, name="calendar")
 app.add_typer(fault_app, name="fault")
 
+TABLE = Path(__file__).parent / "console" / "year-2027.yaml"
 P1 = {"type": "declared", "at": "2026-09-30T18:20:00+08:00", "level": "P1"}
 
 
@@ -132,6 +135,22 @@ def test_an_unpublished_year_is_shown_as_a_guess():
 
 def test_a_year_that_no_calendar_knows_is_refused():
     assert run("calendar", "show", "2150").exit_code == 2
+
+
+def test_a_year_is_loaded_and_not_confirmed_by_the_same_person(monkeypatch, tmp_path):
+    url = f"sqlite:///{tmp_path / 'mailcare.db'}"
+    monkeypatch.setenv("MAILCARE_DB_URL", url)
+    upgrade(url)
+    said = run("calendar", "load", str(TABLE))
+    assert said.exit_code == 0, said.output
+    assert "2027-02-20（周六）：休 → 班" in said.stdout
+    assert "待另一人确认" in said.stdout
+    refused = run("calendar", "confirm", "2027")
+    assert isinstance(refused.exception, InputError)
+    assert answer("calendar", "show", "2027")["provisional"] is True
+    monkeypatch.setenv("LOGNAME", "wang")
+    assert run("calendar", "confirm", "2027").exit_code == 0
+    assert answer("calendar", "show", "2027")["provisional"] is False
 
 
 def test_the_clocks_are_answered_in_json(events_file):

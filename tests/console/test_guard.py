@@ -1,6 +1,12 @@
 """Foreign and oversized requests are refused, and every answer is protected."""
 
 import pytest
+from fastapi.routing import APIRoute
+from sqlalchemy import func, select
+
+from mailcare.records.base import Base
+from mailcare.records.session import reading
+from tests.console.test_access import ask, routes
 
 FORM = {"login": "new", "role": "engineer"}
 
@@ -59,12 +65,42 @@ def test_every_answer_has_the_protecting_headers(login, path):
 
 
 def test_nothing_is_changed_by_looking(app):
-    from fastapi.routing import APIRoute
-
     words = ("delete", "revoke", "grant", "withdraw", "apply", "confirm")
     asked = [one for one in app.routes if isinstance(one, APIRoute) and "GET" in one.methods]
     assert asked
     assert not [one.path for one in asked if one.path.rpartition("/")[2] in words]
+
+
+def rows() -> dict[str, int]:
+    with reading() as session:
+        tables = Base.metadata.sorted_tables
+        return {
+            one.name: session.scalar(select(func.count()).select_from(one)) or 0 for one in tables
+        }
+
+
+def of_method(app, method: str) -> list[APIRoute]:
+    found = [one for one in routes(app) if method in one.methods]
+    assert len(found) > 20
+    return found
+
+
+def test_no_page_and_no_file_writes_a_row_when_it_is_looked_at(app, login):
+    client, before = login("boss"), rows()
+    assert sum(before.values()) > 5
+    codes = {ask(client, route).status_code for route in of_method(app, "GET")}
+    assert 200 in codes
+    assert rows() == before
+
+
+def test_every_route_that_changes_something_refuses_a_foreign_page(app, login):
+    client, before = login("boss"), rows()
+    client.headers["Origin"] = "http://evil.example"
+    for route in of_method(app, "POST"):
+        answer = ask(client, route)
+        assert answer.status_code == 403, route.path
+        assert "不是从本控制台的页面发出" in answer.text, route.path
+    assert rows() == before
 
 
 def test_a_download_opened_anyway_can_do_nothing(login):

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from mailcare.contracts.steps import (
     change_contract,
@@ -14,6 +14,7 @@ from mailcare.contracts.steps import (
     plan_due,
 )
 from mailcare.listing import Wish
+from mailcare.records import session as records_session
 from tests.contracts.desk import add_contract, add_customer, add_system, form
 
 ON = date(2026, 7, 20)
@@ -61,6 +62,32 @@ def test_contracts_are_sorted_and_paged():
     page = list_contracts(Wish(page=2, rows=2), on=ON)
     assert ([one.number for one in page.rows], page.total, page.pages) == (["HT-3"], 3, 2)
     assert len(numbers(Wish(rows=0))) == 3
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        lambda wish: list_contracts(wish, on=ON),
+        list_customers,
+        lambda wish: list_services(wish, until=None, on=ON),
+    ],
+    ids=["contracts", "customers", "services"],
+)
+def test_a_page_takes_as_many_queries_for_many_rows_as_for_one(listed):
+    plan_due(today=date(2026, 3, 2))
+    seen: list[str] = []
+    engine = records_session._operators_engine()
+
+    def note(_connection, _cursor, statement, *_rest):
+        seen.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    assert len(listed(Wish(rows=1)).rows) == 1
+    few = len(seen)
+    assert len(listed(Wish(rows=3)).rows) == 3
+    event.remove(engine, "before_cursor_execute", note)
+    assert few
+    assert len(seen) == 2 * few
 
 
 def test_a_contract_over_is_still_listed_and_says_so():

@@ -1,4 +1,7 @@
 import ast
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from importlib import import_module
 from itertools import pairwise
@@ -23,6 +26,13 @@ KNOWN = {
     "verify_backup",
     "watch_deadlines",
 }
+PARSE = """
+import runpy, sys
+asked = []
+sys.addaudithook(lambda name, told: name == "sqlite3.connect" and asked.append(told))
+parsed = [runpy.run_path(path) for path in sys.argv[1:]]
+print(len(parsed), "parsed,", sum("mailcare.db" in str(told) for told in asked), "asked")
+"""
 CUSTOMERS_HOSTS = {("inspect_system", "collect"), ("verify_backup", "verify")}
 
 
@@ -55,6 +65,16 @@ def test_steps_are_imported_only_inside_tasks(path):
     top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert top
     assert not [node for node in top if "steps" in ast.unparse(node)]
+
+
+def test_parsing_asks_the_records_nothing_and_so_does_not_grow_with_the_contracts(tmp_path):
+    database = tmp_path / "mailcare.db"
+    files = sorted(map(str, DAGS.glob("*.py")))
+    surroundings = os.environ | {"MAILCARE_DB_URL": f"sqlite:///{database}"}
+    words = [sys.executable, "-c", PARSE, *files]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True, env=surroundings)
+    assert ran.stdout.splitlines()[-1] == f"{len(files)} parsed, 0 asked"
+    assert not database.exists()
 
 
 def test_every_dag_has_a_page_a_schedule_and_bounded_tasks_that_retry(dags):

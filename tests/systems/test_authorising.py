@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from sqlalchemy import update
 
 from mailcare.clock import utc_now
@@ -57,6 +58,15 @@ def test_an_inspection_waits_until_it_is_recorded_and_again_once_it_is_revoked()
     steps.revoke_authorisation(given, by="wang")
     assert inspection.hosts_without_authorisation(run) == ["mx1", "bak1"]
     assert [one.hosts for one in steps.list_waiting()] == [("mx1", "bak1")]
+
+
+def test_an_inspection_under_way_waits_again_once_it_has_expired():
+    run = inspection.open_inspection("run-1", site=NAME)
+    steps.record_authorisation(form(), None, by="li")
+    assert inspection.hosts_without_authorisation(run) == []
+    with time_machine.travel(utc_now() + timedelta(days=2), tick=False):
+        assert inspection.hosts_without_authorisation(run) == ["mx1", "bak1"]
+        assert [one.hosts for one in steps.list_waiting()] == [("mx1", "bak1")]
 
 
 def test_one_that_covers_some_hosts_leaves_the_others_waiting():
