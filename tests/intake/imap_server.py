@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import BinaryIO
 
 
@@ -60,10 +61,18 @@ class ImapServer:
             self._say(stream, f"* {len(self.mails)} EXISTS".encode())
             self._say(stream, f"* OK [UIDVALIDITY {self.uid_validity}] valid".encode())
         elif "SEARCH" in verb:
-            uids = " ".join(str(number) for number in range(1, len(self.mails) + 1))
+            uids = " ".join(str(number) for number in self._since(words))
             self._say(stream, f"* SEARCH {uids}".encode())
         elif "FETCH" in verb:
             self._fetch(stream, words)
+
+    def _since(self, words: str) -> list[int]:
+        since = re.search(r"SINCE (\S+)", words)
+        if since is None:
+            return list(range(1, len(self.mails) + 1))
+        days = [datetime.strptime(received[:11], "%d-%b-%Y") for received, _ in self.mails]  # noqa: DTZ007
+        first = datetime.strptime(since[1], "%d-%b-%Y")  # noqa: DTZ007 - a day of the server's
+        return [uid for uid, day in enumerate(days, 1) if day >= first]
 
     def _fetch(self, stream: BinaryIO, words: str) -> None:
         uid = int(words.split()[2])

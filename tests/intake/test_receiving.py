@@ -166,6 +166,16 @@ def test_a_mail_read_again_under_new_uids_is_the_same(tls, mailbox):
     assert len(stored()) == 2
 
 
+def test_a_mailbox_seen_first_after_a_quiet_day_is_read_from_the_next_mail_on(tls, mailbox):
+    old = [("01-Jan-2026 10:00:00 +0800", mail(number=one)[1]) for one in range(3)]
+    with imap_server(tls, *old) as server:
+        mailbox(server)
+        assert steps.receive() == steps.ReceiveOutcome()
+        server.mails.append(mail(number=9))
+        assert steps.receive() == steps.ReceiveOutcome(1, 1)
+    assert [one.message_id for one in stored()] == ["<9@x>"]
+
+
 def test_what_nobody_looks_at_climbs_the_ladder(tls, mailbox, desk):
     add_member("主管", Rung.MANAGER)
     add_member("总监", Rung.DIRECTOR)

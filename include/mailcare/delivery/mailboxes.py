@@ -104,10 +104,14 @@ class Reading:
     uid_validity: int
 
     def first_uid_since(self, day: datetime) -> int:
-        """Return the lowest UID of the mails that came in since a day, 1 where there is none."""
+        """Return the lowest UID of the mails that came in since a day.
+
+        Where there is none it is that of the next mail.
+        """
+        last = max(self._uids("UID", "*"), default=0)  # asked first: none comes in between
         words = f"{day.day}-{MONTHS[day.month - 1]}-{day.year}"
         found = self._uids("SINCE", words)
-        return min(found, default=1)
+        return min(found, default=last + 1)
 
     def after(self, uid: int) -> Iterator[Fetched]:
         """Yield the next mails beyond a UID, at most `MAILS_MOST`, in their order."""
