@@ -41,6 +41,14 @@ def test_a_word_document_is_more_than_a_zip_file():
         read_evidence("a.docx", packed("evil.exe"))
 
 
+def test_an_archive_with_a_name_that_is_no_text_is_refused():
+    torn = packed("é.xml").replace("é".encode(), b"\xff\xfe")
+    assert b"\xff\xfe" in torn
+
+    with pytest.raises(InputError, match="只收"):
+        read_evidence("a.docx", torn)
+
+
 @pytest.mark.parametrize(
     "body", [b"<html><script>", b"<svg xmlns=", b"MZ", b"#!/bin/sh\n", b"GIF89a", b"From: x\n\n"]
 )

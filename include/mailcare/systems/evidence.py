@@ -52,7 +52,7 @@ def _zip_with(members: frozenset[str]) -> Callable[[bytes], bool]:
         try:
             with ZipFile(BytesIO(body)) as packed:
                 return set(packed.namelist()) >= members
-        except (BadZipFile, NotImplementedError):
+        except (BadZipFile, NotImplementedError, ValueError):  # ValueError: a name that is no text
             return False
 
     return is_one
