@@ -1,10 +1,22 @@
 """What holds for every check there is, and for those still to come."""
 
-import pytest
+from contextlib import suppress
 
-from mailcare.inspection.check import Channel, ReplyError
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailcare.inspection.check import (
+    Channel,
+    DoesNotApply,
+    ForPerson,
+    Reply,
+    ReplyError,
+    Subject,
+)
 from mailcare.inspection.checks import all_checks
-from tests.inspection.checks.reply_files import REPLIES, verdicts
+from mailcare.inspection.collect.frames import decode
+from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, verdicts
 from tests.inspection.samples import lab_system
 
 NAMES = {check.name for check in all_checks()}
@@ -54,3 +66,30 @@ def test_a_reply_that_holds_no_fact_is_never_judged(check, file):
     with pytest.raises(ReplyError) as reason:
         verdicts(check, file)
     assert str(reason.value)
+
+
+ASKED = [(check, question) for check in MEASURED for question in check.ask(lab_system())]
+FIRST_ASKED = {check.name: (check, question) for check, question in reversed(ASKED)}
+
+
+def test_nearly_every_check_asks_something_of_the_lab():
+    assert len(FIRST_ASKED) > len(MEASURED) - 5
+
+
+@pytest.mark.parametrize("name", FIRST_ASKED)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_bytes_are_a_fact_or_a_reason(name, data):
+    check, question = FIRST_ASKED[name]
+    replies = tuple(
+        Reply(
+            decode(data.draw(st.binary())),
+            data.draw(st.sampled_from([0, 1, 127])),
+            RECORDED_AT,
+            f"{ask.channel}://test",
+        )
+        for ask in question.asks
+    )
+    subject = Subject(lab_system(), question.target, RECORDED_AT)
+    with suppress(ReplyError, DoesNotApply, ForPerson):
+        list(check.judge(check.parse(replies), check.limits, subject))

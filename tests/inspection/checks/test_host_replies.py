@@ -235,7 +235,26 @@ def test_a_mount_that_may_not_be_looked_at_hides_no_other():
     assert by_part("storage.space", "forbidden-mount") == {"/": OK}
 
 
-@pytest.mark.parametrize(("file", "severity"), [("bad", CRITICAL), ("filling", WARNING)])
+@pytest.mark.parametrize(
+    ("file", "found"),
+    [
+        ("busybox", {"/": CRITICAL, "/boot": OK}),
+        ("kylin-v10", {"/": OK, "/boot": OK, "/boot/efi": OK}),
+        ("openeuler-22.03-sp3", {"/": OK, "/boot": OK, "/home": CRITICAL}),
+    ],
+)
+def test_the_df_of_any_distribution_is_read(file, found):
+    assert by_part("storage.space", file) == found
+
+
+def test_subvolumes_that_share_their_room_are_told_once():
+    assert by_part("storage.space", "sles-15") == {"/": WARNING, "/home": OK}
+
+
+@pytest.mark.parametrize(
+    ("file", "severity"),
+    [("bad", CRITICAL), ("filling", WARNING), ("busybox", CRITICAL), ("chinese", CRITICAL)],
+)
 def test_inodes_are_judged_for_each_disk(file, severity):
     assert by_part("storage.inodes", file) == {"/": OK, "/data/mail": severity}
 

@@ -43,6 +43,7 @@ class Usage:
     """How full one file system is, in KiB or inodes, and in per cent as `df` rounds it."""
 
     point: str
+    device: str
     total: int
     free: int
     used_pct: int
@@ -99,13 +100,17 @@ def _parse_inodes(replies: tuple[Reply, ...]) -> Usages:
 def _of_storage(mounts: Reply, text: str) -> tuple[Usage, ...]:
     skipped = {mount.point for mount in read_mounts(mounts) if not mount.holds_data}
     rows = {usage.point: usage for usage in _usages(lines_of(text))}
-    return tuple(usage for point, usage in rows.items() if point not in skipped)
+    pools = dict[tuple[str, int, int], Usage]()  # the subvolumes of one btrfs share its room
+    for point, usage in rows.items():
+        if point not in skipped:
+            pools.setdefault((usage.device, usage.total, usage.free), usage)
+    return tuple(pools.values())
 
 
 def _usages(lines: Iterable[str]) -> Iterator[Usage]:
     for line in lines:
         if (row := _ROW.match(line)) and int(row[2]) > 0:
-            yield Usage(row[6], int(row[2]), max(0, int(row[4])), int(row[5]), line)
+            yield Usage(row[6], row[1], int(row[2]), max(0, int(row[4])), int(row[5]), line)
 
 
 def _broken(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
