@@ -80,6 +80,12 @@ def test_a_visit_lies_wholly_in_its_window():
             checked_days(start, CALENDAR, short, split_agreed_by="王示例")
 
 
+@pytest.mark.parametrize("start", [date.min, date(9999, 12, 29), date.max])
+def test_days_at_the_ends_of_time_are_outside_of_every_window(start):
+    with pytest.raises(InputError, match="不在可安排的日期内"):
+        checked_days(start, CALENDAR, YEAR, split_agreed_by="王示例")
+
+
 def test_days_of_an_unpublished_year_are_provisional():
     found = checked_days(date(2027, 3, 1), CALENDAR, Window(date(2027, 1, 1), date(2027, 12, 31)))
     assert found.deadline.is_provisional

@@ -20,6 +20,8 @@ def test_a_visit_is_agreed_by_link_moved_cancelled_and_taken_up_again():
     steps.cancel_visit(number, desk_of.end(), by="li")
     desk_of.propose(number)
     assert desk_of.history(number) == ["propose", "confirm", "move", "cancel", "propose"]
-    assert desk_of.refusals() == [("used", "203.0.113.9")]
+    with pytest.raises(LinkRefused):
+        steps.show_offer(Knock("XC\0", "x", "203.0.113.10"))
+    assert desk_of.refusals() == [("used", "203.0.113.9"), ("unknown", "203.0.113.10")]
     left = desk_of.balance()
     assert (left.planned, left.left, left.used, left.over) == (1, 0, 0, 0)

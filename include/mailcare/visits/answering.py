@@ -17,6 +17,7 @@ from mailcare.visits.links import (
     Link,
     Refusal,
     digest,
+    is_number,
     is_well_formed,
     why_refused,
 )
@@ -98,7 +99,9 @@ def write_refusal(session: Session, knock: Knock, refusal: Refusal, *, at: datet
     kept = select(func.count()).where(VisitLinkRefusal.at > at - REFUSALS_WINDOW)
     if (session.scalar(kept) or 0) >= REFUSALS_KEPT_MOST:
         return
-    visit = session.scalar(select(Visit.id).where(Visit.number == knock.number))
+    # A number that is none may hold what PostgreSQL takes in no text, such as NUL.
+    known = select(Visit.id).where(Visit.number == knock.number)
+    visit = session.scalar(known) if is_number(knock.number) else None
     add_once(
         session,
         VisitLinkRefusal,

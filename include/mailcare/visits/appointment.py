@@ -127,11 +127,13 @@ def checked_days(
     Days that rest days split need the customer's agreement: who gave it, in words. A first day that
     is a rest day is refused whoever agrees.
     """
+    said = f"{window.first_on} 至 {window.last_on}"
+    if start == date.min or start > window.last_on:  # at both ends of time no days can be counted
+        raise InputError(f"{start} 不在可安排的日期内（{said}）")
     found = visit_days(start, calendar)
     if start not in found.days or (found.objection and not split_agreed_by):
         raise InputError(found.objection)
     if not window.first_on <= start or found.days[-1] > window.last_on:
-        said = f"{window.first_on} 至 {window.last_on}"
         raise InputError(f"{_listed(found.days)} 不在可安排的日期内（{said}）")
     return found
 

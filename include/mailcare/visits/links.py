@@ -50,9 +50,14 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def is_number(number: str) -> bool:
+    """Tell whether a text could be the number of a visit at all."""
+    return bool(_NUMBER.fullmatch(number))
+
+
 def is_well_formed(number: str, token: str) -> bool:
     """Tell whether an address could be one of ours at all."""
-    return bool(_NUMBER.fullmatch(number) and _TOKEN.fullmatch(token))
+    return bool(is_number(number) and _TOKEN.fullmatch(token))
 
 
 def why_refused(link: Link | None, number: str, *, at: datetime) -> Refusal | None:
