@@ -152,6 +152,8 @@ def test_the_figures_of_days_without_a_survey_are_none_and_wrong_days_are_told(l
     assert "<svg" not in empty.text
     assert client.get("/surveys/figures.xlsx?since=2025-01-01&until=2025-12-31").status_code == 200
 
-    for wrong in ("since=x", "since=2026-03-02&until=2026-03-01"):
+    for wrong in (
+        "since=x", "since=2026-03-02&until=2026-03-01", "since=0001-01-01", "until=9999-12-31",
+    ):  # fmt: skip
         assert client.get(f"/surveys/figures?{wrong}").status_code == 422
         assert client.get(f"/surveys/figures.xlsx?{wrong}").status_code == 400

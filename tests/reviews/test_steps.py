@@ -179,7 +179,14 @@ def test_a_customer_whom_nobody_can_write_to_is_told_and_the_service_stays(desk)
 
 
 @pytest.mark.parametrize(
-    "asked", [{"contract": "HT-9"}, {"contract": "HT-1", "year": 2}, {"service": 99}]
+    "asked",
+    [
+        {"contract": "HT-9"},
+        {"contract": "HT-1", "year": 2},
+        {"service": 99},
+        {"year": 1},
+        {"year": 9999},
+    ],
 )
 def test_what_is_not_recorded_is_refused(desk, asked):
     with pytest.raises(InputError):

@@ -15,6 +15,7 @@ from mailcare.records.contracts import Contract
 from mailcare.records.inspections import Service, ServiceKind, ServiceState
 from mailcare.records.reviews import Review
 
+DESK_YEARS = (2, 9998)  # in UTC, the first Beijing midnight lies before all dates
 PLANNER = "review_year"  # who opens the review of a planned service
 
 
@@ -50,7 +51,9 @@ def open_contract(
 
 
 def open_desk(session: Session, year: int, *, by: str, at: datetime) -> int:
-    """Return the review of the desk's calendar year."""
+    """Return the review of the desk's calendar year; raise `InputError` for one past all dates."""
+    if not DESK_YEARS[0] <= year <= DESK_YEARS[1]:
+        raise InputError(f"公历年应为 {DESK_YEARS[0]} 至 {DESK_YEARS[1]}", subject=str(year))
     values = {
         "key": f"desk/{year}",
         "first_on": date(year, 1, 1),

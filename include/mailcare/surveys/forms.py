@@ -1,6 +1,7 @@
 """What a person enters about a survey, checked field by field."""
 
 from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -13,6 +14,9 @@ from mailcare.systems.profile import Strict
 
 Score = Annotated[int, Field(ge=min(SCORE_WORDS), le=max(SCORE_WORDS))]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+
+
+FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)  # a day more is past what moments can tell
 
 
 class Unanswered(StrEnum):
@@ -33,6 +37,8 @@ class PeriodForm(Strict):
     def _makes_sense(self) -> Self:
         if self.until < self.since:
             raise ValueError("结束日期不能早于开始日期")
+        if self.since < FIRST_DAY or self.until > LAST_DAY:
+            raise ValueError(f"日期应在 {FIRST_DAY} 至 {LAST_DAY} 之间")
         return self
 
 
