@@ -179,6 +179,13 @@ def test_a_withdrawn_service_and_another_kind_are_refused(bank):
         steps.open_verification("x")
 
 
+def test_a_second_run_of_a_service_is_refused_with_a_sentence(bank):
+    service = planned_service()
+    steps.open_verification("verify__1", service=service)
+    with pytest.raises(InputError, match="已另有一次运行"):
+        steps.open_verification("verify__2", service=service)
+
+
 def test_a_run_that_was_called_off_proves_nothing(bank):
     verification = steps.open_verification("manual__1", site="bank")
     with pytest.raises(MailcareError, match="没有任何副本得到验证"):

@@ -82,7 +82,9 @@ def _begin(session: Session, run: str, order: Order) -> int:
         "started_at": utc_now(),
     }
     add_once(session, backups.Verification, values)
-    row = session.scalars(select(backups.Verification).where(backups.Verification.key == run)).one()
+    row = session.scalar(select(backups.Verification).where(backups.Verification.key == run))
+    if row is None:
+        raise InputError("这次服务已另有一次运行，请重跑那一次", subject=str(order.service))
     if order.service is not None:
         move(
             session,
