@@ -21,6 +21,7 @@ from mailcare.records.people import AuditEntry
 from mailcare.records.session import reading, transaction
 from mailcare.systems.steps import import_site
 from tests.console.servers import PDF, SITE, add_paper
+from tests.console.test_access import routes
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "include/templates/console"
 CUSTOMER = {"name": "新客户行", "contacts.0.name": "李示例", "contacts.0.email": "li@new.example"}
@@ -350,6 +351,17 @@ def test_a_list_is_searched_sorted_paged_and_exported(login):
     assert len(rows) == 10_003
     formulas = [cell for row in rows for cell in row if cell.data_type == "f"]
     assert not formulas
+
+
+def test_the_excel_file_of_every_list_opens(app, login):
+    client = login("boss")
+    files = {one.path for one in routes(app) if one.path.endswith(".xlsx") and "{" not in one.path}
+    assert {"/customers.xlsx", "/contracts.xlsx", "/systems.xlsx", "/papers.xlsx"} <= files
+    for path in files:
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["content-disposition"].startswith("attachment;")
+        assert load_workbook(BytesIO(answer.content), read_only=True).active is not None
 
 
 def test_a_site_file_is_previewed_and_written_as_previewed(login):
