@@ -17,12 +17,15 @@ PLACES_MOST = 9
 
 
 def _time(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return time.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError("应为时间，例如 09:00") from None
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        entered = time.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("应为时间，例如 09:00") from None
+    if entered.tzinfo:  # it could be compared with no other
+        raise ValueError("应为北京时间，不带时区，例如 09:00")
+    return entered
 
 
 def _sendable(value: str) -> str:
