@@ -321,7 +321,7 @@ def test_a_merger_needs_another_open_fault_of_the_same_customer():
     one, same = declared("P1"), declared("P2")
     foreign = declared("P3", customer=2, system=None)
     now = at("2026-03-02 10:00")
-    for into in ("GZ-2026-99999", row_of(foreign).number, row_of(one).number):
+    for into in ("GZ-2026-99999", "GZ\0", row_of(foreign).number, row_of(one).number):
         with pytest.raises(Refused, match=r"没有编号|它自己"):
             record_event(one, Merged(at=now, into=into), by="li", at=now)
     record_event(one, Merged(at=now, into=row_of(same).number), by="li", at=now)

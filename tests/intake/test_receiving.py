@@ -262,8 +262,9 @@ def test_a_person_files_a_mail_or_puts_it_on_a_fault(tls, mailbox):
     with imap_server(tls, mail(sender="x@y.example"), mail(number=2)) as server:
         mailbox(server)
         steps.receive()
-    with pytest.raises(FormError):
-        steps.add_to_fault(1, "GZ-2020-99999", by="li")
+    for unknown in ("GZ-2020-99999", "GZ\0"):
+        with pytest.raises(FormError):
+            steps.add_to_fault(1, unknown, by="li")
     assert steps.add_to_fault(1, number, by="li") == fault
     with pytest.raises(FormError, match="原因"):
         steps.dismiss(2, reason="", by="li")

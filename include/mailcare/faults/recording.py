@@ -168,7 +168,9 @@ def _fault_row(session: Session, declaration: Declaration) -> dict[str, object]:
 
 def find_fault(session: Session, number: str) -> int:
     """Return the id of a fault's number; raise `InputError` for one that is not recorded."""
-    found = session.scalar(select(faults.Fault.id).where(faults.Fault.number == number))
+    named = select(faults.Fault.id).where(faults.Fault.number == number)
+    # PostgreSQL's driver does not even ask for a text with a NUL in it.
+    found = session.scalar(named) if number.isprintable() else None
     if found is None:
         raise InputError("没有登记这个故障", subject=number)
     return found
@@ -256,9 +258,8 @@ def _refuse_unproven(session: Session, dossier: Dossier, event: Event, backing: 
 
 def _refuse_merger(session: Session, dossier: Dossier, into: str) -> None:
     fault = faults.Fault
-    other = session.execute(
-        select(fault.customer_id, fault.state).where(fault.number == into)
-    ).one_or_none()
+    named = select(fault.customer_id, fault.state).where(fault.number == into)
+    other = session.execute(named).one_or_none() if into.isprintable() else None
     if other is None or other.customer_id != dossier.customer_id:
         raise Refused(f"该客户没有编号为 {into} 的故障")
     if into == dossier.number:
