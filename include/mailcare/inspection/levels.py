@@ -12,7 +12,7 @@ class NoLimits:
 
 @dataclass(frozen=True, slots=True)
 class FactOnly:
-    """The check states a fact and never warns; `judged_by` names the check that judges it."""
+    """The check states a fact and never warns; `judged_by` is the title of what judges it."""
 
     judged_by: str
 

@@ -345,7 +345,7 @@ def limits_text(limits: object, unit: str = "") -> str:
     if limits is None:
         return ""
     if isinstance(limits, FactOnly):
-        return f"只陈述事实，不报警；由 {limits.judged_by} 判断"
+        return f"只陈述事实，不报警；由「{limits.judged_by}」判断"
     if isinstance(limits, Ceiling | Floor):
         sign, unit = "≥" if isinstance(limits, Ceiling) else "≤", limits.unit or unit
         warning, critical = quantity(limits.warning, unit), quantity(limits.critical, unit)

@@ -182,7 +182,7 @@ CHECKS = (
         ask=_ask,
         parse=read_release,
         judge=_judge_release,
-        limits=FactOnly("os.eol"),
+        limits=FactOnly("操作系统维护期限"),
         source="os-release(5)；服务方案附件二「操作系统安装，版本信息」",
         after=LOGIN_FIRST,
     ),

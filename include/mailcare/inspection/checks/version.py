@@ -70,7 +70,7 @@ CHECKS = (
         ask=_ask,
         parse=_parse,
         judge=_judge,
-        limits=FactOnly("app.advisory"),
+        limits=FactOnly("邮件系统升级与补丁"),
         source="产品档案 version；服务方案附件二「邮件系统目前的版本号」",
         after=LOGIN_FIRST,
     ),
