@@ -150,6 +150,28 @@ def test_a_planned_service_is_fulfilled_and_has_its_report(bank):
     assert paper_file(paper.id, "pdf").body.startswith(b"%PDF")
 
 
+def test_a_copy_without_evidence_fulfils_nothing_and_stands_on_the_report(bank):
+    site = bank / "site.yaml"
+    more = "  - {{name: weekly, title: 每周异地包, kind: tar.gz, path: {}}}\n".format(
+        bank / "copies"
+    )
+    site.write_text(site.read_text("utf-8") + more, "utf-8")
+    import_site(site, recorded_by="li")
+    verification = steps.open_verification("verify__1", service=planned_service())
+    steps.verify(verification, "nightly")
+    steps.conclude(verification)
+    assert [one.state for one in all_of(Service)] == [ServiceState.RUNNING]
+    steps.render(verification)
+    year = all_of(Verification)[0].started_at.year
+    paper = latest_paper(f"BF-{year}-{verification:05d}")
+    said = paper_file(paper.id, "html").body.decode()
+    assert "每周异地包" in said
+    assert "验证没有完成，不能据此认为备份可用。" in said
+    steps.verify(verification, "weekly")
+    steps.conclude(verification)
+    assert [one.state for one in all_of(Service)] == [ServiceState.DONE]
+
+
 def test_the_report_says_verdicts_coverage_and_evidence(bank):
     from io import BytesIO
 

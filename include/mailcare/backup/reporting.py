@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,18 +11,25 @@ from sqlalchemy.orm import Session
 
 from mailcare.backup.freshness import Size
 from mailcare.backup.history import history_of
-from mailcare.backup.verdicts import Level, Verdict
+from mailcare.backup.verdicts import Coverage, Level, Verdict
+from mailcare.backup.verification import chosen_copies
 from mailcare.clock import BEIJING
 from mailcare.papers.backup import BackupReport, CopyReport, LevelLine, TrendPoint
 from mailcare.records.backups import BackupEvidence, Verification
+from mailcare.systems.backups import BackupCopy
 from mailcare.systems.site import Site
 
 TREND_STATEMENTS = 60
+NOTHING = asdict(Coverage())
 
 
 def read_report(session: Session, row: Verification) -> BackupReport:
-    """Return what a verification found, out of its evidence."""
+    """Return what a verification found, out of its evidence.
+
+    A copy that was to be verified and has none stands there as not run.
+    """
     site = Site.model_validate(row.definition)
+    kept = {one.copy_name: one for one in row.evidence}
     finished_at = row.finished_at or max(one.finished_at for one in row.evidence)
     return BackupReport(
         site.customer.name,
@@ -30,7 +38,10 @@ def read_report(session: Session, row: Verification) -> BackupReport:
         _occasion(row),
         row.started_at,
         finished_at,
-        tuple(_copy(session, site, one) for one in row.evidence),
+        tuple(
+            _copy(session, one, kept[one.name]) if one.name in kept else _untried(one)
+            for one in chosen_copies(site, row.copies)
+        ),
     )
 
 
@@ -40,23 +51,39 @@ def _occasion(row: Verification) -> str:
     return "例行验证" if row.is_routine else "人工发起的验证"
 
 
-def _copy(session: Session, site: Site, row: BackupEvidence) -> CopyReport:
-    said = json.loads(row.statement)
-    copy = next(one for one in site.backups if one.name == row.copy_name)
+def _copy(session: Session, copy: BackupCopy, row: BackupEvidence) -> CopyReport:
+    evidence = {
+        "sequence": str(row.sequence),
+        "sha256": row.sha256,
+        "previous": row.previous or "",
+        "public_key": row.public_key,
+    }
+    lines = tuple(_line(one) for one in json.loads(row.statement)["findings"])
+    return _report(copy, lines, _trend(session, row), evidence)
+
+
+def _untried(copy: BackupCopy) -> CopyReport:
+    said = "本次没有验证这个副本，或验证中途失败，没有证据"
+    line = LevelLine(Level.L0, "", Verdict.NOT_RUN, said, NOTHING, ())
+    blank = dict.fromkeys(("sequence", "sha256", "previous", "public_key"), "")
+    return _report(copy, (line,), (), blank)
+
+
+def _report(
+    copy: BackupCopy,
+    lines: tuple[LevelLine, ...],
+    trend: tuple[TrendPoint, ...],
+    evidence: Mapping[str, str],
+) -> CopyReport:
     return CopyReport(
         copy.label,
         copy.kind.value,
         f"{copy.node}:{copy.path}" if copy.node else str(copy.path),
         copy.off_site,
         copy.rpo_h,
-        tuple(_line(one) for one in said["findings"]),
-        _trend(session, row),
-        {
-            "sequence": str(row.sequence),
-            "sha256": row.sha256,
-            "previous": row.previous or "",
-            "public_key": row.public_key,
-        },
+        lines,
+        trend,
+        evidence,
     )
 
 

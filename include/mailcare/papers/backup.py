@@ -37,6 +37,7 @@ OVERALL = {
     Verdict.DEGRADED: "没有发现损坏，但有副本不能完全保证，须按下列原因处理。",
     Verdict.NOT_RUN: "验证没有完成，不能据此认为备份可用。",
 }
+UNDRILLED = "全部副本通过验证，但没有都做到恢复演练（L4），不能据此断定可以恢复。"
 NO_SAMPLE = "本次没有恢复演练（L4），不对可恢复比例作统计结论。"
 
 
@@ -105,7 +106,11 @@ def backup_report(found: BackupReport, *, number: str, vendor: str) -> Document:
         "occasion": found.occasion,
         "started_at": found.started_at.isoformat(),
         "finished_at": found.finished_at.isoformat(),
-        "overall": {"badge": BADGES[overall], "word": WORDS[overall], "says": OVERALL[overall]},
+        "overall": {
+            "badge": BADGES[overall],
+            "word": WORDS[overall],
+            "says": _says(overall, found.copies),
+        },
         "confidence": _confidence(found.copies),
         "urgent": [*_urgent(found.copies)],
         "levels": [{"name": level.value, "title": level.label} for level in Level],
@@ -115,6 +120,11 @@ def backup_report(found: BackupReport, *, number: str, vendor: str) -> Document:
         "words": [{"badge": BADGES[one], "word": WORDS[one]} for one in WORST_FIRST],
     }
     return Document(number, TEMPLATE, TEMPLATE_VERSION, content)
+
+
+def _says(overall: Verdict, copies: Iterable[CopyReport]) -> str:
+    drilled = all(any(line.level is Level.L4 for line in one.lines) for one in copies)
+    return OVERALL[overall] if drilled or overall is not Verdict.PASS else UNDRILLED
 
 
 def _confidence(copies: Iterable[CopyReport]) -> list[Json]:
