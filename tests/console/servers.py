@@ -131,6 +131,44 @@ def api_server(home: Path, database_url: str) -> Iterator[Server]:
         yield Server(url, password)
 
 
+def prepare(folder: Path) -> None:
+    """Record the lab's system without any authorisation, and everybody's role."""
+    text = SITE.read_text("utf-8").partition("\nauthorisations:")[0]
+    (folder / "site.yaml").write_text(text, "utf-8")
+    systems.import_site(folder / "site.yaml", recorded_by="test")
+    for login, role in ROLES.items():
+        grant_role(login, role, by="test")
+
+
+@contextmanager
+def standalone(home: Path, database_url: str, relay_url: str) -> Iterator[Server]:
+    """Start a whole Airflow with scheduler, plugin and `USERS`, on ports of its own, and end it."""
+    password = airflow.new_password()
+    settings = airflow.environment(home, ROOT, host="127.0.0.1", password=password)
+    (home / "passwords.json").write_text(json.dumps(dict.fromkeys(USERS, password)))
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings |= {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(map(":".join, USERS.items())),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
+        "MAILCARE_DB_URL": database_url,
+        "MAILCARE_RELAY_URL": relay_url,
+        "MAILCARE_SENDER": "service@vendor.example",
+        "MAILCARE_VENDOR": "示例邮件维保公司",
+    }
+    program = str(Path(sys.executable).parent / "airflow")
+    log = home / "airflow.log"
+    with airflow.running([program, "standalone"], settings, log=log) as process:
+        told = list(airflow.wait_until_healthy(process, url, log=log))
+        assert told, "Airflow said how far it is"
+        yield Server(url, password)
+
+
 @contextmanager
 def fab_api_server(home: Path, database_url: str, users: Mapping[str, str]) -> Iterator[Server]:
     """Start an api-server with production's auth manager; `users` are logins and their roles."""

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date, timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -11,26 +10,14 @@ import httpx
 import pytest
 from pypdf import PdfReader
 
-from mailcare.contracts.steps import plan_due
 from mailcare.papers.pades import verify
 from mailcare.records.schema import upgrade
-from tests.console.servers import PDF, SITE_NAME, Server, api_server, fill, using
+from tests.console.servers import SITE_NAME, Server, api_server, fill, using
 from tests.surroundings import without
 from tests.surveys import desk as survey_desk
 
 CHROMIUM = "/usr/bin/chromium"
 WAIT_MS = 30_000
-IMPORTED = """\
-customers:
-  - name: 浏览器客户
-    contacts: [{{name: 钱示例, email: qian@browser.example}}]
-contracts:
-  - number: HT-STORY-1
-    customer: 示例银行
-    starts_on: {starts_on}
-    ends_on: {ends_on}
-    systems: [{system}]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -103,84 +90,6 @@ def test_a_foreign_page_cannot_use_somebodys_cookie(server):
     page = ask(server, "/staff", cookies=cookies)
     assert page.status_code == 200
     assert "evil" not in page.text
-
-
-def test_a_whole_customer_story_in_a_browser(server, tmp_path):
-    if not Path(CHROMIUM).exists():
-        without("Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or CHROMIUM, args=["--no-sandbox"]
-        )
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 900}, locale="zh-CN", accept_downloads=True
-        )
-        context.set_default_timeout(WAIT_MS)
-        context.add_cookies([{"name": "_token", "value": server.token("boss"), "url": server.url}])
-        page = context.new_page()
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if "mailcare" in said.text else None,
-        )
-        page.goto(f"{server.url}/plugin/mailcare")
-        console = page.frame_locator("iframe")
-        import_contract(console, tmp_path)
-        plan_due(today=date.today())  # noqa: DTZ011 - the machine's own day, as the server has it
-        record_authorisation(console, tmp_path)
-        console.get_by_role("link", name="到期与提醒").click()
-        console.get_by_role("link", name="HT-STORY-1").first.wait_for()
-        assert console.get_by_text("远程巡检", exact=True).count()
-        download_paper(page, console)
-        browser.close()
-    assert complaints == []
-
-
-def import_contract(console, folder: Path) -> None:
-    starts_on = date.today() - timedelta(days=330)  # noqa: DTZ011
-    file = folder / "contracts.yaml"
-    text = IMPORTED.format(
-        starts_on=starts_on, ends_on=starts_on + timedelta(days=363), system=SITE_NAME
-    )
-    file.write_text(text, "utf-8")
-    console.get_by_role("link", name="合同", exact=True).click()
-    console.get_by_role("link", name="从文件导入").click()
-    console.get_by_label("文件").set_input_files(file)
-    console.get_by_role("button", name="预览").click()
-    console.get_by_text("浏览器客户").first.wait_for()
-    console.get_by_role("button", name="确认导入").click()
-    console.get_by_text("已导入。").wait_for()
-    assert console.get_by_role("link", name="HT-STORY-1").count() == 1
-
-
-def record_authorisation(console, folder: Path) -> None:
-    evidence = folder / "consent.pdf"
-    evidence.write_bytes(b"%PDF-1.4 consent of the customer")
-    console.get_by_role("link", name="系统", exact=True).click()
-    console.get_by_role("link", name="总行邮件系统（实验环境）").click()
-    console.get_by_role("link", name="登记授权").click()
-    console.get_by_label("mx1").check()
-    console.get_by_label("bak1").check()
-    console.get_by_label("授权人").select_option("王示例")
-    console.get_by_label("授权时间").fill("2026-01-05T09:00")
-    console.get_by_label("用途").fill("年度巡检")
-    console.get_by_label("生效").fill("2026-01-05T09:00")
-    console.get_by_label("失效").fill("2090-01-05T09:00")
-    console.get_by_label("依据").fill("盖章授权书")
-    console.get_by_label("附件").set_input_files(evidence)
-    console.get_by_role("button", name="保存").click()
-    console.get_by_text("已登记。").wait_for()
-    assert console.get_by_text(sha256(evidence.read_bytes()).hexdigest()).count() == 1
-
-
-def download_paper(page, console) -> None:
-    console.get_by_role("link", name="文书").click()
-    with page.expect_download() as found:
-        console.get_by_role("link", name="PDF", exact=True).click()
-    assert found.value.suggested_filename == "XJ-2026-00001-v1.pdf"
-    assert Path(found.value.path()).read_bytes() == PDF
 
 
 def test_a_fault_from_declaration_to_the_signed_report_in_a_browser(server, tmp_path):
