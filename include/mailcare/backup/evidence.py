@@ -9,9 +9,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -164,23 +166,30 @@ def sign(statement: Statement, key: Ed25519PrivateKey) -> Evidence:
 
 def signing_key(path: Path) -> Ed25519PrivateKey:
     """Return the key that evidence is signed with; the first use makes it, readable by us only."""
+    if not path.exists():
+        try:
+            _make_key(path)
+        except OSError as error:
+            raise InputError(f"签名密钥无法建立（{error.strerror}）", subject=str(path)) from None
+    return _read_key(path)
+
+
+def _make_key(path: Path) -> None:
+    """Make a key whole, or leave the one alone that another process has made meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    handle, draft = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_key(path)
-    except OSError as error:
-        raise InputError(f"签名密钥无法建立（{error.strerror}）", subject=str(path)) from None
-    key = Ed25519PrivateKey.generate()
-    with os.fdopen(handle, "wb") as file:
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-    return key
+        with os.fdopen(handle, "wb") as file:
+            file.write(written)
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:
