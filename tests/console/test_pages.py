@@ -364,6 +364,22 @@ def test_the_excel_file_of_every_list_opens(app, login):
         assert load_workbook(BytesIO(answer.content), read_only=True).active is not None
 
 
+def test_every_link_to_an_excel_file_leads_to_one(app, login):
+    client = login("boss")
+    pages = {
+        one.path
+        for one in routes(app)
+        if "GET" in one.methods and "{" not in one.path and not one.path.endswith(".xlsx")
+    }
+    links = {
+        unescape(link)
+        for page in pages
+        for link in re.findall(r'href="([^"]*\.xlsx[^"]*)"', client.get(page).text)
+    }
+    assert any(link.startswith("/staff.xlsx") for link in links)
+    assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+
+
 def test_a_site_file_is_previewed_and_written_as_previewed(login):
     client = login("boss")
     text = SITE.read_text("utf-8").replace("总行邮件系统", "改名系统")

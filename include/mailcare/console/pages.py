@@ -178,7 +178,13 @@ def add_list(
             hint=shape.hint, actions=actions,
         )  # fmt: skip
 
-    @router.get(f"{shape.path}.xlsx", dependencies=allowed)
+    add_file(router, shape, roles)
+
+
+def add_file(router: APIRouter, shape: Shape[Any], roles: frozenset[Role]) -> None:
+    """Add the Excel file of a list, whose page may be one of its own."""
+
+    @router.get(f"{shape.path}.xlsx", dependencies=[Depends(Allowed(roles))])
     def list_file(wish: Wished) -> Response:
         return download(f"{shape.title}-{today()}.xlsx", XLSX, shape.sheet(wish))
 

@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from mailcare.console.access import MANAGERS, OVERSIGHT, Manager, Overseer
 from mailcare.console.entered import Entered, Form
-from mailcare.console.pages import explained, go, moment, show
+from mailcare.console.pages import add_file, explained, go, moment, show
 from mailcare.console.tables import Column, Shape, Wished
 from mailcare.console.words import label
 from mailcare.errors import InputError
@@ -64,3 +64,6 @@ def _page(
         table=PEOPLE.table(wish), roles=list(Role), login=login, managers=MANAGERS,
         oversight=OVERSIGHT, hint=PEOPLE.hint, **said,
     )  # fmt: skip
+
+
+add_file(router, PEOPLE, OVERSIGHT)
