@@ -21,7 +21,7 @@ from typing import NoReturn
 from lab import faults, hosts, keys, lifecycle, network
 from lab.commands import HOST_ENVIRONMENT
 from lab.errors import LabError
-from lab.topology import CORE_NAMESPACE, EVERY_HOST, HOSTS, find_host
+from lab.topology import CORE_NAMESPACE, EVERY_HOST, find_host
 
 REFUSED = 2
 
@@ -86,7 +86,7 @@ def _down(_options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.keys:
-        for host in HOSTS:
+        for host in EVERY_HOST:
             _say(f"{host.address} {keys.openssh_public(keys.host_key(host.name))} {host.fqdn}")
         return 0
     now = lifecycle.status()

@@ -95,7 +95,8 @@ def _swallows_mail() -> bool:
     """Send a mail to the probe, wait until the queue is rid of it, and look how it ended."""
     queue_id = probes.send_mail(MX1.address, _SENDER, _PROBE)
     log = hosts.get_running(MX1).root / "var/log/mail.log"
-    wait_until(lambda: f"{queue_id}: removed" in log.read_text(), f"end of mail {queue_id}")
+    is_over = f"{queue_id}: removed"
+    wait_until(lambda: is_over in log.read_text(), f"end of mail {queue_id}", timeout_s=60.0)
     to_probe = f"{queue_id}: to=<{_PROBE}>"  # the archive gets its copy all the same
     ends = [line for line in log.read_text().splitlines() if to_probe in line]
     _remove_probe_mail()
