@@ -352,6 +352,8 @@ class RemoteSource:
                         return
         except OSError as error:
             raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
+        # Only a `Whole` says that nothing is missing: what ends without one was cut.
+        raise NotReached("unreadable", "归档没有传完")
 
 
 def _name(place: Seen) -> str:
