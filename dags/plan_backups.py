@@ -7,10 +7,9 @@ asked for twice, it runs once.
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from mailcare.tasks import TASK_DEFAULTS
+from mailcare.tasks import TASK_DEFAULTS, start_run
 
 with DAG(
     dag_id="plan_backups",
@@ -30,9 +29,4 @@ with DAG(
 
         return steps.routine_runs(now=utc_now())
 
-    TriggerDagRunOperator.partial(
-        task_id="start",
-        trigger_dag_id="verify_backup",
-        logical_date=None,
-        skip_when_already_exists=True,
-    ).expand_kwargs(due())
+    start_run.expand_kwargs(due())

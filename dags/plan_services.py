@@ -12,10 +12,9 @@ Every morning: `plan → calendar → due → start`.
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from mailcare.tasks import TASK_DEFAULTS
+from mailcare.tasks import TASK_DEFAULTS, start_run
 
 with DAG(
     dag_id="plan_services",
@@ -51,8 +50,4 @@ with DAG(
 
     runs = due()
     plan() >> calendar() >> runs
-    TriggerDagRunOperator.partial(
-        task_id="start",
-        logical_date=None,
-        skip_when_already_exists=True,
-    ).expand_kwargs(runs)
+    start_run.expand_kwargs(runs)

@@ -15,12 +15,11 @@ Every minute: `sweep → start`.
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, task
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from mailcare.tasks import TASK_DEFAULTS
+from mailcare.tasks import TASK_DEFAULTS, start_run
 
 with DAG(
     dag_id="watch_deadlines",
@@ -54,6 +53,4 @@ with DAG(
         return steps.follow_reports()
 
     follow()
-    TriggerDagRunOperator.partial(
-        task_id="start", logical_date=None, skip_when_already_exists=True
-    ).expand_kwargs(sweep())
+    start_run.expand_kwargs(sweep())

@@ -408,6 +408,7 @@ def routine_runs(*, now: datetime) -> list[dict[str, Any]]:
     day = lists.day_of(now)
     return [
         {
+            "trigger_dag_id": "verify_backup",
             "trigger_run_id": f"backup__{site}__{day}",
             "conf": {"site": site, "routine": True},
         }
