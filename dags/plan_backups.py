@@ -29,4 +29,4 @@ with DAG(
 
         return steps.routine_runs(now=utc_now())
 
-    start_run.expand_kwargs(due())
+    start_run.expand(run=due())

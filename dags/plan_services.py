@@ -50,4 +50,4 @@ with DAG(
 
     runs = due()
     plan() >> calendar() >> runs
-    start_run.expand_kwargs(runs)
+    start_run.expand(run=runs)

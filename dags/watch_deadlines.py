@@ -53,4 +53,4 @@ with DAG(
         return steps.follow_reports()
 
     follow()
-    start_run.expand_kwargs(sweep())
+    start_run.expand(run=sweep())

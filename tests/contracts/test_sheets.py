@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from io import BytesIO
+from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from mailcare.contracts.sheets import MERGED, ROWS_MOST, UNPACKED_BYTES_MOST, Sheets, read_sheets
 from mailcare.errors import InputError
+from mailcare.systems.lines import FILE_BYTES_MOST
 from tests.contracts.workbooks import HEADINGS, workbook
 
 ROW = ("HT-1", "示例银行", date(2026, 1, 1), "2026-12-31", "head-office、branch", 1)
+TEMPLATES = Path(__file__).resolve().parents[2] / "include/templates/console"
 MIDNIGHT = datetime(2026, 1, 1)  # noqa: DTZ001 - a workbook knows no zones
 
 
@@ -108,7 +111,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused_before_it_is_unpacked():
     [
         (b"", "a.xlsx", "不是可用的 xlsx"),
         (b"PK\x03\x04 and no more", "a.xlsx", "不是可用的 xlsx"),
-        (b"x" * (10 * 2**20 + 1), "a.xlsx", "超过 10 MiB"),
+        (b"x" * (4 * 2**20 + 1), "a.xlsx", "超过 4 MiB"),
         (b"a,b", "a.csv", "只接受"),
         (workbook([], title="别的"), "a.xlsx", "没有名为「客户」或「合同」"),
         (b"\xff\xfe", "a.yaml", "不是 UTF-8"),
@@ -128,6 +131,20 @@ def test_a_zip_without_a_workbook_is_refused():
     with ZipFile(content, "w") as packed:
         packed.writestr("readme.txt", "no workbook")
     assert "不是可用的 xlsx" in complaint(content.getvalue())
+
+
+def test_the_pages_say_the_one_limit_of_the_files_that_people_write():
+    said = f"文件，不超过 {FILE_BYTES_MOST // 2**20} MiB"
+    pages = {"import.html": 1, "site.html": 1, "calendar.html": 1}
+    told = {one: (TEMPLATES / one).read_text("utf-8").count(said) for one in pages}
+    assert told == pages
+
+
+def test_a_yaml_of_many_contracts_is_read_up_to_the_limit():
+    one = "  - {number: HT-%d, customer: 示例银行}\n"
+    text = "contracts:\n" + "".join(one % number for number in range(8_000))
+    assert len(text) > 256 * 1024
+    assert len(read_sheets(text.encode(), "a.yaml").contracts) == 8_000
 
 
 def test_yaml_gives_the_line_of_each_contact_and_contract():

@@ -2,7 +2,7 @@ import ast
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +11,8 @@ import pytest
 from airflow.sdk.exceptions import DagRunTriggerException
 
 from mailcare.contracts.gate import CANCEL, LOOK_AGAIN
-from mailcare.contracts.starting import STARTS
+from mailcare.contracts.planning import Promise
+from mailcare.contracts.starting import STARTS, DueService, run_of
 from mailcare.tasks import start_run
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -166,14 +167,12 @@ def test_planning_is_one_straight_line_that_starts_what_is_due(dags):
 
 def test_a_run_is_started_once_by_its_name(dags):
     assert dags["plan_services"].get_task("start").python_callable is start_run.function
+    due = DueService(7, Promise.REMOTE_INSPECTION, "bank", date(2026, 3, 2))
     with pytest.raises(DagRunTriggerException) as asked:
-        start_run.function("inspect_system", "inspect__7", {"service": 7})
+        start_run.function(run_of(due))
     told = asked.value
-    assert (told.trigger_dag_id, told.dag_run_id, told.conf) == (
-        "inspect_system",
-        "inspect__7",
-        {"service": 7},
-    )
+    assert (told.trigger_dag_id, told.dag_run_id) == ("inspect_system", "inspect__7")
+    assert told.conf == {"service": 7}
     assert told.skip_when_already_exists
     assert not told.reset_dag_run
     assert told.logical_date is None  # many runs a day

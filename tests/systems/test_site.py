@@ -85,7 +85,7 @@ def test_a_host_without_address_is_refused(tmp_path):
         ("a:\n  " + "[" * 100_000, "第 2 行不是合法的 YAML：嵌套超过 50 层"),
         ("\n".join(" " * level + "a:" for level in range(300)), "嵌套超过 50 层"),
         ("- " * 1000, "嵌套超过 50 层"),
-        ("a: " + "x" * 1024 * 1024, "内容超过 256 KiB"),
+        ("a: " + "x" * 4 * 2**20, "文件超过 4 MiB"),
     ],
     ids=["circle", "merge", "key", "flow", "block", "list", "size"],
 )

@@ -602,8 +602,8 @@ ENGLISH = AREAS_ENGLISH | {
     "附件：PDF、PNG、JPG、EML、DOCX，不超过 10 MiB": (
         "File: PDF, PNG, JPG, EML, DOCX, at most 10 MiB"
     ),
-    "xlsx 或 YAML 文件，不超过 10 MiB": "xlsx or YAML, at most 10 MiB",
-    "YAML 文件，不超过 256 KiB": "YAML, at most 256 KiB",
+    "xlsx 或 YAML 文件，不超过 4 MiB": "xlsx or YAML, at most 4 MiB",
+    "YAML 文件，不超过 4 MiB": "YAML, at most 4 MiB",
     "查看现在的内容": "See what it says now",
     "新": "new",
     "旧": "old",

@@ -16,9 +16,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from mailcare.errors import InputError
-from mailcare.systems.lines import LineMap, read_yaml
+from mailcare.systems.lines import LineMap, read_yaml, refuse_oversized
 
-FILE_BYTES_MOST = 10 * 1024 * 1024
 UNPACKED_BYTES_MOST = 64 * 1024 * 1024
 PART_BYTES_MOST = 4 * 1024 * 1024  # styles and the like: openpyxl makes a whole tree of each
 STREAMED = ("xl/worksheets/", "xl/sharedStrings.xml")  # the parts that it reads piece by piece
@@ -84,8 +83,7 @@ class Sheets:
 
 def read_sheets(content: bytes, name: str) -> Sheets:
     """Read a file by the ending of its name; raise `InputError` for one that cannot be used."""
-    if len(content) > FILE_BYTES_MOST:
-        raise InputError(f"文件超过 {FILE_BYTES_MOST // 1024**2} MiB", subject=name)
+    refuse_oversized(len(content), name=name)
     ending = name.lower().rpartition(".")[2]
     if ending == "xlsx":
         return _read_workbook(content, name)
