@@ -45,6 +45,7 @@ CONSENT = {
     "valid_to": "2099-12-31T18:00",
     "evidence": "邮件 2026-01-05",
 }
+EDIT = "/systems/import"
 SCRIPT = "<script>alert(1)</script>"
 SQL = "'; DROP TABLE customers; --"
 
@@ -392,7 +393,7 @@ def test_a_site_file_is_previewed_and_written_as_previewed(login):
     stale = client.post(
         "/systems/import/apply", files={"text": (None, shown), "token": (None, "x")}
     )
-    assert stale.status_code == 422
+    assert stale.status_code == 409
     done = client.post(
         "/systems/import/apply", files={"text": (None, shown), "token": (None, token)}
     )
@@ -443,6 +444,27 @@ def test_a_table_of_a_page_is_saved_as_excel(login, path, name, said):
     assert answer.headers["content-disposition"].startswith("attachment;")
     rows = [[cell.value for cell in row] for row in load_workbook(BytesIO(answer.content)).active]
     assert any(said in str(value) for row in rows[1:] for value in row)
+
+
+def test_of_two_people_who_edit_a_system_the_second_is_told(login):
+    def sent(page, **fields):
+        shown = unescape(re.search(r'<textarea id="text"[^>]*>\n(.*?)</textarea>', page, re.S)[1])
+        version = re.search(r'name="version" value="(\w+)"', page)[1]
+        return {"text": (None, shown), "version": (None, version)} | fields
+
+    first, second = (login(one).get("/systems/1/change").text for one in ("boss", "colleague"))
+    mine = sent(first)
+    mine["text"] = (None, mine["text"][1].replace("总行邮件系统", "改名系统"))
+    client = login("boss")
+    token = re.search(r'name="token" value="(\w+)"', client.post(EDIT, files=mine).text)[1]
+    done = client.post(f"{EDIT}/apply", files=mine | {"token": (None, token)})
+    assert done.status_code == 303
+    told = login("colleague").post(EDIT, files=sent(second))
+    assert told.status_code == 409
+    assert "已由 boss 于" in told.text
+    assert "总行邮件系统" in told.text  # what the second entered is kept
+    assert login("colleague").post(EDIT, files=sent(told.text)).status_code == 409
+    assert "改名系统" in client.get("/systems/1").text
 
 
 @pytest.mark.parametrize(

@@ -132,16 +132,47 @@ def test_anybody_may_authorise_for_a_customer_who_names_nobody():
     assert steps.record_authorisation(form(given_by="路人"), None, by="li")
 
 
-def test_a_site_file_adds_no_authorisation_that_the_records_do_not_allow(tmp_path):
+def site_without_rights(folder: Path) -> tuple[Path, int]:
+    """Return a site file that leaves the rights as they are recorded, and its giver's line."""
+    text = SITE.read_text("utf-8").replace("      may_authorise: true\n", "")
+    file = folder / "silent.yaml"
+    file.write_text(text, "utf-8")
+    [line] = [at for at, one in enumerate(text.splitlines(), 1) if "given_by:" in one]
+    return file, line
+
+
+def let_authorise(name: str) -> None:
     with transaction() as session:
-        session.add(Contact(customer_id=1, name="行长", role="行长", gets_papers=False,
-                            may_authorise=True))  # fmt: skip
-        session.execute(update(Contact).where(Contact.name != "行长").values(may_authorise=False))
-    file = tmp_path / "silent.yaml"
-    file.write_text(SITE.read_text("utf-8").replace("      may_authorise: true\n", ""), "utf-8")
-    with pytest.raises(InputError, match="不是该客户指定的授权人（行长）"):
+        session.execute(update(Contact).values(may_authorise=False))
+        session.add(
+            Contact(customer_id=1, name=name, role="", gets_papers=False, may_authorise=True)
+        )
+
+
+def test_a_site_file_adds_no_authorisation_that_the_records_do_not_allow(tmp_path):
+    let_authorise("行长")
+    file, line = site_without_rights(tmp_path)
+    said = rf"第 {line} 行 authorisations\.0\.given_by：王示例 不是该客户指定的授权人（行长）"
+    with pytest.raises(InputError, match=said):
         steps.import_site(file, recorded_by="test")
+    with pytest.raises(InputError, match=said):
+        steps.preview_site(file.read_text("utf-8"))
     assert steps.list_authorisations(Wish()).rows == ()
+
+
+def test_what_was_given_by_somebody_who_has_left_stays_importable(tmp_path):
+    steps.import_site(SITE, recorded_by="test")
+    let_authorise("行长")
+    file, _ = site_without_rights(tmp_path)
+    assert "新登记授权 0 份" in steps.import_site(file, recorded_by="test")
+    text = file.read_text("utf-8")
+    assert not steps.preview_site(text).is_new
+    [one] = steps.list_authorisations(Wish()).rows
+    assert (one.given_by, one.state) == ("王示例", "in_force")
+    added = text + text[text.index("\n  - given_by") :].replace("purpose: ", "purpose: 再次")
+    file.write_text(added, "utf-8")
+    with pytest.raises(InputError, match=r"authorisations\.1\.given_by：王示例 不是"):
+        steps.import_site(file, recorded_by="test")
 
 
 def test_a_site_file_that_does_not_say_who_may_authorise_takes_no_right_away(tmp_path):

@@ -128,6 +128,17 @@ def test_a_wrong_value_is_named_with_its_place(tmp_path, old, new, said):
     assert "第 " in text
 
 
+def test_who_gave_what_has_expired_or_is_revoked_may_have_left_since(tmp_path):
+    path = changed(tmp_path, "given_by: 王示例", "given_by: 路人")
+    text = path.read_text("utf-8")
+    line = next(at for at, one in enumerate(text.splitlines(), 1) if "given_by" in one)
+    assert f"第 {line} 行 authorisations.0.given_by：路人 不是" in complaint(path)
+    path.write_text(text.replace("2036-01-01", "2026-01-06"), "utf-8")
+    assert load_site(path).authorisations[0].given_by == "路人"
+    path.write_text(f"{text.rstrip()}\n    revoked_at: 2026-02-01T00:00:00+08:00\n", "utf-8")
+    assert load_site(path).authorisations[0].revoked_at
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

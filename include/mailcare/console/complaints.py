@@ -74,8 +74,8 @@ SENTENCES = {
     "这次运行仍在进行或排队，不必重新启动": "this run is still under way or queued",
     "这项服务已经开始或已撤回，不能重新启动": "this service has begun or is withdrawn",
     "Airflow 不允许您启动这个 Dag": "Airflow does not let you start this Dag",
-    "已由 {} 于 {} 改为第 {} 版，您的修改没有保存，请重新打开后再改": (
-        "{} changed it at {} to version {}; yours was not saved, open it again"
+    "已由 {} 于 {} 修改，您的修改没有保存，请重新打开后再改": (
+        "{} changed it at {}; yours was not saved, open it again"
     ),
     "{} 年没有待确认的年度表": "no year table of {} waits to be confirmed",
     "{} 年的年度表由 {} 载入，须由另一人确认": "the table of {} is by {}; another must confirm",

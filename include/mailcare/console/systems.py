@@ -8,13 +8,13 @@ from mailcare.console.authorisations import AUTHORISATIONS
 from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import Action, add_list, explained, go, moment, or_404, show
 from mailcare.console.papers import PAPERS
-from mailcare.console.tables import Cell, Column, Shape, plain_table
+from mailcare.console.tables import Cell, Column, Shape, Table, plain_table
 from mailcare.errors import InputError
 from mailcare.listing import Wish
 from mailcare.papers.steps import list_papers, system_diagram
 from mailcare.systems import steps
 from mailcare.systems.lists import SystemRow
-from mailcare.systems.previewing import SiteChange
+from mailcare.systems.previewing import SiteChange, SitePreview
 
 router = APIRouter()
 PAPERS_SHOWN = 20
@@ -65,13 +65,13 @@ def site_form(request: Request, _person: Manager) -> Response:
 @router.post("/systems/import")
 def preview_site(request: Request, _person: Manager, form: Form) -> Response:
     """Show what the site file would change; nothing is written."""
-    text = _written(form)
+    text, version = _written(form), form.one("version")
     try:
-        preview = steps.preview_site(_text(form))
+        preview = steps.preview_site(_text(form), read_version=version)
     except InputError as error:
-        return _site_page(request, text, error=error)
+        return _site_page(request, text, version=version, error=error)
     table = plain_table(CHANGES, preview.changes[:CHANGES_SHOWN])
-    return show(request, "site.html", title=SITE_TITLE, preview=preview, table=table, text=text)
+    return _site_page(request, text, version=version, preview=preview, table=table)
 
 
 @router.post("/systems/import/apply")
@@ -81,7 +81,7 @@ def apply_site(request: Request, person: Manager, form: Form) -> Response:
     try:
         system = steps.apply_site(text, token=form.one("token"), by=person.login)
     except InputError as error:
-        return _site_page(request, text, error=error)
+        return _site_page(request, text, version=form.one("version"), error=error)
     return go(request, f"/systems/{system}", done="imported")
 
 
@@ -89,8 +89,8 @@ def apply_site(request: Request, person: Manager, form: Form) -> Response:
 def change_site(request: Request, _person: Manager, system: RowId) -> Response:
     """Show the recorded site file, to be edited; it is previewed like an uploaded one."""
     with or_404():
-        text = steps.site_text(system)
-    return _site_page(request, text)
+        text, version = steps.site_text(system)
+    return _site_page(request, text, version=version)
 
 
 @router.get("/systems/{system}")
@@ -134,7 +134,18 @@ def _text(form: Entered) -> str:
         raise InputError("文件不是 UTF-8 文本") from None
 
 
-def _site_page(request: Request, text: str, *, error: InputError | None = None) -> Response:
+def _site_page(
+    request: Request,
+    text: str,
+    *,
+    version: str = "",
+    error: InputError | None = None,
+    preview: SitePreview | None = None,
+    table: Table | None = None,
+) -> Response:
     said = explained(error) if error else {}
-    code = 422 if error else 200
-    return show(request, "site.html", code=code, title=SITE_TITLE, preview=None, text=text, **said)
+    code = (409 if isinstance(error, steps.Changed) else 422) if error else 200
+    return show(
+        request, "site.html", code=code, title=SITE_TITLE, text=text, version=version,
+        preview=preview, table=table, **said,
+    )  # fmt: skip

@@ -43,7 +43,7 @@ def rewrite_customer(
     customer = find_customer(session, customer_id)
     before = described_customer(customer)
     if not succeed(session, Customer, customer_id, read_version):
-        raise _changed(session, f"customer/{customer_id}", customer.name, customer.version)
+        raise changed(session, f"customer/{customer_id}", customer.name)
     known = select(Customer.id).where(Customer.name == form.name, Customer.id != customer_id)
     if session.scalar(known):
         raise complain("name", "已有同名客户")
@@ -84,7 +84,7 @@ def remove_customer(session: Session, customer_id: int, *, read_version: int, by
     customer = find_customer(session, customer_id)
     before = described_customer(customer)
     if not succeed(session, Customer, customer_id, read_version):
-        raise _changed(session, f"customer/{customer_id}", customer.name, customer.version)
+        raise changed(session, f"customer/{customer_id}", customer.name)
     if against := _what_hangs_on(session, customer_id):
         raise InputError(f"不能删除，名下还有{'、'.join(against)}", subject=customer.name)
     for model in (Contact, System):
@@ -133,7 +133,7 @@ def rewrite_contract(
         raise complain("customer", "合同的客户不能更改")
     systems = _systems(session, form)
     if not succeed(session, Contract, contract.id, read_version):
-        raise _changed(session, f"contract/{number}", number, contract.version)
+        raise changed(session, f"contract/{number}", number)
     _refuse_overlap(session, contract.id, form, systems)
     version = read_version + 1
     session.add(version_row(form, systems, contract=contract.id, version=version, by=by))
@@ -172,15 +172,16 @@ def succeed(
     return session.scalar(statement) is not None
 
 
-def _changed(session: Session, subject: str, name: str, version: int) -> Changed:
+def changed(session: Session, subject: str, name: str) -> Changed:
+    """Return what the second editor is told: who was first, and when."""
     latest = session.execute(
         select(AuditEntry.by, AuditEntry.at)
         .where(AuditEntry.subject == subject)
         .order_by(AuditEntry.id.desc())
         .limit(1)
     ).first()
-    who = f"由 {latest.by} 于 {_moment(latest.at)}" if latest else "被他人"
-    return Changed(f"已{who} 改为第 {version} 版，您的修改没有保存，请重新打开后再改", subject=name)
+    who = f"由 {latest.by} 于 {_moment(latest.at)} " if latest else "被他人"
+    return Changed(f"已{who}修改，您的修改没有保存，请重新打开后再改", subject=name)
 
 
 def _moment(at: datetime) -> str:

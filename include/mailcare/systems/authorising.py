@@ -12,12 +12,13 @@ from mailcare.contracts.forms import FormError, complain
 from mailcare.errors import InputError
 from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once, revoke
-from mailcare.records.customers import Authorisation, Contact, System
+from mailcare.records.customers import Authorisation, Contact, Customer, System
 from mailcare.records.people import EvidenceFile
 from mailcare.systems.complaints import Complaint
 from mailcare.systems.evidence import Evidence
 from mailcare.systems.forms import AuthorisationForm
-from mailcare.systems.site import AuthorisationEntry
+from mailcare.systems.lines import LineMap
+from mailcare.systems.site import AuthorisationEntry, Site, about_givers, refuse
 
 
 def fingerprint_of(system: int, entry: AuthorisationEntry) -> str:
@@ -78,6 +79,27 @@ def entitled(session: Session, customer: int) -> tuple[str, ...]:
     """Return the names of the customer's people who may authorise; none where it is left open."""
     of_customer = select(Contact.name).where(Contact.customer_id == customer)
     return tuple(session.scalars(of_customer.where(Contact.may_authorise).order_by(Contact.id)))
+
+
+def refuse_new_by_others(session: Session, site: Site, lines: LineMap) -> None:
+    """Refuse a site file with an authorisation that is new and not given by an entitled person.
+
+    What is recorded stays as it was given, whoever has left since. Entitled are the customer's
+    contacts as they will be once the file is imported. Raise `InputError` with the lines.
+    """
+    of_customer = select(Contact).join(Customer).where(Customer.name == site.customer.name)
+    rights = {one.name: one.may_authorise for one in session.scalars(of_customer)}
+    said = {one.name: one.may_authorise for one in site.customer.contacts}
+    rights |= {name: may for name, may in said.items() if may is not None}
+    system = session.scalar(select(System.id).where(System.site == site.site))
+    of_system = select(Authorisation.fingerprint).where(Authorisation.system_id == system)
+    known = set(session.scalars(of_system)) if system else set()
+    new = (
+        at
+        for at, entry in enumerate(site.authorisations)
+        if system is None or fingerprint_of(system, entry) not in known
+    )
+    refuse(about_givers(site, new, [name for name, may in rights.items() if may]), lines)
 
 
 def _check(form: AuthorisationForm, system: System, givers: tuple[str, ...], at: datetime) -> None:

@@ -44,10 +44,15 @@ def preview_of(site: Site, known: Mapping[str, object] | None) -> SitePreview:
         for place in places
         if before.get(place) != after.get(place)
     )
-    token = hashlib.sha256(json.dumps([known, new], sort_keys=True).encode()).hexdigest()
+    token = version_of([known, new])
     return SitePreview(
         site.site, site.system.title, site.customer.name, known is None, changes, token
     )
+
+
+def version_of(recorded: object) -> str:
+    """Return what a recorded definition, or what is held against it, is known by."""
+    return hashlib.sha256(json.dumps(recorded, sort_keys=True).encode()).hexdigest()
 
 
 def definition_of(site: Site) -> dict[str, object]:

@@ -5,7 +5,7 @@ Secrets never stand in it: it names Airflow connections, environment variables o
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from mailcare.clock import utc_now
 from mailcare.contracts.authorisation import about_giver
 from mailcare.errors import InputError
 from mailcare.systems.backups import BackupCopy
@@ -327,15 +328,6 @@ class Site(Strict):
                 raise ValueError(f"{field} 提到未登记的主机：{'、'.join(sorted(unknown))}")
         return self
 
-    @model_validator(mode="after")
-    def _givers_may_authorise(self) -> Self:
-        entitled = [one.name for one in self.customer.contacts if one.may_authorise]
-        for entry in self.authorisations:
-            sentence = about_giver(entry.given_by, entitled)
-            if sentence and not entry.revoked_at:
-                raise ValueError(f"authorisations 的 given_by：{sentence}")
-        return self
-
     def _mentions(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from (("authorisations", entry.nodes) for entry in self.authorisations)
         yield from (("depends_on", node.depends_on) for node in self.nodes)
@@ -358,7 +350,21 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 
 def load_site(path: Path) -> Site:
-    """Read and check a site file; raise `InputError` that lists every complaint with its line."""
+    """Read and check a site file that is used as it stands, without the records.
+
+    Raise `InputError` that lists every complaint with its line. Authorisations that still hold
+    must be given by those whom the file itself lets authorise.
+    """
+    site, lines = read_site(path)
+    now = utc_now()
+    holding = (at for at, one in enumerate(site.authorisations) if one.valid_to > now)
+    entitled = [one.name for one in site.customer.contacts if one.may_authorise]
+    refuse(about_givers(site, holding, entitled), lines)
+    return site
+
+
+def read_site(path: Path) -> tuple[Site, LineMap]:
+    """Read a site file and its lines; who gave its authorisations is not looked at."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
@@ -366,13 +372,12 @@ def load_site(path: Path) -> Site:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"文件无法读取（{error}）", subject=str(path)) from error
     data, lines = read_yaml(text, name=str(path))
-    return parse_site(data, lines, base=path.parent)
+    return parse_site(data, lines, base=path.parent), lines
 
 
 def parse_site(data: object, lines: LineMap, *, base: Path) -> Site:
     """Check the content of a site file; relative file names are taken from `base`."""
-    if complaints := secrets_in(data):
-        raise InputError(_listed(complaints, lines))
+    refuse(secrets_in(data), lines)
     try:
         site = Site.model_validate(data, context={"base": base})
     except ValidationError as error:
@@ -383,6 +388,25 @@ def parse_site(data: object, lines: LineMap, *, base: Path) -> Site:
         at_overrides = [one.under("system", "overrides") for one in complaints_of(error)]
         raise InputError(_listed(at_overrides, lines)) from None
     return site
+
+
+def about_givers(site: Site, places: Iterable[int], entitled: Collection[str]) -> list[Complaint]:
+    """Complain of the authorisations at `places` that nobody of the entitled gave.
+
+    A revoked one lets nobody in, whoever gave it.
+    """
+    entries = ((at, site.authorisations[at]) for at in places)
+    return [
+        Complaint(("authorisations", at, "given_by"), said)
+        for at, one in entries
+        if not one.revoked_at and (said := about_giver(one.given_by, entitled))
+    ]
+
+
+def refuse(complaints: list[Complaint], lines: LineMap) -> None:
+    """Raise `InputError` that lists the complaints with their lines, if there are any."""
+    if complaints:
+        raise InputError(_listed(complaints, lines))
 
 
 def _listed(complaints: list[Complaint], lines: LineMap) -> str:

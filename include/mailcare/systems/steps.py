@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
-from mailcare.contracts.authorisation import about_giver
-from mailcare.contracts.entering import described_customer, note, succeed
+from mailcare.contracts import entering
+from mailcare.contracts.entering import changed, described_customer, note, succeed
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
@@ -23,10 +23,12 @@ from mailcare.settings import data_folder
 from mailcare.systems import authorising, lists, previewing
 from mailcare.systems.evidence import Evidence, read_evidence
 from mailcare.systems.forms import AuthorisationForm
-from mailcare.systems.lines import read_yaml
+from mailcare.systems.lines import LineMap, read_yaml
 from mailcare.systems.lists import AuthorisationRow, SystemRow, WaitingRow
 from mailcare.systems.previewing import SitePreview
-from mailcare.systems.site import AuthorisationEntry, Site, load_site, parse_site
+from mailcare.systems.site import AuthorisationEntry, Site, load_site, parse_site, read_site
+
+Changed = entering.Changed  # what a caller catches of this seam
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,50 +143,63 @@ def evidence_body(authorisation: int) -> EvidenceBody:
         return EvidenceBody(row.name, row.media_type, row.sha256, row.body)
 
 
-def site_text(system: int) -> str:
-    """Return a system's recorded site file as YAML, to be edited; what is usual is left out.
+def site_text(system: int) -> tuple[str, str]:
+    """Return a system's recorded site file as YAML, to be edited, and its version.
 
-    Raise `InputError` for a system that is not recorded.
+    What is usual is left out. Raise `InputError` for a system that is not recorded.
     """
     with reading() as session:
         row = session.get(System, system)
         if row is None:
             raise InputError("没有登记这个系统", subject=str(system))
-        site = Site.model_validate(row.definition)
-    said = site.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+        definition = row.definition
+    said = Site.model_validate(definition).model_dump(
+        mode="json", by_alias=True, exclude_defaults=True
+    )
+    text = yaml.safe_dump(said, allow_unicode=True, sort_keys=False)
+    return text, previewing.version_of(definition)
 
 
-def preview_site(text: str) -> SitePreview:
+def preview_site(text: str, *, read_version: str = "") -> SitePreview:
     """Return what importing a site file from a browser would change; nothing is written.
 
-    Raise `InputError` with every complaint and its line, or for a secret of this server that the
-    system does not use already.
+    `read_version` is that of the recorded file which the text was made of: `Changed` is raised
+    where somebody else has changed it since. Raise `InputError` with every complaint and its line,
+    or for a secret of this server that the system does not use already.
     """
-    site = _uploaded(text)
+    site, lines = _uploaded(text)
     with reading() as session:
         known = _known_definition(session, site)
-    previewing.refuse_servers_secrets(site, known)
+        if read_version and read_version != previewing.version_of(known):
+            raise changed(session, f"system/{site.site}", site.site)
+        _check_uploaded(session, site, lines, known)
     return previewing.preview_of(site, known)
 
 
 def apply_site(text: str, *, token: str, by: str) -> int:
     """Write what `preview_site` showed under `token`, and return the system's id.
 
-    Raise `InputError` as there, and where the records are no longer as they were shown.
+    Raise `InputError` as there, and `Changed` where the records are no longer as they were shown.
     """
-    site = _uploaded(text)
+    site, lines = _uploaded(text)
     with transaction() as session:
         known = _known_definition(session, site)
-        previewing.refuse_servers_secrets(site, known)
+        _check_uploaded(session, site, lines, known)
         if previewing.preview_of(site, known).token != token:
-            raise InputError("登记内容在预览之后有变化，请重新预览")
+            raise Changed("登记内容在预览之后有变化，请重新预览")
         return _write_site(session, site, by)[0]
 
 
-def _uploaded(text: str) -> Site:
+def _uploaded(text: str) -> tuple[Site, LineMap]:
     data, lines = read_yaml(text, name="站点文件")
-    return parse_site(data, lines, base=data_folder())
+    return parse_site(data, lines, base=data_folder()), lines
+
+
+def _check_uploaded(
+    session: Session, site: Site, lines: LineMap, known: dict[str, object] | None
+) -> None:
+    previewing.refuse_servers_secrets(site, known)
+    authorising.refuse_new_by_others(session, site, lines)
 
 
 def _known_definition(session: Session, site: Site) -> dict[str, object] | None:
@@ -217,8 +232,9 @@ def import_site(path: Path, *, recorded_by: str) -> str:
     and withdrawn where the file says so (`revoked_at`): one that has left the file stays in force
     and is said.
     """
-    site = load_site(path)
+    site, lines = read_site(path)
     with transaction() as session:
+        authorising.refuse_new_by_others(session, site, lines)
         system, told = _write_site(session, site, recorded_by)
         others = _in_force(session, system) - told.keys()
     added = sum(told.values())
@@ -289,15 +305,8 @@ def _system(session: Session, site: Site, customer: int) -> int:
 def _authorise(
     session: Session, system: int, entry: AuthorisationEntry, recorded_by: str
 ) -> tuple[str, bool]:
-    """Record one authorisation; return its fingerprint and whether it is new.
-
-    Raise `InputError` for a new one by somebody whom the records do not let authorise.
-    """
+    """Record one authorisation; return its fingerprint and whether it is new."""
     added = authorising.add_entry(session, system, entry, by=recorded_by, at=utc_now())
-    customer = session.get_one(System, system).customer_id
-    said = about_giver(entry.given_by, authorising.entitled(session, customer))
-    if added and said and not entry.revoked_at:
-        raise InputError(f"未登记授权：{said}")
     fingerprint = authorising.fingerprint_of(system, entry)
     if entry.revoked_at:
         known = select(Authorisation.id).where(Authorisation.fingerprint == fingerprint)
