@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from html import unescape
 from io import BytesIO
 from pathlib import Path
@@ -240,6 +240,24 @@ def test_a_contract_shows_its_years_services_and_ledger_and_the_week_what_is_lat
     assert "远程巡检" in client.get("/").text
     book = load_workbook(BytesIO(client.get("/open.xlsx").content), read_only=True)
     assert len(list(book.active.iter_rows())) > 1
+
+
+@time_machine.travel("2027-02-01T09:00:00+08:00")  # the holidays of 2027 are not published
+def test_a_provisional_day_is_marked_in_text_and_colour_and_says_why(login):
+    for day in (date(2026, 2, 2), today()):
+        plan_due(today=day)
+    client = login("auditor")
+    mark, why = '<span class="warn">暂行</span>', "按周一至周五及法定节假日推算"
+    for path in ("/open", "/contract?number=HT-2026-001"):
+        page = client.get(path).text
+        rows = [one for one in page.split("<tr>") if 'data-title="时限"' in one]
+        for year, is_provisional in (("2026-", False), ("2027-", True)):
+            due = [one for one in rows if f'"到期日">{year}' in one]
+            assert {mark in one for one in due} == {is_provisional}, (path, year)
+        assert page.count(why) == 1, path
+    english = client.get("/open", headers={"Accept-Language": "en"}).text
+    assert '<span class="warn">provisional</span>' in english
+    assert "holidays are not published" in english
 
 
 @pytest.mark.parametrize("note", ["a\x00b", "\ud800", "x\r\ny", SCRIPT])

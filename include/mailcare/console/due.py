@@ -23,11 +23,15 @@ from mailcare.systems.steps import list_waiting
 
 router = APIRouter()
 WEEK = timedelta(days=7)
+PROVISIONAL = (
+    "暂行：日期涉及尚未公布的年度放假安排，按周一至周五及法定节假日推算；载入年度表后重新计算。"
+)
 
 
 def _certainty(row: ServiceRow) -> Cell:
     told = [word for word, is_so in (("迟", row.is_late), ("暂行", row.is_provisional)) if is_so]
-    return Cell("，".join(told), mark="bad" if row.is_late else "")
+    mark = "bad" if row.is_late else "warn" if row.is_provisional else ""
+    return Cell("，".join(told), mark=mark)
 
 
 def contract_path(number: str, page: str = "") -> str:
@@ -42,7 +46,7 @@ def contract_link(number: str) -> Cell:
 
 SERVICES: tuple[Column[ServiceRow], ...] = (
     Column("到期日", lambda row: str(row.due_on or "/"), "due_on"),
-    Column("时限", _certainty),
+    Column("时限", _certainty, notes={"暂行": PROVISIONAL}),
     Column("服务", lambda row: label(row.kind), "kind"),
     Column("类型", lambda row: label(row.purpose)),
     Column("状态", lambda row: Cell(label(row.state), mark=str(row.state)), "state"),

@@ -1,6 +1,6 @@
 """A list as a table: the same columns make the page and the Excel file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Annotated, Any, Generic, TypeVar
@@ -34,11 +34,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[RowT]):
-    """A column: its title, how a row fills it, and the list's name for sorting by it."""
+    """A column: its title, how a row fills it, and the list's name for sorting by it.
+
+    `notes` says below the table what a word of its cells means, where one of them holds it.
+    """
 
     title: str
     cell: Callable[[RowT], Cell | str]
     sort: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,16 @@ class Table:
         """Return what is shown as an Excel file."""
         cells = ([cell.text for cell in row] for row in self.rows)
         return write_sheet(title, [column.title for column in self.columns], cells)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what is to be said below the table of words that stand in it."""
+        return tuple(
+            said
+            for at, column in enumerate(self.columns)
+            for word, said in column.notes.items()
+            if any(word in row[at].text for row in self.rows)
+        )
 
     @property
     def file_link(self) -> str:

@@ -569,6 +569,10 @@ ENGLISH = AREAS_ENGLISH | {
     "有": "yes",
     "无": "no",
     "暂行": "provisional",
+    "暂行：日期涉及尚未公布的年度放假安排，按周一至周五及法定节假日推算；载入年度表后重新计算。": (
+        "Provisional: the day lies in a year whose holidays are not published; it rests on Monday "
+        "to Friday and statutory holidays, and is reckoned anew once the year table is loaded."
+    ),
     "迟": "late",
     "迟，暂行": "late, provisional",
     "时限": "Deadline",
