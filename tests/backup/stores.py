@@ -1,13 +1,17 @@
 """Mail stores and copies of them, made for a test."""
 
+import grp
 import io
 import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mailcare.backup.throwaway import given_to, own_identity
 from mailcare.systems.backups import BackupCopy
 
 NOW = datetime(2026, 11, 28, 10, tzinfo=UTC)
@@ -47,6 +51,54 @@ def make_store(root, *, mailboxes=4, each=6):
             folder = ".Sent/cur" if number % 3 == 2 else "cur"
             add_mail(root, f"user{box}@bank.example", box * 100 + number, folder=folder)
     return root
+
+
+DOVECOT = """\
+base_dir = {run}
+state_dir = {run}
+log_path = /dev/stderr
+mail_location = {kind}:~/{kind}
+first_valid_uid = 1
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+"""
+
+
+def make_dbox(root, kind, *, mailboxes=2, each=3):
+    """Make an sdbox or mdbox store with Dovecot itself: an INBOX and a 项目 for each mailbox."""
+    identity = own_identity()
+    group = grp.getgrgid(identity.gid).gr_name
+    with tempfile.TemporaryDirectory() as name:  # pytest's folders are closed to nobody
+        made = Path(name, "store")
+        homes = [made / "bank.example" / f"user{box}" for box in range(mailboxes)]
+        for home in homes:
+            home.mkdir(parents=True)
+        conf = Path(name, "dovecot.conf")
+        conf.write_text(DOVECOT.format(run=made, kind=kind, user=identity.name, group=group))
+        given_to(identity, Path(name))
+        for box, home in enumerate(homes):
+            fill_dbox(home, conf, identity, [mail(box * 100 + number) for number in range(each)])
+        shutil.copytree(made, root)
+    return root
+
+
+def fill_dbox(home, conf, identity, mails):
+    env = {"HOME": str(home), "USER": home.name, "PATH": os.environ["PATH"]}
+    ids = {"user": identity.change_uid, "group": identity.change_gid}
+
+    def doveadm(*words, given=b""):
+        run = ["doveadm", "-c", str(conf), *words]
+        subprocess.run(run, input=given, env=env, check=True, capture_output=True, **ids)
+
+    doveadm("mailbox", "create", "项目")
+    for data in mails:
+        for folder in ("INBOX", "项目"):
+            doveadm("save", "-m", folder, given=data)
 
 
 def pack(root, kind, path, *, options=()):

@@ -11,7 +11,7 @@ import pytest
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import Verification, audit_file, verify_site
 from tests.backup.ssh_host import HOST_KEY, USER_KEY, ssh_host
-from tests.backup.stores import make_store, pack
+from tests.backup.stores import flip, make_dbox, make_store, pack
 from tests.surroundings import need
 
 
@@ -192,3 +192,25 @@ def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path):
     assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.PASS
     accounts.write_text("li@bank.example\nzhao@bank.example\n")
     assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["sdbox", "mdbox"])
+def test_a_dbox_store_is_served_by_dovecot_out_of_its_messages_alone(tmp_path, kind):
+    need("doveadm")
+    live = make_dbox(tmp_path / "live", kind)
+    place = shutil.copytree(live, tmp_path / "copy")
+    copy = {
+        "name": "nightly",
+        "kind": "tree",
+        "format": "dbox",
+        "path": str(place),
+        "live": {"path": str(live)},
+    }
+    path = site(tmp_path, [copy])
+    done = verify(path)
+    assert verdicts(done) == ALL_PASS
+    assert "登录 2 个邮箱，列出 4 个文件夹，取回 12 封" in told(done, Level.L5)
+    damaged = next(place.rglob("user1/**/[um].1"))
+    flip(damaged, damaged.read_bytes().index(b"\x01\x02N"))
+    found = verdicts(verify(path))
+    assert found["L5"] is Verdict.FAIL

@@ -1,20 +1,23 @@
 """Carry out the drills of a copy's newest generation: L4 in scratch, L5 before a real server."""
 
 import fnmatch
+import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailcare.backup import dbox
 from mailcare.backup.databases import blocks, judge_dump, load_dump
 from mailcare.backup.drill import candidates, judge_drill, run_drill, scratch_folder
 from mailcare.backup.ground import Ground
 from mailcare.backup.judging import Facts, stated
 from mailcare.backup.ldif import judge_ldif, lines_of
 from mailcare.backup.manifest import manifest_of
+from mailcare.backup.opening import normal_digest
 from mailcare.backup.sampling import Sample, draw, seed_of
-from mailcare.backup.service import Served, judge_service, serve
-from mailcare.backup.source import Generation, Message, NotReached, Restored, Source
+from mailcare.backup.service import MAILDIR, Served, judge_service, serve
+from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, Restored, Source
 from mailcare.clock import BEIJING
 from mailcare.systems.backups import CopyKind, StoreFormat
 
@@ -72,10 +75,13 @@ def serve_sample(ground: Ground) -> Found:
         return
     sample = _sample(ground, uniform=SERVED_UNIFORM)
     is_dbox = ground.copy.format is StoreFormat.DBOX
-    size_bytes = sum(one.size_bytes for one in sample)
+    homes = _drawn_homes(ground, sample.seed) if is_dbox else ()
+    size_bytes = sum(one.size_bytes for one in homes or sample)
     with scratch_folder(ground.scratch, ROOM_FACTOR * size_bytes) as folder:
-        served = list(_homes(ground, folder) if is_dbox else _messages(ground, sample, folder))
-        tally = serve(served, folder, location=_location(served) if is_dbox else "maildir:~")
+        served = list(
+            _homes(ground, homes, folder) if is_dbox else _messages(ground, sample, folder)
+        )
+        tally = serve(served, folder, location=_location(served) if is_dbox else MAILDIR)
         yield ground.newest.name, stated(judge_service(served, tally))
 
 
@@ -99,25 +105,50 @@ def _messages(ground: Ground, sample: Sample, folder: Path) -> Iterator[Served]:
         yield Served(mailbox, files, lost=lost[mailbox])
 
 
-def _homes(ground: Ground, folder: Path) -> Iterator[Served]:
-    """Restore whole homes of a dbox store: only its server knows what is in them."""
-    rows = [row for row in ground.census.rows if row.messages][:HOMES_SERVED]
-    copy = _Newest(ground.source, ground.newest)
+def _drawn_homes(ground: Ground, seed: str) -> Sequence[MailboxRow]:
+    """Draw whole homes of a dbox store, as messages are drawn of others."""
+    rows = [row for row in ground.census.rows if row.messages]
+    rows.sort(key=lambda row: hashlib.sha256(f"{seed}\0{row.mailbox}".encode()).digest())
+    return rows[:HOMES_SERVED]
+
+
+def _homes(ground: Ground, rows: Iterable[MailboxRow], folder: Path) -> Iterator[Served]:
     for number, row in enumerate(rows):
-        home, numbered = folder / f"home{number}", folder / f"copy{number}"
-        numbered.mkdir()
-        wanted = {one.key: one for one in copy.messages({row.mailbox})}
-        for one in copy.restore(list(wanted), numbered):
-            if one.path:
-                _put_back(one.path, home / _below_home(ground.copy.layout, one.key))
-        yield Served(row.mailbox, {}, home=home, expected=row.messages)
+        yield _home(ground, row.mailbox, folder / f"home{number}", folder / f"copy{number}")
+
+
+def _home(ground: Ground, mailbox: str, home: Path, numbered: Path) -> Served:
+    """Restore the messages of one home; a file that is no dbox file is lost."""
+    copy = _Newest(ground.source, ground.newest)
+    home.mkdir()
+    numbered.mkdir()
+    stored, lost = Counter[str](), 0
+    for one in copy.restore([one.key for one in copy.messages({mailbox})], numbered):
+        try:
+            stored += _digests(one.path)
+        except dbox.Broken:
+            lost += 1
+        if one.path:
+            _put_back(one.path, home / _below_home(ground.copy.layout, one.key))
+    return Served(mailbox, {}, home=home, stored=stored, lost=lost)
+
+
+def _digests(path: Path | None) -> Counter[str]:
+    if path is None:
+        raise dbox.Broken("not restored")
+    messages = list(dbox.messages_of(path.read_bytes()))
+    if any(map(dbox.is_packed, messages)):
+        raise NotReached("tool", "邮件在存储中经 Dovecot 压缩，演练用的服务不能解开")
+    return Counter(map(normal_digest, messages))
 
 
 def _below_home(layout: str, key: bytes) -> Path:
+    """Return where a file lies below the store's own folder, which need not be the home itself."""
     steps = Path(key.decode("utf-8", "surrogateescape")).parts[len(layout.split("/")) :]
-    if ".." in steps or not steps:
-        raise NotReached("unreadable", "备份中的路径不能放入演练目录")
-    return Path(*steps)
+    begins = next((at for at, step in enumerate(steps) if step in ("mailboxes", "storage")), None)
+    if begins is None or ".." in steps:
+        raise NotReached("unreadable", "备份中的路径不是 Dovecot 的 dbox 目录结构")
+    return Path(*steps[begins:])
 
 
 def _put_back(path: Path, place: Path) -> None:
