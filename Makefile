@@ -15,8 +15,7 @@ demo: setup ## inspect the lab's mail system through Airflow; ONCE=1 ends by its
 	@$(BIN)/python -m lab.demo $(if $(ONCE),--once)
 
 test: setup ## run all tests; MAILCARE_REQUIRE_LAB=1 makes a skipped lab test a failure
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not lab"
-	@$(BIN)/python -m pytest -m lab
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
 lint: setup ## formatting, lint, types, layers, locked requirements
 	@sh setup/lint.sh

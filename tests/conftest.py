@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.surroundings import without
 
@@ -19,6 +22,32 @@ os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir(), "mailcare-
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 ROOT = Path(__file__).resolve().parent.parent
+LAB = "tests/lab/"
+# What mostly waits, for an Airflow or a year: begun first, it costs the whole run the least.
+LONGEST = ("tests/console/test_story", "tests/console/test_in_", "tests/test_contract_year")
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("mailcare", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mailcare")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes longest."""
+    items.sort(
+        key=lambda item: (not item.nodeid.startswith(LAB), not item.nodeid.startswith(LONGEST))
+    )
+
+
+class OneLab(LoadFileScheduling):
+    """Give each worker whole files, and all that use the lab to the same one: there is one lab."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return LAB if nodeid.startswith(LAB) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLab:
+    """Share the tests out so that the lab's run beside all others."""
+    return OneLab(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
-"""`mailcare discover` against small SSH servers on loopback, and against the lab."""
+"""`mailcare discover` against small SSH servers on loopback."""
 
 import asyncio
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -287,23 +286,3 @@ def test_a_silent_port_has_no_greeting():
     scene = Scene(lab_system(), find_secret, lambda _node: None)
     line = greeting_of("mx1", "127.0.0.1", closed_port(), goodbye="QUIT", scene=scene)
     assert line == ""
-
-
-@pytest.mark.lab
-@pytest.mark.usefixtures("lab")
-def test_the_lab_s_mail_host_is_discovered(run, tmp_path):
-    out = tmp_path / "site.yaml"
-    known = load_site(LAB_SITE).nodes[0]
-    credential = ("--login", "inspector", "--key-file", "/run/mailcare-lab/inspector_key")
-    words = ("--authorised-by", "王示例", *credential, "--host-key", known.ssh.host_key)
-    code, _, _ = run(known.address, *words, "--out", out)
-    assert code == 0
-    site = load_site(out)
-    assert site.system.profile == "postfix-dovecot"
-    ports = {one.port for one in site.profile().need("listeners")}
-    assert ports == {25, 587, 465, 143, 993, 110, 995, 443}
-    assert site.profile().mail_store.value == "/var/vmail"
-    assert [(node.name, node.hostname) for node in site.nodes] == [(known.name, known.hostname)]
-    text = out.read_text("utf-8")
-    assert re.search(r"25 的问候语：220 .*Postfix", text)
-    assert "另有目录 /opt/turbomail：没有看到运行中的程序" in text

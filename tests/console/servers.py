@@ -23,6 +23,7 @@ from mailcare.records.papers import FileKind, Paper, PaperFile
 from mailcare.records.session import engine_for, transaction
 from mailcare.staff.steps import Role, grant_role
 from mailcare.systems import steps as systems
+from mailcare.tasks import CUSTOMER_HOSTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "lab" / "site.yaml"
@@ -60,6 +61,12 @@ class Server:
         answer = httpx.post(f"{self.url}/auth/token", json=asked, timeout=30)
         answer.raise_for_status()
         return answer.json()["access_token"]
+
+    def ask(self, login: str, method: str, path: str, body: object = None) -> httpx.Response:
+        """Ask Airflow's REST API something as one of the staff."""
+        headers = {"Authorization": f"Bearer {self.token(login)}"}
+        url = f"{self.url}/api/v2/{path}"
+        return httpx.request(method, url, json=body, headers=headers, timeout=60)
 
 
 def fill() -> None:
@@ -166,7 +173,10 @@ def standalone(home: Path, database_url: str, relay_url: str) -> Iterator[Server
     with airflow.running([program, "standalone"], settings, log=log) as process:
         told = list(airflow.wait_until_healthy(process, url, log=log))
         assert told, "Airflow said how far it is"
-        yield Server(url, password)
+        server = Server(url, password)
+        pool = {"name": CUSTOMER_HOSTS, "slots": 8}  # as production's set-up makes it
+        server.ask("boss", "POST", "pools", pool).raise_for_status()
+        yield server
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""A customer's whole story in Airflow's own pages, from the import to the report, by a real run."""
+"""In a living Airflow: a customer's whole story in its pages, and the runs that park go on."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from hashlib import sha256
@@ -9,20 +8,30 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+import time_machine
 from pypdf import PdfReader
 from sqlalchemy import select
 
 from mailcare.contracts.steps import plan_due
+from mailcare.records.backups import BackupEvidence
 from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.schema import upgrade
 from mailcare.records.session import reading
-from tests.console.servers import ROOT, SITE_NAME, Server, prepare, standalone, using
+from mailcare.reports import steps as reports
+from mailcare.staff.steps import Role, grant_role
+from mailcare.systems.steps import import_site
+from tests.backup.stores import make_store, pack
+from tests.backup.test_steps import SITE as BACKED_UP
+from tests.console.dag_runs import Runs
+from tests.console.servers import ROOT, SITE, SITE_NAME, Server, prepare, standalone, using
 from tests.delivery.smtp_server import smtp_server
+from tests.reports import desk as report_desk
 from tests.surroundings import without
+from tests.visits import desk as visit_desk
+from tests.visits import onsite_desk
 
 CHROMIUM = "/usr/bin/chromium"
 WAIT_MS = 120_000
-RUN_WITHIN_S = 300
 IMPORTED = """\
 customers:
   - name: 示例银行
@@ -36,22 +45,23 @@ contracts:
 """
 
 
-@pytest.fixture
-def server(tmp_path) -> Iterator[Server]:
-    if not Path(CHROMIUM).exists():
-        without("Debian's chromium")
-    database = f"sqlite:///{tmp_path / 'mailcare.db'}"
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("airflow")
+    database = f"sqlite:///{home / 'mailcare.db'}"
     upgrade(database)
     with using(database):
-        prepare(tmp_path)
+        prepare(home)
         with (
             smtp_server() as relay,
-            standalone(tmp_path, database, f"smtp://127.0.0.1:{relay.port}") as running,
+            standalone(home, database, f"smtp://127.0.0.1:{relay.port}") as running,
         ):
             yield running
 
 
 def test_from_the_import_to_the_downloaded_report(server, tmp_path):
+    if not Path(CHROMIUM).exists():
+        without("Debian's chromium")
     from playwright.sync_api import sync_playwright
 
     complaints: list[str] = []
@@ -73,7 +83,7 @@ def test_from_the_import_to_the_downloaded_report(server, tmp_path):
         record_authorisation(console, tmp_path)
         console.get_by_role("link", name="到期与提醒").click()
         console.get_by_role("link", name="HT-STORY-1").first.wait_for()
-        inspect(page, server)
+        inspect(server)
         report = download_report(page, console)
         page.screenshot(path=tmp_path / "report.png")
         browser.close()
@@ -122,26 +132,14 @@ def record_authorisation(console, folder: Path) -> None:
     assert console.get_by_text(sha256(evidence.read_bytes()).hexdigest()).count() == 1
 
 
-def inspect(page, server: Server) -> None:
+def inspect(server: Server) -> None:
     """Let the planned service's own Dag run judge the recorded replies, as the person logged in."""
     with reading() as session:
         of_kind = Service.kind == ServiceKind.REMOTE_INSPECTION
         service = session.scalars(select(Service.id).where(of_kind)).one()
-    pool = {"name": "customer_hosts", "slots": 8}
-    assert page.request.post(f"{server.url}/api/v2/pools", data=pool).ok
-    runs = f"{server.url}/api/v2/dags/inspect_system/dagRuns"
-    run = f"inspect__{service}"
-    conf = {"service": service, "bundle": str(ROOT / "lab/recorded.jsonl")}
-    body = {"dag_run_id": run, "logical_date": None, "conf": conf}
-    answer = page.request.post(runs, data=body)
-    assert answer.ok, answer.text()
-    deadline = time.monotonic() + RUN_WITHIN_S
-    state = ""
-    while state not in {"success", "failed"} and time.monotonic() < deadline:
-        time.sleep(1)
-        state = page.request.get(f"{runs}/{run}").json()["state"]
-    tasks = page.request.get(f"{runs}/{run}/taskInstances").json()["task_instances"]
-    assert state == "success", {one["task_id"]: one["state"] for one in tasks}
+    runs, run = Runs(server, "boss", "inspect_system"), f"inspect__{service}"
+    runs.start(run, service=service, bundle=str(ROOT / "lab/recorded.jsonl"))
+    runs.wait_for(run, "success")
 
 
 def download_report(page, console) -> bytes:
@@ -151,3 +149,52 @@ def download_report(page, console) -> bytes:
         row.get_by_role("link", name="PDF", exact=True).click()
     assert found.value.suggested_filename.startswith("XJ-")
     return Path(found.value.path()).read_bytes()
+
+
+def test_a_report_approved_under_required_actions_is_issued(server):
+    for login in ("li", "zhou"):
+        grant_role(login, Role.ENGINEER, by="test")
+    report = report_desk.submitted(report_desk.handled())
+    row = reports.report_detail(report).row
+    run = f"report__{row.number}__{report}__1"  # watch_deadlines starts it within a minute
+    runs = Runs(server, "boss", "handle_fault")
+    runs.wait_for(run, "awaiting_input", task="review")
+    runs.choose(run, "review", "Approve")
+    runs.wait_for(run, "success")
+    assert report_desk.state(report) in {"issued", "sent"}  # deliver_papers may have been by
+    assert report_desk.letters(report)
+
+
+def test_a_visit_parks_until_its_days_are_over_and_its_papers_go(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAILCARE_PUBLIC_URL", "https://service.vendor.example/")
+    branch = tmp_path / "site.yaml"
+    branch.write_text(
+        SITE.read_text("utf-8").replace(f"site: {SITE_NAME}", "site: branch"), "utf-8"
+    )
+    with time_machine.travel("2026-04-01T09:00:00+08:00", tick=False) as clock:
+        number = onsite_desk.begun_visit(clock, "branch", branch)
+    [service] = visit_desk.visit_services()
+    run = f"visit__{service}"
+    runs = Runs(server, "boss", "conduct_visit")
+    runs.start(run, service=service)
+    runs.wait_for(run, "awaiting_input", task="appointment")
+    with time_machine.travel("2026-05-13T17:00:00+08:00", tick=False):
+        onsite_desk.complete(number)
+    runs.choose(run, "appointment", "再看一次")
+    runs.wait_for(run, "success")
+    assert set(runs.states(run).values()) == {"success"}
+    assert any(one.paper_id for one in visit_desk.letters("admin@shili-bank.example"))
+
+
+def test_a_backup_is_verified_to_a_signed_statement(server, tmp_path):
+    live = make_store(tmp_path / "live")
+    pack(live, "tar.gz", tmp_path / "copies/mail-0.tar.gz")
+    site = tmp_path / "site.yaml"
+    site.write_text(BACKED_UP.format(place=tmp_path / "copies", live=live), "utf-8")
+    import_site(site, recorded_by="test")
+    runs = Runs(server, "boss", "verify_backup")
+    runs.start("manual__1", site="bank", through="L3")
+    runs.wait_for("manual__1", "success")
+    with reading() as session:
+        [row] = session.scalars(select(BackupEvidence))
+    assert row.verdict == "PASS"

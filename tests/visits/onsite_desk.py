@@ -1,6 +1,7 @@
 """A visit of the lab's system whose three days have begun."""
 
 from functools import cache
+from pathlib import Path
 
 from mailcare.contracts.forms import read_form
 from mailcare.inspection.check import Channel
@@ -24,9 +25,9 @@ TRAINING = {
 }
 
 
-def begun_visit(clock) -> str:
-    import_site(LAB_SITE, recorded_by="test")
-    number = desk.planned_visit(systems=[SITE])
+def begun_visit(clock, site: str = SITE, file: Path = LAB_SITE) -> str:
+    import_site(file, recorded_by="test")
+    number = desk.planned_visit(systems=[site])
     desk.assign(number)
     desk.confirm(number)
     clock.move_to(f"{desk.FIRST}T09:00:00+08:00")
@@ -45,14 +46,19 @@ def teach(number: str, **changes) -> None:
 
 def completed_visit(clock) -> str:
     number = begun_visit(clock)
+    clock.move_to("2026-05-13T17:00:00+08:00")
+    complete(number)
+    return number
+
+
+def complete(number: str) -> None:
+    """Write what the three days were about, and end the visit."""
     look(number, numbers={"temperature_c": 43})
     look(number, check="hardware.cpu", says="空闲", numbers={"used_pct": 12})
     look(number, check="app.version", says="6.0.1")
     teach(number)
     steps.write_entries(number, {"done": "清理队列", "faults_dns": "无"}, by="lin")
-    clock.move_to("2026-05-13T17:00:00+08:00")
     steps.complete_visit(number, by="lin")
-    return number
 
 
 @cache
