@@ -3,6 +3,7 @@
 `python -m bench.backups WORK FOLDER` does one piece of work in a process of its own.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -30,8 +31,11 @@ from mailcare.systems.backups import CopyKind, StoreFormat
 
 MAILBOXES, MESSAGES = 100, 1000
 LISTED_MAILBOXES, LISTED_MESSAGES = 1_000, 10_000
+TEXT_BYTES = 12_000
 RUNS = 3
 PASSWORD = "bench"
+
+_WORDS = [random.Random(number).randbytes(3).hex() for number in range(20_000)]
 
 Cost = tuple[float, float]  # CPU seconds of the process and its children, wall seconds
 
@@ -39,20 +43,27 @@ Cost = tuple[float, float]  # CPU seconds of the process and its children, wall 
 def make_store(root: Path) -> int:
     """Write 100,000 messages whose sizes spread as mail's do; return the bytes."""
     source = random.Random(1)
-    noise = source.randbytes(1 << 20).hex().encode()
     total = 0
     for box in range(MAILBOXES):
         folder = root / "bench.example" / f"u{box:03}" / "cur"
         folder.mkdir(parents=True)
         for number in range(MESSAGES):
-            size = min(int(source.lognormvariate(8.9, 1.5)), 400_000)
-            first = source.randrange(len(noise) - size)
-            body = noise[first : first + size]
-            text = b"From: a@bench.example\nMessage-ID: <%d.%d@b>\n\n%s\n" % (box, number, body)
+            head = b"From: a@bench.example\nMessage-ID: <%d.%d@b>\n\n" % (box, number)
+            text = head + _body(source, min(int(source.lognormvariate(8.9, 1.5)), 400_000))
             name = f"{1790000000 + number}.M{number}P{box}.mx1,S={len(text)}:2,S"
             (folder / name).write_bytes(text)
             total += len(text)
     return total
+
+
+def _body(source: random.Random, size: int) -> bytes:
+    """Return a body that no compressor and no deduplication has met before.
+
+    What is long is an attachment in base64, as in real mail; what is short is text.
+    """
+    if size > TEXT_BYTES:
+        return base64.encodebytes(source.randbytes(size * 3 // 4))
+    return " ".join(source.choices(_WORDS, k=size // 8 + 1)).encode()
 
 
 def _map() -> StoreMap:

@@ -6,7 +6,9 @@ resolved to the member that they name in a second pass, which happens only where
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +26,7 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
-from mailcare.backup.streams import Broken, TooMuch, open_stream
+from mailcare.backup.streams import Broken, TooMuch, opened
 from mailcare.backup.tar import SPARSE_LIMIT_BYTES, Kind, Member, Take, TarDamage, TarStream
 from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
@@ -56,6 +58,11 @@ class Sink(Protocol):
         ...
 
 
+_FILE = Kind.FILE
+_HARD_LINK = Kind.HARD_LINK
+_OK, _BAD = Fate.OK, Fate.BAD
+_NO_NAMES = frozenset((b"", b".", b".."))
+FOLDERS_KEPT = 50_000
 Choose = Callable[[Member, bytes], Sink | None]
 
 
@@ -81,49 +88,62 @@ class Pass:
             self.problems.append(str(error))
 
 
-@dataclass(slots=True)
 class HashSink:
-    """Hashes a message and looks at its beginning."""
+    """Hashes a file and looks at its beginning; nearly every one comes in one piece."""
 
-    message: Message | None = None
-    problem: str = ""
-    size_bytes: int = 0
-    _head: bytes = b""
-    _is_mail: bool = False
-    _is_zeros: bool = True
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    __slots__ = ("_digest", "_head", "_is_mail", "_is_zeros", "problem", "size_bytes")
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.size_bytes = 0
+        self._digest: hashlib._Hash | None = None
+        self._head = b""
+        self._is_mail = False
+        self._is_zeros = True
 
     def take(self, piece: memoryview) -> None:
         """Take a piece of the content."""
-        self._digest.update(piece)
-        if not self._is_mail and len(self._head) < LONG_HEAD_BYTES:
-            self._look(piece)
-        if self._is_zeros:
-            self._is_zeros = not bytes(piece).strip(b"\0")
+        if self._digest is None:
+            self._digest = sha256(piece)
+            self._is_mail = looks_like_mail(bytes(piece[:HEAD_BYTES]))
+            self._is_zeros = not self._is_mail
+        else:
+            self._digest.update(piece)
         self.size_bytes += len(piece)
+        if not self._is_mail:
+            self._look(piece)
 
     def _look(self, piece: memoryview) -> None:
-        """Look for what every mail begins with, at first in a little of it."""
-        head = self._head + bytes(piece[:HEAD_BYTES])
-        if not looks_like_mail(head):
-            self._head = head = self._head + bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
-        self._is_mail = looks_like_mail(head)
-        self._is_zeros = self._is_zeros and not head.strip(b"\0")
+        """Look further for what every mail begins with, and for anything but zeros."""
+        if len(self._head) < LONG_HEAD_BYTES:
+            self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
+            self._is_mail = looks_like_mail(self._head)
+        self._is_zeros = self._is_zeros and not bytes(piece).strip(b"\0")
 
-    def digest(self, message: Message) -> Digest:
-        """Return how the message was read."""
-        name = message.key.rpartition(b"/")[2]
+    def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
+        """Return how a message was read."""
+        name = path.rpartition(b"/")[2]
         problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self._is_zeros)
         return Digest(
-            message.key,
-            message.mailbox,
-            message.identity,
+            path,
+            place.mailbox,
+            identity,
             self.size_bytes,
-            self._digest.hexdigest(),
+            (self._digest or sha256()).hexdigest(),
             self._is_mail,
             problem,
-            Fate.BAD if problem else Fate.OK,
+            _BAD if problem else _OK,
         )
+
+
+class MessageSink(HashSink):
+    """Hashes a message; `place` and `identity` are its own."""
+
+    __slots__ = ("identity", "place")
+
+    def __init__(self, place: Place, identity: bytes) -> None:
+        super().__init__()
+        self.place, self.identity = place, identity
 
 
 @dataclass(slots=True)
@@ -172,6 +192,7 @@ class ArchiveStore:
     kind: CopyKind
     map: StoreMap
     inside: str
+    _folders: dict[bytes, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     def census(self) -> Census:
         """Count every mailbox in one pass over the archive."""
@@ -218,7 +239,7 @@ class ArchiveStore:
 
     def message(self, member: Member, path: bytes, place: Place | None) -> Message | None:
         """Return the message that a member is; None for what is none."""
-        if place is None or member.kind is not Kind.FILE:
+        if place is None or member.kind is not _FILE:
             return None
         return self.map.message(place, path, size_bytes=member.size_bytes, mtime_s=member.mtime_s)
 
@@ -258,16 +279,15 @@ class ArchiveStore:
                     done.members += 1
                     path = self._inner(member.path)
                     sink = choose(member, path) if path is not None else None
-                    self._fill(walk, member, sink)
+                    if sink is not None:
+                        self._fill(walk, member, sink)
                     if path is not None or everything:
                         yield member, path or b"", sink
                 done.is_finished = True
         except (Broken, TooMuch, TarDamage, ValueError, OSError) as error:
             done.failed(error)
 
-    def _fill(self, walk: Walk, member: Member, sink: Sink | None) -> None:
-        if sink is None:
-            return
+    def _fill(self, walk: Walk, member: Member, sink: Sink) -> None:
         if member.sparse is not None and member.size_bytes > SPARSE_LIMIT_BYTES:
             sink.problem = f"稀疏文件声明 {member.size_bytes} 字节，未展开"
             return
@@ -277,8 +297,23 @@ class ArchiveStore:
             sink.problem = str(error)
 
     def _inner(self, path: bytes) -> bytes | None:
-        if not self.inside and path[:2] == b"./" and b"/." not in path[2:] and b"//" not in path:
-            return path[2:]  # what tar writes, nearly always
+        """Return a path below `inside`, None for one outside; folders come again and again."""
+        folder, _, name = path.rpartition(b"/")
+        inner = None if name in _NO_NAMES else self._inner_folder(folder)
+        if inner is None:
+            return self._within(path)
+        return inner + b"/" + name if inner else name
+
+    def _inner_folder(self, folder: bytes) -> bytes | None:
+        try:
+            return self._folders[folder]
+        except KeyError:
+            if len(self._folders) > FOLDERS_KEPT:
+                self._folders.clear()  # it is a cache only
+            found = self._folders[folder] = self._within(folder)
+            return found
+
+    def _within(self, path: bytes) -> bytes | None:
         steps = [step for step in path.split(b"/") if step not in (b"", b".")]
         within = [step.encode() for step in self.inside.split("/") if step]
         if b".." in steps or steps[: len(within)] != within:
@@ -335,30 +370,24 @@ def _nothing(_member: Member, _path: bytes) -> None:
     """Take nothing: a listing only."""
 
 
-class open_walk:  # noqa: N801 - used as a function, like `open`
+@contextmanager
+def open_walk(path: Path, kind: CopyKind, done: Pass) -> Iterator[Walk]:
     """Open an archive for one pass; its checksum's name and oddities go into `done`."""
-
-    def __init__(self, path: Path, kind: CopyKind, done: Pass) -> None:
-        self._path, self._kind, self._done = path, kind, done
-
-    def __enter__(self) -> Walk:
-        """Open the file."""
-        if self._kind is CopyKind.ZIP:
-            self._walk: Walk = ZipWalk(self._path)
-            self._file = None
-        else:
-            self._file, self._stream = open_stream(self._path, self._kind)
-            self._walk = TarStream(self._stream)
-        return self._walk
-
-    def __exit__(self, *_: object) -> None:
-        """Close it and keep what it said."""
-        self._done.oddities.extend(self._walk.oddities)
-        if self._file is None:
-            self._done.method = "zip CRC-32"
-        else:
-            self._done.method = self._stream.method
-            self._file.close()
+    if kind is CopyKind.ZIP:
+        walk: Walk = ZipWalk(path)
+        done.method = "zip CRC-32"
+        try:
+            yield walk
+        finally:
+            done.oddities.extend(walk.oddities)
+        return
+    with opened(path, kind) as (stream, ahead):
+        walk = TarStream(ahead)
+        try:
+            yield walk
+        finally:
+            done.method = stream.method
+            done.oddities.extend(walk.oddities)
 
 
 class ArchiveReading:
@@ -380,28 +409,27 @@ class ArchiveReading:
     def _files(self) -> Iterator[Digest]:
         links: list[tuple[Member, bytes, Place]] = []
         for member, path, sink in self._store.contents(self._choose, self._done):
-            if isinstance(sink, HashSink):
-                if sink.message:
-                    yield sink.digest(sink.message)
-                elif sink.problem:
-                    self._done.problems.append(f"{shown(path)}：{sink.problem}")
-            elif member.kind is Kind.HARD_LINK:
+            if isinstance(sink, MessageSink):
+                yield sink.digest(path, sink.place, sink.identity)
+            elif sink is not None and sink.problem:
+                self._done.problems.append(f"{shown(path)}：{sink.problem}")
+            elif member.kind is _HARD_LINK:
                 place = self._store.place(member, path)
                 if place and place.holds_mail:
                     links.append((member, path, place))
         yield from self._linked(links)
 
     def _choose(self, member: Member, path: bytes) -> Sink | None:
-        place = self._store.place(member, path)
-        message = self._store.message(member, path, place)
+        if member.kind is not _FILE:
+            return None
+        place = self._store.map.file_place(path)
+        if place is not None:
+            name = path.rpartition(b"/")[2]
+            identity = self._store.map.identity(place, name, member.size_bytes)
+            if identity and is_in(self._shard, place.mailbox, identity):
+                return MessageSink(place, identity)
         # A zip is checked member by member; a tar's stream is read anyway.
-        is_checked_alone = self._store.kind is CopyKind.ZIP and member.kind is Kind.FILE
-        if message is not None and self._is_in(message):
-            return HashSink(message)
-        return HashSink() if is_checked_alone else None
-
-    def _is_in(self, message: Message) -> bool:
-        return is_in(self._shard, message.mailbox, message.identity)
+        return HashSink() if self._store.kind is CopyKind.ZIP else None
 
     def _linked(self, links: list[tuple[Member, bytes, Place]]) -> Iterator[Digest]:
         if not links:
@@ -420,11 +448,10 @@ class ArchiveReading:
             if sink is None:
                 self._done.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
                 continue
-            message = self._store.map.message(
-                place, path, size_bytes=sink.size_bytes, mtime_s=member.mtime_s
-            )
-            if message and self._is_in(message):
-                yield sink.digest(message)
+            name = path.rpartition(b"/")[2]
+            identity = self._store.map.identity(place, name, sink.size_bytes)
+            if identity and is_in(self._shard, place.mailbox, identity):
+                yield sink.digest(path, place, identity)
 
     def soundness(self) -> Soundness:
         """Return what the archive's own checksums said."""

@@ -18,6 +18,7 @@ _INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
 _STATED = re.compile(rb",[SW]=\d+")
 _DBOX_FILE = re.compile(rb"[um]\.\d+$")
 _WHOLE_DIGEST = 1 << 256
+_MAILDIR, _DBOX, _MBOX = StoreFormat.MAILDIR, StoreFormat.DBOX, StoreFormat.MBOX
 _FIRST_S, _LAST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
 
 
@@ -53,11 +54,13 @@ class StoreMap:
 
     def place(self, folder: bytes) -> Place | None:
         """Return what a folder below the store's root is; None where it belongs to no mailbox."""
-        if folder not in self._places:
+        try:
+            return self._places[folder]
+        except KeyError:
             if len(self._places) > 50_000:
                 self._places.clear()  # it is a cache only
-            self._places[folder] = self._find(folder)
-        return self._places[folder]
+            found = self._places[folder] = self._find(folder)
+            return found
 
     def _find(self, folder: bytes) -> Place | None:
         steps = [step for step in folder.split(b"/") if step not in (b"", b".")]
@@ -86,7 +89,7 @@ class StoreMap:
     def file_place(self, path: bytes) -> Place | None:
         """Return the place of a file: its folder's, or its own where a file is a whole mailbox."""
         folder, _, name = path.rpartition(b"/")
-        if self.format is not StoreFormat.MBOX:
+        if self.format is not _MBOX:
             return self.place(folder)
         place = self.place(path)
         if place is None:
@@ -99,27 +102,23 @@ class StoreMap:
     ) -> Message | None:
         """Return the message that a file is; None for what is no message."""
         name = path.rpartition(b"/")[2]
-        if not place.holds_mail or not self.is_message(name):
+        identity = self.identity(place, name, size_bytes)
+        if identity is None:
             return None
-        base = base_name(name)
-        identity = self.identity(place, base, size_bytes)
-        arrived_s = arrival_s(base, mtime_s)
+        arrived_s = arrival_s(name, mtime_s)
         return Message(path, place.mailbox, place.folder, identity, size_bytes, arrived_s)
 
-    def identity(self, place: Place, base: bytes, size_bytes: int) -> bytes:
-        """Return what a message is known by, wherever it is."""
-        identity = b"%s/%d" % (base, size_bytes)
-        if self.format is StoreFormat.DBOX:
-            return place.folder.encode() + b"/" + identity
-        return identity
-
-    def is_message(self, name: bytes) -> bool:
-        """Tell by its name whether a file in a folder of messages is one."""
-        if name.startswith(b"."):
-            return False
-        if self.format is StoreFormat.DBOX:
-            return _DBOX_FILE.match(name) is not None
-        return self.format is not StoreFormat.MAILDIR or not name.startswith(b"dovecot")
+    def identity(self, place: Place, name: bytes, size_bytes: int) -> bytes | None:
+        """Return what the message in a file is known by, wherever it is; None for no message."""
+        if not place.holds_mail or name.startswith(b"."):
+            return None
+        if self.format is _MAILDIR:
+            return None if name.startswith(b"dovecot") else b"%s/%d" % (base_name(name), size_bytes)
+        if self.format is not _DBOX:
+            return b"%s/%d" % (base_name(name), size_bytes)
+        if not _DBOX_FILE.match(name):
+            return None
+        return b"%s/%s/%d" % (place.folder.encode(), base_name(name), size_bytes)
 
 
 def _folder(rest: list[bytes]) -> str:
@@ -134,14 +133,17 @@ def base_name(name: bytes) -> bytes:
     base, mark, flags = name.rpartition(b":2,")
     if not mark or not (flags.isalpha() or not flags):
         base = _INFO.sub(b"", name)
-    return _STATED.sub(b"", base) if b"," in base else base
+    if b"," not in base:
+        return base
+    first, _, size = base.partition(b",S=")
+    return first if size.isdigit() and b"," not in first else _STATED.sub(b"", base)
 
 
-def arrival_s(base: bytes, mtime_s: float) -> float:
+def arrival_s(name: bytes, mtime_s: float) -> float:
     """Return when a message came to lie there: as its name says, else as its file does."""
-    stamp = base.partition(b".")[0]
-    if 9 <= len(stamp) <= 10 and stamp.isdigit() and _FIRST_S < int(stamp) < _LAST_S:
-        return float(stamp)
+    stamp = name.partition(b".")[0]
+    if 9 <= len(stamp) <= 10 and stamp.isdigit() and _FIRST_S < (named_s := float(stamp)) < _LAST_S:
+        return named_s
     return sane_moment_s(mtime_s)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailcare.backup.verdicts import Coverage
 from mailcare.errors import MailcareError
@@ -59,9 +59,8 @@ class Reach:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as a listing shows it.
+class Message(NamedTuple):
+    """A message as a listing shows it; a tuple, for millions of them are made.
 
     `key` names it within its generation (a path; in an mbox with `#` and its number), `identity`
     is the same in the live store and in every copy, wherever it lies in the mailbox. `arrived_s`
@@ -122,9 +121,8 @@ class Fate(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """A message that was read to its end, or why it was not.
+class Digest(NamedTuple):
+    """A message that was read to its end, or why it was not; a tuple, as `Message` is.
 
     `problem` is empty for one that was read; `looks_like_mail` tells whether its beginning is the
     head of a mail. `identity` and `mailbox` are those of its `Message`.

@@ -5,6 +5,10 @@ unpacks to more than mail can; it says itself whether it had a checksum at all.
 """
 
 import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +24,8 @@ RATIO_MOST = 500
 ZSTD_RATIO_MOST = 2000
 RATIO_GRACE_BYTES = 64 * 1024 * 1024
 INPUT_BYTES = 256 * 1024
-OUTPUT_BYTES = 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+BLOCKS_AHEAD = 2
 WINDOW_LOG_MOST = 27  # 128 MiB of memory, zstd's own limit without --long
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHECKSUM_FLAG = 0b100
@@ -42,9 +47,9 @@ class PlainStream:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill a buffer."""
-        return self._file.readinto(buffer)  # type: ignore[attr-defined]
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        return self._file.read(BLOCK_BYTES)
 
 
 class _Limited:
@@ -56,8 +61,8 @@ class _Limited:
         self._file = file
         self._out = 0
 
-    def _count(self, produced: int) -> int:
-        self._out += produced
+    def _counted(self, produced: bytes) -> bytes:
+        self._out += len(produced)
         read = self._file.tell()
         if self._out > RATIO_GRACE_BYTES and self._out > self.ratio_most * max(read, 1):
             told = f"{read} 字节解压出 {self._out} 字节，超过 {self.ratio_most} 倍"
@@ -74,10 +79,10 @@ class GzipStream(_Limited):
         super().__init__(file)
         self._unpacked = igzip.IGzipFile(fileobj=file, mode="rb")
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill a buffer."""
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
         try:
-            return self._count(self._unpacked.readinto(buffer))
+            return self._counted(self._unpacked.read(BLOCK_BYTES))
         except EOFError:
             raise Broken("gzip 数据提前结束，归档不完整") from None
         except igzip.BadGzipFile as error:
@@ -97,25 +102,23 @@ class ZstdStream(_Limited):
         self._frame: zstd.ZstdDecompressor | None = None
         self._input = b""
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Fill a buffer."""
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
         try:
-            while True:
-                if self._frame is None and not self._begin():
-                    return 0
-                if part := self._unpack(min(len(buffer), OUTPUT_BYTES)):
-                    buffer[: len(part)] = part
-                    return self._count(len(part))
+            while self._frame is not None or self._begin():
+                if part := self._unpack():
+                    return self._counted(part)
         except zstd.ZstdError as error:
             raise Broken(f"zstd 校验不符或数据损坏（{error}）") from None
+        return b""
 
-    def _unpack(self, most: int) -> bytes:
+    def _unpack(self) -> bytes:
         assert self._frame is not None
         if self._frame.needs_input and not self._input:
             self._input = self._file.read(INPUT_BYTES)
             if not self._input:
                 raise Broken("zstd 数据提前结束，归档不完整")
-        part = self._frame.decompress(self._input, most)
+        part = self._frame.decompress(self._input, BLOCK_BYTES)
         self._input = b""
         if self._frame.eof:
             self._input, self._frame = self._frame.unused_data, None
@@ -144,11 +147,31 @@ _STREAMS: dict[CopyKind, type[ArchiveStream]] = {
 }
 
 
-def open_stream(path: Path, kind: CopyKind) -> tuple[BinaryIO, ArchiveStream]:
+class Ahead:
+    """A stream that unpacks in a thread of its own while what came before is being hashed.
+
+    Both let other threads run meanwhile. What the stream raises comes in its turn.
+    """
+
+    def __init__(self, stream: ArchiveStream, pool: ThreadPoolExecutor) -> None:
+        self._stream, self._pool = stream, pool
+        self._coming: deque[Future[bytes]] = deque()
+
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        while len(self._coming) < BLOCKS_AHEAD:
+            self._coming.append(self._pool.submit(self._stream.block))
+        return self._coming.popleft().result()
+
+
+@contextmanager
+def opened(path: Path, kind: CopyKind) -> Iterator[tuple[ArchiveStream, Ahead]]:
     """Open an archive for one pass; raise `NotReached` where it cannot be opened."""
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
         raise NotReached("unreadable", f"无法打开（{error.strerror}）", subject=str(path)) from None
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-    return file, _STREAMS[kind](file)
+    with file, ThreadPoolExecutor(1) as pool:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        stream = _STREAMS[kind](file)
+        yield stream, Ahead(stream, pool)

@@ -4,22 +4,24 @@ The standard library's reader stops at the first end mark and so never meets a c
 checksum; this one drains. Nothing is ever written under a name from the archive.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from zlib import adler32
 
 from mailcare.backup.names import shown
 
 BLOCK = 512
-BUFFER_BYTES = 1024 * 1024
 NAME_LIMIT_BYTES = 1024 * 1024
 SPARSE_LIMIT_BYTES = 1024 * 1024 * 1024
 ODDITIES_MOST = 50
 _ZEROS = bytes(BLOCK)
+_ORDINARY = frozenset((b"0", b"\0"))
 _NO_CONTENT = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
+_PADDING = b"\0 "
 _ZERO_RUN = bytes(1024 * 1024)
+_ADLER_MODULUS = 65521
 
 
 class TarDamage(Exception):
@@ -29,8 +31,8 @@ class TarDamage(Exception):
 class Stream(Protocol):
     """Where the bytes come from."""
 
-    def readinto(self, buffer: memoryview, /) -> int | None:
-        """Fill a buffer; 0 at the end."""
+    def block(self) -> bytes:
+        """Return what comes next, as much of it as is worth a call; empty at the end."""
         ...
 
 
@@ -43,8 +45,7 @@ class Kind(StrEnum):
     OTHER = "other"  # symbolic link, device, pipe
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member by its header; `size_bytes` is that of the file, `stored_bytes` that in the tar."""
 
     path: bytes
@@ -57,6 +58,7 @@ class Member:
 
 
 Take = Callable[[memoryview], None]
+_FILE, _FOLDER = Kind.FILE, Kind.FOLDER
 
 
 @dataclass(slots=True)
@@ -68,30 +70,39 @@ class TarStream:
 
     stream: Stream
     oddities: list[str] = field(default_factory=list)
-    position: int = 0
-    _view: memoryview = field(default_factory=lambda: memoryview(bytearray(BUFFER_BYTES)))
+    _before: int = 0  # bytes of the blocks before this one
+    _block: bytes = b""
+    _view: memoryview = field(default_factory=lambda: memoryview(b""))
     _from: int = 0
     _to: int = 0
     _left: int = 0  # of the current member, padding included
     _pax: dict[str, bytes] = field(default_factory=dict)
 
+    @property
+    def position(self) -> int:
+        """How many bytes were read of the archive."""
+        return self._before + self._from
+
     def __iter__(self) -> Iterator[Member]:
         """Yield every member; what is not taken of its content is passed by."""
         following: dict[str, bytes] = {}
         while (header := self._header()) is not None:
-            kind, size = header[156:157], _number(header[124:136])
-            if kind in (b"L", b"K"):
-                following["path" if kind == b"L" else "linkpath"] = self._text(size).rstrip(b"\0")
+            kind = header[156:157]
+            if kind in _ORDINARY and not (following or self._pax):
+                yield self._ordinary(header)
+                self._pass()
+            elif kind in (b"L", b"K"):
+                following["path" if kind == b"L" else "linkpath"] = self._text(header).rstrip(b"\0")
             elif kind == b"x":
-                following |= _records(self._text(size))
+                following |= _records(self._text(header))
             elif kind == b"g":
-                self._pax |= _records(self._text(size))
+                self._pax |= _records(self._text(header))
             else:
                 member = self._member(header, self._pax | following)
                 following = {}
                 self._note(member)
                 yield member
-                self._pass(self._left)
+                self._pass()
         if following:
             raise TarDamage("结尾处有无主的扩展头")
         self._drain()
@@ -110,13 +121,28 @@ class TarStream:
 
     def _header(self) -> bytes | None:
         block = self._exactly(BLOCK)
-        if block == _ZEROS:
+        if not block[0] and block == _ZEROS:
             if self._exactly(BLOCK) != _ZEROS:
                 raise TarDamage(f"第 {self.position} 字节处只有一个零块，归档在此断裂")
             return None
         if not _is_checked(block):
             raise TarDamage(f"第 {self.position - BLOCK} 字节处的文件头校验和不符")
         return block
+
+    def _ordinary(self, header: bytes) -> Member:
+        """Return the member that a header alone describes, as nearly every one does."""
+        try:
+            size = int(header[124:136].rstrip(_PADDING), 8)
+            mtime_s = int(header[136:148].rstrip(_PADDING), 8)
+        except ValueError:
+            size = mtime_s = -1
+        path = _path(header)
+        if size < 0 or b".." in path or path[:1] == b"/":
+            member = self._member(header, {})
+            self._note(member)
+            return member
+        self._left = size + -size % BLOCK
+        return Member(path, _FOLDER if path[-1:] == b"/" else _FILE, size, size, mtime_s)
 
     def _member(self, header: bytes, pax: dict[str, bytes]) -> Member:
         flag = header[156:157]
@@ -125,7 +151,7 @@ class TarStream:
             raise TarDamage(f"第 {self.position} 字节处的文件长度为负")
         if flag in _NO_CONTENT:
             stored = 0
-        self._left = -(-stored // BLOCK) * BLOCK
+        self._left = stored + -stored % BLOCK
         path = pax.get("GNU.sparse.name") or pax.get("path") or _path(header)
         size, sparse = stored, None
         if flag == b"S":
@@ -159,7 +185,8 @@ class TarStream:
         if len(self.oddities) < ODDITIES_MOST:
             self.oddities.append(f"{shown(member.path)}：{what}")
 
-    def _text(self, size: int) -> bytes:
+    def _text(self, header: bytes) -> bytes:
+        size = _number(header[124:136])
         if size > NAME_LIMIT_BYTES:
             raise TarDamage(f"第 {self.position} 字节处的扩展头过大（{size} 字节）")
         return self._exactly(-(-size // BLOCK) * BLOCK)[:size]
@@ -204,8 +231,7 @@ class TarStream:
         start, end = self._from, self._from + count
         if end <= self._to:
             self._from = end
-            self.position += count
-            return bytes(self._view[start:end])
+            return self._block[start:end]
         parts = bytearray()
         while len(parts) < count:
             parts += self._some(count - len(parts))
@@ -213,13 +239,21 @@ class TarStream:
 
     def _give(self, count: int, each: Take) -> None:
         self._left -= count
+        start, end = self._from, self._from + count
+        if end <= self._to:
+            self._from = end
+            each(self._view[start:end])
+            return
         while count:
             piece = self._some(count)
             each(piece)
             count -= len(piece)
 
-    def _pass(self, count: int) -> None:
-        self._left = 0
+    def _pass(self) -> None:
+        count, self._left = self._left, 0
+        if self._from + count <= self._to:
+            self._from += count
+            return
         while count:
             count -= len(self._some(count))
 
@@ -229,50 +263,43 @@ class TarStream:
             raise TarDamage(f"在第 {self.position} 字节处提前结束，归档不完整")
         end = min(self._to, self._from + most)
         piece = self._view[self._from : end]
-        self.position += end - self._from
         self._from = end
         return piece
 
     def _fill(self) -> int:
-        self._from, self._to = 0, self.stream.readinto(self._view) or 0
+        self._before += self._to
+        self._block = self.stream.block()
+        self._view = memoryview(self._block)
+        self._from, self._to = 0, len(self._block)
         return self._to
 
     def _drain(self) -> None:
         """Read to the very end, where a compressor keeps its checksum."""
-        rest = self._view[self._from : self._to]
-        is_clean = not bytes(rest).strip(b"\0")
+        is_clean = not self._block[self._from :].strip(b"\0")
         while self._fill():
-            is_clean = is_clean and not bytes(self._view[: self._to]).strip(b"\0")
+            is_clean = is_clean and not self._block.strip(b"\0")
         if not is_clean:
             self.oddities.append("归档结束标记之后还有数据（可能是追加的归档）")
 
 
-def digest_of(archive: TarStream, member: Member, each: Take) -> str:
-    """Return the SHA-256 of a member, in hex; `each` sees the content, too."""
-    digest = hashlib.sha256()
-
-    def both(piece: memoryview) -> None:
-        digest.update(piece)
-        each(piece)
-
-    archive.take(member, both)
-    return digest.hexdigest()
-
-
 def _is_checked(block: bytes) -> bool:
+    stated_in = block[148:156]
     try:
-        stated = _number(block[148:156])
+        stated = _number(stated_in)
     except TarDamage:
         return False
-    rest = block[:148] + b" " * 8 + block[156:]
-    if sum(rest) == stated:
+    # The checksum counts its own field as spaces. Adler-32's lower half is one and the sum of the
+    # bytes, at a twentieth of what `sum` takes.
+    total = (adler32(block) & 0xFFFF) - (adler32(stated_in) & 0xFFFF) + 8 * 32
+    if (total - stated) % _ADLER_MODULUS == 0:
         return True
+    rest = block[:148] + b" " * 8 + block[156:]
     return sum(byte - 256 if byte > 127 else byte for byte in rest) == stated  # old Sun tars
 
 
 def _number(text: bytes) -> int:
     try:
-        return int(text.rstrip(b"\0 "), 8)
+        return int(text.rstrip(_PADDING), 8)
     except ValueError:
         return _odd_number(text)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly
-from mailcare.backup.mailstore import Place, StoreMap, Tally, arrival_s, base_name, is_in
+from mailcare.backup.mailstore import Place, StoreMap, Tally, arrival_s, is_in
 from mailcare.backup.mbox import Piece, Splitter
 from mailcare.backup.names import shown
 from mailcare.backup.pool import BATCH_FILES, Batch, read_all
@@ -84,17 +84,17 @@ class TreeStore:
 
     def _count(self, folder: Folder, place: Place, tally: Tally, trouble: Trouble) -> None:
         """Count one folder; as `listed`, without making a value of each message."""
-        count, known = tally.counter(place), self.map
+        count, identity_of = tally.counter(place), self.map.identity
         for entry in folder.files:
-            if not known.is_message(entry.name):
-                continue
+            name = entry.name
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError as error:
-                trouble.failed(_join(folder.path, entry.name), error)
+                trouble.failed(_join(folder.path, name), error)
                 continue
-            base, size = base_name(entry.name), facts.st_size
-            count(known.identity(place, base, size), size, arrival_s(base, facts.st_mtime))
+            size = facts.st_size
+            if identity := identity_of(place, name, size):
+                count(identity, size, arrival_s(name, facts.st_mtime))
 
     def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
         """List the messages of some mailboxes."""

@@ -151,12 +151,13 @@ def be_quiet() -> None:
 # Files.
 
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
-_FIELD = re.compile(rb"^(from|date|message-id|received)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", re.IGNORECASE)
 
 
 def looks_like_mail(head: bytes) -> bool:
     """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
-    return _FIELD.search(_FROM_LINE.sub(b"", head).replace(b"\r", b"\n")) is not None
+    from_line = _FROM_LINE.match(head)
+    return _FIELD.search(head[from_line.end() :] if from_line else head) is not None
 
 
 def open_quietly(path: bytes) -> int:
