@@ -1,4 +1,8 @@
-"""Whether a domain's own name servers all answer with one voice, and its signatures hold."""
+"""Whether a domain's own name servers all answer with one voice, and its signatures hold.
+
+Signatures are not left to `checkdmarc.check_dnssec`: it answers False alike for an unsigned zone, a
+broken one and a lookup that failed, and holds signatures against now, not the moment of the reply.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
