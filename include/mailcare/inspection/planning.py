@@ -39,16 +39,26 @@ def plan_inspection(system: System, checks: Sequence[AnyCheck]) -> Plan:
     """Ask each check for its questions; a check without any is settled."""
     questions: list[tuple[AnyCheck, Question]] = []
     settled: list[Result] = []
+    known: dict[Ask, Ask] = {}
     for check in checks:
         try:
             asked = list(check.ask(system))
         except ProfileGap as gap:
             settled.append(Unmeasured(check.name, Target(), str(gap)))
             continue
-        questions.extend((check, question) for question in asked)
+        questions.extend((check, _sharing(question, known)) for question in asked)
         if not asked:
             settled.append(NotApplicable(check.name, Target(), "本系统不涉及此项"))
     return Plan(system, tuple(questions), tuple(settled))
+
+
+def _sharing(question: Question, known: dict[Ask, Ask]) -> Question:
+    """Let equal asks be one object: a fleet's plan grows by each ask once, not once a check."""
+    return Question(
+        question.target,
+        tuple(known.setdefault(ask, ask) for ask in question.asks),
+        tuple(known.setdefault(ask, ask) for ask in question.asides),
+    )
 
 
 def hosts_touched(ask: Ask, system: System) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Put all asks of a plan to the network: hosts and probes side by side, in a bounded number."""
 
 import asyncio
+import gc
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -73,16 +74,19 @@ async def _collect(asks: tuple[Ask, ...], scene: Scene, on_answer: OnAnswer) -> 
     groups = by_node(asks)
     probes = groups.pop("", ())
     hosts = asyncio.Semaphore(HOSTS_AT_ONCE)
+
+    async def visit(number: int, node: str, host_asks: tuple[Ask, ...]) -> None:
+        async with hosts:
+            await _ask_host(node, host_asks, scene, take)
+        if number % HOSTS_AT_ONCE == 0:
+            # A closed connection refers to itself: many would wait for Python's rare full round.
+            gc.collect()
+
     async with asyncio.TaskGroup() as tasks:
-        for node, host_asks in groups.items():
-            tasks.create_task(_within(hosts, _ask_host(node, host_asks, scene, take)))
+        for number, (node, host_asks) in enumerate(groups.items(), 1):
+            tasks.create_task(visit(number, node, host_asks))
         tasks.create_task(_ask_network(probes, scene, take))
     return answers
-
-
-async def _within(limit: asyncio.Semaphore, work: Awaitable[None]) -> None:
-    async with limit:
-        await work
 
 
 async def _ask_host(node: str, asks: tuple[Ask, ...], scene: Scene, take: OnAnswer) -> None:

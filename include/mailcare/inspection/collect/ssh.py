@@ -39,10 +39,10 @@ class _Visit:
     scene: Scene
     take: Take
     record: list[str] = field(default_factory=list)
+    source: str = field(init=False)
 
-    @property
-    def source(self) -> str:
-        return f"ssh://{self.node.name}"
+    def __post_init__(self) -> None:
+        self.source = f"ssh://{self.node.name}"  # one for all its replies
 
     def note(self, event: str) -> None:
         self.record.append(f"# {event}\n")
