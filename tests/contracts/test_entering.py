@@ -209,3 +209,10 @@ def test_a_name_that_somebody_takes_meanwhile_is_told_beside_the_field():
             wait([changing], timeout=1)
         with pytest.raises(FormError, match="已有同名客户"):
             changing.result()
+
+
+def test_a_contact_whom_no_letter_can_reach_is_refused_beside_the_field(database):
+    contacts = [{"name": "王示例", "email": "王@示例.example"}]
+    with pytest.raises(FormError, match=r"contacts\.0\.email：应为“用户名@域名”") as caught:
+        read_form(CustomerForm, {"name": "示例银行", "contacts": contacts})
+    assert caught.value.complaints[0].path == ("contacts", 0, "email")

@@ -15,12 +15,12 @@ from mailcare.clock import utc_now
 from mailcare.delivery import steps
 from mailcare.delivery.alerts import alert
 from mailcare.delivery.outbox import Draft, FileReference, post
-from mailcare.records.alerts import RobotVendor, Rung
+from mailcare.records.alerts import RobotVendor, Rung, StaffMember
 from mailcare.records.deliveries import DeliveryChannel
 from mailcare.records.job_runs import JobRun
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
-from tests.delivery.desk import add_member, add_robot, events, letters
+from tests.delivery.desk import add_member, add_robot, events, letters, put_on_duty
 from tests.delivery.robot_server import CUT, DINGTALK_OK, FEISHU_OK, WECOM_OK, robot_server
 from tests.delivery.smtp_server import CLOSE, smtp_server
 
@@ -112,6 +112,32 @@ def test_one_refused_recipient_holds_up_no_other(relay):
         outcome = steps.send_due()
     assert (outcome.sent, outcome.failed) == (1, 1)
     assert states() == ["refused", "sent"]
+
+
+def test_a_bad_address_is_a_dead_letter_and_the_others_go(relay):
+    written(DRAFT, replace(DRAFT, key="bad", recipient="王工@示例.example"),
+            replace(DRAFT, key="other", recipient="li@shili-bank.example"))  # fmt: skip
+    with smtp_server() as server:
+        relay(server)
+        outcome = steps.send_due()
+    assert (outcome.sent, outcome.failed, len(server.taken)) == (2, 1, 2)
+    assert states() == ["sent", "refused", "sent"]
+    assert "邮件地址" in letters()[1].last_reply
+
+
+def test_an_alert_to_a_bad_address_goes_to_the_next_person(relay):
+    first, second = add_member(), add_member("乙")
+    with transaction() as session:
+        session.get_one(StaffMember, first).email = "王工@示例.example"
+    put_on_duty(first, NOW.date())
+    urgent_alert()
+    with smtp_server() as server:
+        relay(server)
+        steps.send_due()
+        steps.send_due()
+    assert [(one.member_id, str(one.state)) for one in letters()] == [
+        (first, "refused"), (second, "sent"),
+    ]  # fmt: skip
 
 
 def test_a_relay_that_does_not_answer_is_asked_once_a_run(relay, clock):

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from mailcare.addresses import BadAddress, parse_address
 from mailcare.contracts.forms import complain
 from mailcare.delivery import progress
-from mailcare.delivery.letters import refuse_bad_address
 from mailcare.delivery.wording import STATE_TITLES
 from mailcare.errors import InputError
 from mailcare.records.audit import note_change
@@ -65,8 +65,8 @@ def _recipient(row: Delivery, recipient: str) -> str:
     if row.channel is not DeliveryChannel.SMTP or recipient == row.recipient:
         return row.recipient
     try:
-        refuse_bad_address(recipient)
-    except InputError as error:
+        parse_address(recipient)
+    except BadAddress as error:
         raise complain("recipient", str(error)) from None
     return recipient
 

@@ -4,12 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
-from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 
+from mailcare.addresses import BadAddress, parse_address
 from mailcare.errors import InputError
 
+SENDER = "MAILCARE_SENDER"
 # Seven bits only: no relay on the way has to be asked whether it carries eight.
 MAIL_POLICY = policy.SMTP.clone(cte_type="7bit")
 
@@ -40,19 +41,18 @@ class Letter:
 
 def message_id(key: str, *, sender: str) -> str:
     """Return the Message-ID: of the key and the sender's domain, so that a repeat is known."""
-    return f"<{_digest(key)}@{_address(sender).domain}>"
-
-
-def refuse_bad_address(text: str) -> None:
-    """Raise `InputError` for what is no bare address."""
-    _address(text)
+    return f"<{_digest(key)}@{_sender(sender).domain}>"
 
 
 def to_message(letter: Letter, *, date: datetime) -> EmailMessage:
-    """Return the mail; `date` is aware. Raise `InputError` for an address that is none."""
+    """Return the mail; `date` is aware.
+
+    Raise `BadAddress` for a recipient that is none, `InputError` for such a sender: that is our own
+    setting, and the letter can wait for it.
+    """
     message = EmailMessage(policy=MAIL_POLICY)
-    message["From"] = _address(letter.sender)
-    message["To"] = _address(letter.recipient)
+    message["From"] = _sender(letter.sender)
+    message["To"] = parse_address(letter.recipient)
     message["Subject"] = _one_line(letter.subject)
     message["Date"] = _aware(date)
     message["Message-ID"] = letter.message_id
@@ -76,14 +76,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-def _address(text: str) -> Address:
+def _sender(text: str) -> Address:
     try:
-        address = Address(addr_spec=text)
-    except (HeaderParseError, ValueError, IndexError) as error:
-        raise InputError("不是有效的邮件地址", subject=text) from error
-    if not (text.isascii() and address.username and address.domain):
-        raise InputError("邮件地址须为“用户名@域名”且只含 ASCII 字符", subject=text)
-    return address
+        return parse_address(text)
+    except BadAddress as error:
+        raise InputError(f"发件人不是有效的邮件地址（{text}）", subject=SENDER) from error
 
 
 def _one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from mailcare.delivery.letters import message_id, refuse_bad_address
+from mailcare.delivery.letters import message_id
 from mailcare.delivery.splitting import split_bytes
 from mailcare.errors import InputError
 from mailcare.records.changes import add_once
@@ -72,11 +72,11 @@ def post(session: Session, draft: Draft, *, at: datetime) -> int | None:
     """Write a letter down and return its id, or None where one of its key is there already.
 
     A chat text that is too long for one message becomes several letters, keyed `KEY#2`, `KEY#3`…;
-    the first one's id is returned. Raise `InputError` for what is no mail address, or for files
-    with a chat message.
+    the first one's id is returned. What is no mail address is written down too, and refused when
+    its turn comes: one bad address stops no other letter, and the outbox shows it. Raise
+    `InputError` for files with a chat message.
     """
     if draft.channel is DeliveryChannel.SMTP:
-        refuse_bad_address(draft.recipient)
         return _write_down(session, draft, draft.key, draft.body, at=at)
     if draft.attachments:
         raise InputError("群机器人消息不能带附件", subject=draft.key)

@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.addresses import BadAddress
 from mailcare.clock import utc_now
 from mailcare.delivery import deciding, lists, progress
 from mailcare.delivery.letters import Attachment, Letter, to_message
@@ -39,7 +40,11 @@ PENDING, SENDING, SENT = DeliveryState.PENDING, DeliveryState.SENDING, DeliveryS
 REFUSED, UNCERTAIN, DEAD = DeliveryState.REFUSED, DeliveryState.UNCERTAIN, DeliveryState.DEAD
 ROOM_TRIES = 5
 SHORT_WAIT = timedelta(seconds=2)  # worth staying for: Feishu's second
-ENDS: Mapping[type[MailcareError], DeliveryState] = {Refused: REFUSED, Uncertain: UNCERTAIN}
+ENDS: Mapping[type[MailcareError], DeliveryState] = {
+    BadAddress: REFUSED,
+    Refused: REFUSED,
+    Uncertain: UNCERTAIN,
+}
 MEDIA_TYPES = {
     FileKind.PDF: "application/pdf",
     FileKind.SIGNED: "application/pdf",

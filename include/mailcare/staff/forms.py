@@ -3,11 +3,9 @@
 from datetime import time, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from mailcare.contracts.forms import Day, Line
-from mailcare.delivery.letters import refuse_bad_address
-from mailcare.errors import InputError
 from mailcare.records.alerts import RobotVendor, Rung
 from mailcare.systems.fields import EnvName, MailAddress
 from mailcare.systems.profile import Strict
@@ -28,16 +26,6 @@ def _time(value: object) -> object:
     return entered
 
 
-def _sendable(value: str) -> str:
-    # What no letter could be addressed to would stop an alert when it is raised.
-    try:
-        refuse_bad_address(value)
-    except InputError:
-        raise ValueError("应为“用户名@域名”，且只含 ASCII 字符") from None
-    return value
-
-
-SendableAddress = Annotated[MailAddress, AfterValidator(_sendable)]
 Clock = Annotated[time, BeforeValidator(_time)]
 ConnectionId = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}$")]
 
@@ -64,7 +52,7 @@ class MemberForm(Strict):
     name: Line
     login: Line | None = None
     rung: Rung
-    email: SendableAddress
+    email: MailAddress
     robot: Line | None = None
     works_from: Clock
     works_until: Clock

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
+from mailcare.addresses import BadAddress, parse_address
 from mailcare.systems.profile import Strict
 
 
@@ -18,6 +19,14 @@ def _ip(value: str) -> str:
     return str(ip_address(value))
 
 
+def _sendable(value: str) -> str:
+    try:
+        parse_address(value)
+    except BadAddress:
+        raise ValueError("应为“用户名@域名”，且只含 ASCII 字符") from None
+    return value
+
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]([A-Za-z0-9_-]*\.?)*$")]
 Address = Annotated[str, AfterValidator(_ip)]
@@ -25,7 +34,9 @@ FileName = Annotated[Path, AfterValidator(_absolute)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-MailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
+MailAddress = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$"), AfterValidator(_sendable)
+]
 
 
 class Credential(Strict):
