@@ -94,7 +94,13 @@ def count_queries() -> Callable[[], int]:
 
 
 def _fill(ids: range) -> None:
-    said = {"starts_on": FIRST_ON, "ends_on": LAST_ON, "remote_service": True, "note": ""}
+    said = {
+        "starts_on": FIRST_ON,
+        "ends_on": LAST_ON,
+        "remote_service": True,
+        "note": "",
+        "terms_version": 1,
+    }
     said |= {"visits_per_year": 1, "remote_cny": 6000, "visit_cny": 12000, "recorded_by": "bench"}
     system = {"title": "bench", "profile": "generic", "definition": {}}
     rows = {

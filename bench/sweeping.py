@@ -155,6 +155,7 @@ def _fault(fault: int) -> dict[str, object]:
         "number": f"GZ-2026-{fault:05d}",
         "key": f"bench/{fault}",
         "customer_id": fault,
+        "terms_version": 1,
         "declared_via": FaultVia.PHONE,
         "declared_at": _declared_at(fault),
         "level": Level.P3,

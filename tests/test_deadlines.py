@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -5,28 +6,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailcare import deadlines
 from mailcare.clock import BEIJING
+from mailcare.contracts.promises import promises
 from mailcare.deadlines import (
     Level,
     Promise,
-    Terms,
     Unit,
     day_end,
     legal_latest_on,
     midnight_from,
     next_visit_start,
     read_moment,
-    report_deadline,
-    resolution_deadline,
     visit_days,
 )
 from mailcare.errors import InputError
 from mailcare.workdays import Calendar, YearTable
 
 CALENDAR = Calendar()
+STANDARD = promises(1)
 BERLIN = ZoneInfo("Europe/Berlin")
 FIRST = datetime(2005, 1, 1, tzinfo=UTC)
 MOMENTS = st.timedeltas(timedelta(), timedelta(days=9400)).map(lambda since: FIRST + since)
+
+
+def report_deadline(handled_at, calendar, *, terms=STANDARD):
+    return deadlines.report_deadline(handled_at, calendar, terms=terms)
+
+
+def resolution_deadline(level, declared_at, *, terms=STANDARD):
+    return deadlines.resolution_deadline(level, declared_at, terms=terms)
 
 
 def beijing(text: str) -> datetime:
@@ -173,7 +182,7 @@ def test_the_next_start_of_a_visit_runs_through():
 
 
 def test_d30_in_a_zone_with_summer_time_days_end_at_local_midnight_and_hours_are_elapsed():
-    terms = Terms(zone=BERLIN)
+    terms = replace(STANDARD, zone=BERLIN)
     before_change = datetime(2026, 3, 28, 12, tzinfo=BERLIN)
     day = resolution_deadline(Level.P3, before_change, terms=terms).due_at
     assert day.astimezone(BERLIN) == datetime(2026, 4, 3, tzinfo=BERLIN)
@@ -183,8 +192,9 @@ def test_d30_in_a_zone_with_summer_time_days_end_at_local_midnight_and_hours_are
 
 
 def test_a_contract_may_promise_otherwise():
-    terms = Terms(
-        resolution=(Promise(4, Unit.HOURS), *Terms().resolution[1:]),
+    terms = replace(
+        STANDARD,
+        resolution=(Promise(4, Unit.HOURS), *STANDARD.resolution[1:]),
         report_workdays=1,
     )
     at = beijing("2026-03-02 09:00")

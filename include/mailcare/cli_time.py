@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from mailcare.clock import BEIJING
+from mailcare.contracts.promises import newest, promises
 from mailcare.deadlines import (
-    DEFAULT_TERMS,
     Deadline,
     Level,
     Unit,
@@ -63,7 +63,8 @@ def show_report_deadline(
     json_: AsJson = False,
 ) -> None:
     """《故障处理报告》最迟何时送达客户。"""
-    deadline = report_deadline(_moment(handled_at, "--handled-at"), _calendar())
+    at = _moment(handled_at, "--handled-at")
+    deadline = report_deadline(at, _calendar(), terms=promises(newest()))
     typer.echo(_json(_deadline_json(deadline)) if json_ else _deadline_text(deadline))
 
 
@@ -74,7 +75,8 @@ def show_resolution_deadline(
     json_: AsJson = False,
 ) -> None:
     """故障最迟何时处理完毕（未计暂停）。"""
-    deadline = resolution_deadline(level, _moment(declared_at, "--declared-at"))
+    at = _moment(declared_at, "--declared-at")
+    deadline = resolution_deadline(level, at, terms=promises(newest()))
     typer.echo(_json(_deadline_json(deadline)) if json_ else _deadline_text(deadline))
 
 
@@ -138,7 +140,7 @@ def show_clocks(
     except Refused as error:
         typer.echo(_json({"error": error.sentence, "index": error.index}))
         raise typer.Exit(UNUSABLE_INPUT) from None
-    listed = [row.as_json(DEFAULT_TERMS.zone) for row in rows]
+    listed = [row.as_json(promises(newest()).zone) for row in rows]
     typer.echo(_json({"clocks": listed}) if json_ else "\n".join(map(_clock_text, rows)))
 
 
@@ -158,7 +160,7 @@ def _clocks(events_file: Path, now: str) -> tuple[Clock, ...]:
         raise Refused(f"文件无法读取：{error.strerror}") from error
     except InputError as error:
         raise Refused(str(error)) from None
-    return clocks(read_events(content), DEFAULT_TERMS, _calendar(), at)
+    return clocks(read_events(content), promises(newest()), _calendar(), at)
 
 
 def _moment(text: str, option: str) -> datetime:

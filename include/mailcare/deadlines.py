@@ -74,34 +74,23 @@ class Promise:
         return f"{level.label}故障：申报当日不计，{last_day}（{manner}）"
 
 
-DEFAULT_PROMISES = (
-    Promise(24, Unit.HOURS),
-    Promise(48, Unit.HOURS),
-    Promise(5, Unit.DAYS, is_soft=True),
-    Promise(7, Unit.DAYS, is_soft=True),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The rules of time of one contract version; the defaults are the service plan's.
+    """The rules of time of one version of the service plan; see `contracts.promises`.
 
     `resolution` holds one promise a level, P1 first.
     """
 
-    response_minutes: int = 15
-    resolution: tuple[Promise, Promise, Promise, Promise] = DEFAULT_PROMISES
-    report_workdays: int = 3
-    report_internal_due: time = time(17, 0)
-    reopen_within_hours: int = 7 * 24
-    zone: ZoneInfo = BEIJING
+    response_minutes: int
+    resolution: tuple[Promise, Promise, Promise, Promise]
+    report_workdays: int
+    report_internal_due: time
+    reopen_within_hours: int
+    zone: ZoneInfo
 
     def promise(self, level: Level) -> Promise:
         """Return what is promised for a level."""
         return self.resolution[level.rank]
-
-
-DEFAULT_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +143,7 @@ class VisitDays:
     deadline: Deadline
 
 
-def report_deadline(
-    handled_at: datetime, calendar: Calendar, *, terms: Terms = DEFAULT_TERMS
-) -> Deadline:
+def report_deadline(handled_at: datetime, calendar: Calendar, *, terms: Terms) -> Deadline:
     """Return until when the report 故障处理报告 must have reached the customer."""
     handled_on = handled_at.astimezone(terms.zone).date()
     days = calendar.next_workdays(handled_on, terms.report_workdays)
@@ -172,9 +159,7 @@ def report_deadline(
     )
 
 
-def resolution_deadline(
-    level: Level, declared_at: datetime, *, terms: Terms = DEFAULT_TERMS
-) -> Deadline:
+def resolution_deadline(level: Level, declared_at: datetime, *, terms: Terms) -> Deadline:
     """Return until when a fault must be handled, with no pause in between."""
     promise = terms.promise(level)
     due_at = declared_at.astimezone(UTC) + promise.allowance(declared_at, terms.zone)
@@ -194,14 +179,14 @@ def legal_latest_on(last_on: date, calendar: Calendar) -> date:
     return calendar.next_workdays(last_on - ONE_DAY, 1)[0]
 
 
-def visit_days(start: date, calendar: Calendar, *, terms: Terms = DEFAULT_TERMS) -> VisitDays:
+def visit_days(start: date, calendar: Calendar) -> VisitDays:
     """Return the working days of a visit that begins on `start`, and what speaks against it."""
     eve = start - ONE_DAY
     days = calendar.next_workdays(eve, VISIT_WORKDAYS)
     rest_days = _rest_days(start, days)
     deadline = Deadline(
-        due_at=day_end(days[-1], terms.zone),
-        earliest_due_at=day_end(_earliest(eve, days, calendar), terms.zone),
+        due_at=day_end(days[-1], BEIJING),
+        earliest_due_at=day_end(_earliest(eve, days, calendar), BEIJING),
         rule=f"现场巡检为连续{VISIT_WORKDAYS}个工作日，起始日计入",
         unit=Unit.DAYS,
         days=days,

@@ -1,7 +1,7 @@
 """What people do about faults on the console, over a test client."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from shutil import copy
@@ -10,14 +10,15 @@ import pytest
 import time_machine
 from openpyxl import load_workbook
 
-from mailcare.faults.steps import fault_detail, timeline
+from mailcare.faults.steps import fault_detail, sweep, timeline
 from mailcare.records.customers import Authorisation
 from mailcare.records.session import reading
 from tests.delivery.desk import letters
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+KEY, OTHER_KEY = (f"console/00000000-0000-4000-8000-{n:012}" for n in (1, 2))
 FORM = {
-    "key": "form-1",
+    "key": KEY,
     "site": "shili-bank-lab",
     "level": "P1",
     "description": "全行无法收发邮件\n<script>alert(1)</script>",
@@ -78,6 +79,14 @@ def test_the_levels_stand_with_their_meaning_beside_the_choice(client):
 def test_a_form_sent_twice_is_one_fault(client):
     assert declare(client) == declare(client)
     assert client.get("/faults/all").text.count("/faults/1") == 1
+
+
+@pytest.mark.parametrize("key", ["", "mail/7", "run/manual", "console/x", f"{KEY}\0", KEY + "0"])
+def test_a_key_that_is_none_of_the_consoles_own_is_refused(client, key):
+    assert client.post("/faults/new", data=FORM | {"key": key}).status_code == 400
+    path = declare(client)
+    assert client.post(f"{path}/note", data={"text": "x", "key": key}).status_code == 400
+    assert len(timeline(1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -150,6 +159,32 @@ def test_a_paused_fault_says_why_on_the_board_and_does_not_run(client, clock):
     assert 'class="quiet">暂停' in board
 
 
+def test_why_a_promise_broke_is_recorded_and_stands_in_the_figures(client, clock):
+    path = declare(client)
+    assert "超时原因" not in client.get(path).text
+    clock.shift(timedelta(hours=1))
+    sweep(at=datetime.now(UTC))
+    reason = {"broken": "response/1", "cause": "staffing", "text": "值班人员同时处理两起故障"}
+    wrong = (
+        {"broken": "resolution/1"}, {"broken": "x"}, {"cause": "weather"}, {"text": ""},
+        {"text": "长" * 501},
+    )  # fmt: skip
+    for changes in wrong:
+        assert client.post(f"{path}/reason", data=reason | changes).status_code == 422
+    assert client.post(f"{path}/reason", data=reason).status_code == 303
+    again = reason | {"cause": "other", "text": "补充"}
+    assert client.post(f"{path}/reason", data=again).status_code == 303
+
+    said = ["人手不足：值班人员同时处理两起故障", "其他：补充"]
+    assert [one.text for one in timeline(1) if one.kind == "reason"] == said
+    page = client.get("/reports/figures?since=2026-03-01&until=2026-03-03").text
+    assert "；".join(said) in page
+    book = load_workbook(
+        BytesIO(client.get("/reports/figures.xlsx?since=2026-03-01&until=2026-03-03").content)
+    )
+    assert [row[-1] for row in book["违约与超目标"].values][1:] == ["；".join(said)]
+
+
 def test_a_provisional_report_says_why_on_the_page_and_is_marked_on_the_board(client, clock):
     clock.move_to(datetime(2026, 12, 30, 6, tzinfo=UTC))
     path = declare(client)
@@ -183,7 +218,8 @@ def test_the_second_of_two_is_told_and_sees_what_happened(client):
         ("nonsense", {}, "没有「nonsense」这种事件"),
         ("accepted", {"at": "2026-03-02T10:00"}, "晚于现在"),
         ("accepted", {"at": "2026-03-01T10:00"}, "早于申报"),
-        ("accepted", {"at": "later"}, "应为日期和时间"),
+        ("accepted", {"at": "later"}, 'id="at-error"'),
+        ("accepted", {"remark": "长" * 501}, 'id="remark-error"'),
         ("handled", {"kind": "fix", "authorisation": "9"}, "没有这份授权"),
     ],
 )
@@ -197,8 +233,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(client, type_, words, said):
 
 def test_evidence_is_handed_out_as_it_came(client):
     path = declare(client)
-    client.post(f"{path}/note", data={"text": "见附件", "key": "n1"}, files=PDF)
-    client.post(f"{path}/note", data={"text": "见附件", "key": "n1"}, files=PDF)
+    client.post(f"{path}/note", data={"text": "见附件", "key": KEY}, files=PDF)
+    client.post(f"{path}/note", data={"text": "见附件", "key": KEY}, files=PDF)
     page = client.get(path).text
     [link] = re.findall(r'href="(/faults/1/files/\d+)"', page)
     answer = client.get(link)
@@ -230,7 +266,7 @@ def test_an_authorisation_is_asked_for_by_letter_and_pauses_the_fault(client):
     assert client.post(f"{path}/authorisation", data={"seen": "1"}).status_code == 409
     assert client.post(f"{path}/authorisation", data={"seen": "2"}).status_code == 422
     assert len(letters()) == 1
-    outside = declare(client, site="", customer="另一客户", key="form-2")
+    outside = declare(client, site="", customer="另一客户", key=OTHER_KEY)
     assert client.post(f"{outside}/authorisation", data={"seen": "1"}).status_code == 422
 
 
@@ -241,7 +277,7 @@ def test_a_follow_up_inspection_is_asked_for_once_until_it_has_begun(client):
     page = client.get(path).text
     assert page.count("inspect__GZ-2026-00001__") == 1
     assert "待启动" in page
-    outside = declare(client, site="", customer="另一客户", key="form-2")
+    outside = declare(client, site="", customer="另一客户", key=OTHER_KEY)
     assert client.post(f"{outside}/inspection").status_code == 422
 
 

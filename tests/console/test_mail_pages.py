@@ -76,7 +76,9 @@ def test_a_mail_goes_on_a_fault_or_is_filed_with_a_reason(login, mail):
     unknown = client.post(f"/mails/{mail}/note", data={"number": "GZ-2020-99999"})
     assert unknown.status_code == 422
     assert 'id="number-error"' in unknown.text
-    assert client.post(f"/mails/{mail}/dismiss", data={}).status_code == 422
+    for reason in ("", "长" * 501):
+        refused = client.post(f"/mails/{mail}/dismiss", data={"reason": reason})
+        assert (refused.status_code, 'id="reason-error"' in refused.text) == (422, True)
     assert client.post(f"/mails/{mail}/dismiss", data={"reason": "广告"}).status_code == 303
     assert (stored(mail).state, stored(mail).reason) == ("dismissed", "广告")
     assert login("auditor").post(f"/mails/{mail}/dismiss", data={}).status_code == 403

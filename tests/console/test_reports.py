@@ -75,6 +75,8 @@ def test_a_manager_previews_approves_and_the_signed_paper_is_there(login, fault)
     assert login("engineer").post(f"/reports/{report}/decide").status_code == 403
     assert login("boss").get(f"/reports/{report}/preview").content.startswith(b"%PDF-")
     path = f"/reports/{report}/decide"
+    long = login("boss").post(path, data={"decision": "return", "remark": "长" * 501})
+    assert (long.status_code, 'id="remark-error"' in long.text) == (422, True)
     page = login("boss").post(path, data={"decision": "approve"}, follow_redirects=True).text
     assert "已签发，待送达" in page
     paper = re.search(r'href="(/papers/\d+)"', page)[1]

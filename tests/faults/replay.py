@@ -4,11 +4,11 @@ Time is counted in ticks of 15 minutes from a Monday's midnight in Beijing. Noth
 tick since the declaration is looked at, and a list says of each whether it was held.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mailcare.clock import BEIJING
-from mailcare.deadlines import Level, Promise, Terms, Unit
+from mailcare.deadlines import Level, Promise, Unit
 from mailcare.faults.events import (
     Cancelled,
     Change,
@@ -21,14 +21,17 @@ from mailcare.faults.events import (
     Merged,
     Paused,
     Reopened,
+    ReportReturned,
     ReportSent,
     Resumed,
 )
+from tests.faults.story import STANDARD
 
 ORIGIN = datetime(2026, 3, 2, tzinfo=BEIJING)
 TICK = timedelta(minutes=15)
 DAY = 96
-TERMS = Terms(
+TERMS = replace(
+    STANDARD,
     response_minutes=30,
     resolution=(
         Promise(2, Unit.HOURS),
@@ -206,13 +209,21 @@ class Replay:
 
 
 def replay(events: tuple[Event, ...], now: int) -> list:
-    """Reckon the rows of a story that is in order and may happen."""
-    course = Replay()
+    """Reckon the rows of a story that is in order and may happen.
+
+    A report that came back is the story told anew without its sending.
+    """
+    told = []
     for event in events:
-        tick = (event.at - ORIGIN) // TICK
-        if tick > now:
+        if (event.at - ORIGIN) // TICK > now:
             break
-        course.run_to(tick)
+        told.append(event)
+        if isinstance(event, ReportReturned):
+            del told[max(place for place, one in enumerate(told) if isinstance(one, ReportSent))]
+            told = [one for one in told if one is not event]
+    course = Replay()
+    for event in told:
+        course.run_to((event.at - ORIGIN) // TICK)
         course.take(event)
     course.run_to(now)
     return course.answer()

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from mailcare.clock import BEIJING
-from mailcare.deadlines import DEFAULT_TERMS, Level, Terms
+from mailcare.contracts.promises import promises
+from mailcare.deadlines import Level, Terms
 from mailcare.faults.clocks import Clock, Kind, clocks
 from mailcare.faults.events import (
     Accepted,
@@ -20,6 +21,7 @@ from mailcare.faults.events import (
     PauseReason,
     Remedy,
     Reopened,
+    ReportReturned,
     ReportSent,
     Resumed,
     Signed,
@@ -27,6 +29,7 @@ from mailcare.faults.events import (
 from mailcare.workdays import Calendar
 
 CALENDAR = Calendar()
+STANDARD = promises(1)
 
 
 def at(text: str) -> datetime:
@@ -52,6 +55,7 @@ MAKERS = {
     "handled": lambda when, kind="fix": Handled(at=when, kind=Remedy(kind)),
     "reopened": lambda when: Reopened(at=when),
     "sent": lambda when: ReportSent(at=when),
+    "returned": lambda when: ReportReturned(at=when),
     "signed": lambda when: Signed(at=when),
     "cancelled": lambda when: Cancelled(at=when),
     "merged": lambda when: Merged(at=when, into="F-2"),
@@ -63,12 +67,12 @@ def tell(*lines: str) -> tuple[Event, ...]:
     return tuple(event(line[16:].strip(), at(line[:16])) for line in lines)
 
 
-def rows(*lines: str, now: str, terms: Terms = DEFAULT_TERMS) -> tuple[Clock, ...]:
+def rows(*lines: str, now: str, terms: Terms = STANDARD) -> tuple[Clock, ...]:
     """Derive the clocks of a story."""
     return clocks(tell(*lines), terms, CALENDAR, at(now))
 
 
-def row(kind: str, *lines: str, now: str, epoch: int = 1, terms: Terms = DEFAULT_TERMS) -> Clock:
+def row(kind: str, *lines: str, now: str, epoch: int = 1, terms: Terms = STANDARD) -> Clock:
     """Derive one clock of a story."""
     found = [
         one

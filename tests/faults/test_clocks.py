@@ -1,14 +1,15 @@
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailcare.clock import BEIJING
-from mailcare.deadlines import Level, Promise, Terms, Unit
+from mailcare.deadlines import Level, Promise, Unit
 from mailcare.faults.clocks import Kind, State, clocks
 from mailcare.faults.events import Refused
 from mailcare.workdays import Calendar, YearTable
-from tests.faults.story import CALENDAR, at, event, hours, row, rows, tell
+from tests.faults.story import CALENDAR, STANDARD, at, event, hours, row, rows, tell
 
 P1 = "2026-03-02 09:00 declared P1"
 P3 = "2026-03-02 09:00 declared P3"
@@ -110,7 +111,7 @@ def test_d29_loading_the_year_moves_the_report_and_settles_it():
     holiday, makeup = at("2027-01-01 12:00").date(), at("2027-01-03 12:00").date()
     table = YearTable(2027, "虚构", frozenset({holiday}), frozenset({makeup}))
     story = tell("2026-12-30 14:00 declared P1", "2026-12-30 15:00 handled")
-    *_, report = clocks(story, Terms(), Calendar((table,)), at("2026-12-31 09:00"))
+    *_, report = clocks(story, STANDARD, Calendar((table,)), at("2026-12-31 09:00"))
     assert (report.due_at, report.is_provisional) == (at("2027-01-05 00:00"), False)
 
 
@@ -118,7 +119,9 @@ def test_d30_with_summer_time_days_end_at_local_midnight_and_hours_are_elapsed()
     berlin = ZoneInfo("Europe/Berlin")
     start = at("2026-03-29 06:30")  # 28 March 23:30 in Berlin, the night the clock goes forward
     day, hour = (
-        clocks((event(f"declared {level}", start),), Terms(zone=berlin), CALENDAR, start)[1]
+        clocks(
+            (event(f"declared {level}", start),), replace(STANDARD, zone=berlin), CALENDAR, start
+        )[1]
         for level in ("P3", "P1")
     )
     assert day.due_at.astimezone(berlin).isoformat() == "2026-04-03T00:00:00+02:00"
@@ -230,7 +233,7 @@ def test_b15_a_contact_stops_the_response_even_in_the_same_instant_as_a_change(c
 
 
 def test_b17_the_terms_pinned_to_the_fault_decide():
-    terms = Terms(resolution=(Promise(4, Unit.HOURS), *Terms().resolution[1:]))
+    terms = replace(STANDARD, resolution=(Promise(4, Unit.HOURS), *STANDARD.resolution[1:]))
     assert row("resolution", P1, now="2026-03-02 14:00", terms=terms).state is State.LATE
     assert row("resolution", P1, now="2026-03-02 14:00").state is State.RUNNING
 
@@ -556,7 +559,7 @@ def test_rows_stand_in_order_of_start_and_of_kind():
 def test_seconds_are_whole_and_cut_off():
     start = at("2026-03-02 09:00")
     now = start + timedelta(seconds=59, microseconds=999_999)
-    response, _ = clocks((event("declared P1", start),), Terms(), CALENDAR, now)
+    response, _ = clocks((event("declared P1", start),), STANDARD, CALENDAR, now)
     assert (response.gross_s, response.net_s) == (59, 59)
 
 
@@ -573,7 +576,7 @@ def test_events_may_be_given_in_any_order():
 
 def test_a_now_without_zone_is_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="zone"):
-        clocks(tell(P1), Terms(), CALENDAR, at(LATER).replace(tzinfo=None))
+        clocks(tell(P1), STANDARD, CALENDAR, at(LATER).replace(tzinfo=None))
 
 
 def test_the_answer_has_the_keys_of_the_design_and_names_the_zone():
@@ -650,6 +653,7 @@ def test_what_cannot_have_happened_is_refused_with_its_place(story, index, said)
         [P1, W, "2026-03-02 11:00 handled fix"],
         [P1, W, "2026-03-02 11:00 reopened", W.replace("10:00", "12:00")],
         [P1, H, "2026-03-02 11:00 reopened", "2026-03-02 12:00 sent"],
+        [P1, H, "2026-03-02 11:00 sent", "2026-03-02 12:00 cancelled", "2026-03-02 13:00 returned"],
         [P1, H, "2026-03-02 11:00 cancelled", "2026-03-02 12:00 sent", "2026-03-02 13:00 signed"],
         [P1, "2026-03-02 10:00 paused", "2026-03-02 11:00 level P2 misclassified"],
         [P1, H, "2026-03-02 11:00 level P2 misclassified"],
@@ -657,6 +661,39 @@ def test_what_cannot_have_happened_is_refused_with_its_place(story, index, said)
 )
 def test_what_may_happen_is_not_refused(story):
     assert rows(*story, now=LATER)
+
+
+RETURNED = (P1, "2026-03-02 12:00 handled", "2026-03-03 10:00 sent", "2026-03-04 09:00 returned")
+REPORT_DUE = at("2026-03-06 00:00")
+
+
+def test_a_report_that_came_back_counts_as_not_sent():
+    before = row("report", *RETURNED, now="2026-03-03 12:00")
+    assert (before.state, before.stopped_at) == (State.MET, at("2026-03-03 10:00"))
+    after = row("report", *RETURNED, now="2026-03-05 00:00")
+    assert (seen(after), after.stopped_at) == ((REPORT_DUE, State.RUNNING, None), None)
+    assert after.gross_s == hours(60).total_seconds()  # from its own start, nothing left out
+    again = row("report", *RETURNED, "2026-03-05 10:00 sent", now=LATER)
+    assert seen(again) == (REPORT_DUE, State.MET, None)
+
+
+def test_a_report_that_came_back_breaks_when_it_was_due_also_where_that_is_past():
+    late = "2026-03-09 09:00 returned"
+    for story in (RETURNED, (*RETURNED[:3], late), (*RETURNED[:3], late, "2026-03-09 10:00 sent")):
+        assert seen(row("report", *story, now=LATER)) == (REPORT_DUE, State.LATE, REPORT_DUE)
+
+
+def test_of_two_sendings_the_return_takes_the_last_back():
+    story = (*RETURNED[:3], "2026-03-03 11:00 sent", RETURNED[3])
+    assert row("report", *story, now=LATER).stopped_at == at("2026-03-03 10:00")
+
+
+@pytest.mark.parametrize(
+    ("line", "state"), [("reopened", State.SUPERSEDED), ("cancelled", State.CANCELLED)]
+)
+def test_a_report_that_came_back_too_late_ends_as_it_would_have_ended(line, state):
+    report = row("report", *RETURNED[:3], f"2026-03-03 15:00 {line}", RETURNED[3], now=LATER)
+    assert (report.state, report.stopped_at) == (state, at("2026-03-03 15:00"))
 
 
 def test_the_place_is_that_of_the_given_order_when_events_come_out_of_order():
@@ -674,5 +711,5 @@ def test_a_time_without_zone_is_refused_before_the_sequence_even_after_now():
     naive = event("accepted", at("2027-03-02 12:00").replace(tzinfo=None))
     story = (*tell("2026-03-02 12:00 resumed"), naive)
     with pytest.raises(Refused, match="时区") as caught:
-        clocks(story, Terms(), CALENDAR, at(LATER))
+        clocks(story, STANDARD, CALENDAR, at(LATER))
     assert caught.value.index == 1

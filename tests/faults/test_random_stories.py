@@ -17,7 +17,7 @@ LEVELS = ("P1", "P2", "P3", "P4")
 WORDS = (
     *("accepted", "contact", "contact auto", "paused", "resumed", "handled fix"),
     *("handled workaround", "reopened", "sent", "signed", "cancelled", "merged"),
-    *("paused", "resumed", "handled workaround", "reopened"),
+    *("paused", "resumed", "handled workaround", "reopened", "sent", "returned", "returned"),
     *(f"level {level} worsened" for level in LEVELS),
     *(f"level {level} misclassified" for level in LEVELS),
     *(f"level {level} misclassified agreed" for level in LEVELS),

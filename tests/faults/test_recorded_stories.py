@@ -27,6 +27,7 @@ from mailcare.faults.events import (
     Refused,
     Remedy,
     Reopened,
+    ReportReturned,
     ReportSent,
     Resumed,
 )
@@ -47,6 +48,7 @@ WORDS = st.one_of(
     st.sampled_from(Remedy).map(lambda one: lambda when: Handled(at=when, kind=one)),
     st.just(lambda when: Reopened(at=when)),
     st.just(lambda when: ReportSent(at=when)),
+    st.just(lambda when: ReportReturned(at=when)),
     st.just(lambda when: Cancelled(at=when)),
     st.tuples(st.sampled_from(Level), st.sampled_from(Change), st.booleans()).map(
         lambda one: (

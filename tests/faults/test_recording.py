@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine
 
+from mailcare.contracts import promises
 from mailcare.contracts.forms import FormError, read_form
+from mailcare.contracts.steps import change_contract
 from mailcare.errors import InputError
 from mailcare.faults.clocks import State
 from mailcare.faults.declaration import DeclarationForm
@@ -34,6 +36,7 @@ from mailcare.faults.steps import (
     list_faults,
     open_fault,
     record_event,
+    sweep,
     timeline,
 )
 from mailcare.listing import Wish
@@ -135,11 +138,44 @@ def test_a_contract_without_remote_service_promises_no_support():
 def test_b17_a_later_version_of_the_contract_leaves_the_pinned_one():
     fault = declared("P1")
     [pinned] = [one.contract_version_id for one in stored(faults.Fault)]
-    from mailcare.contracts.steps import change_contract
-
     change_contract("HT-1", contracts.form(note="新价"), read_version=1, by="li")
     assert [one.contract_version_id for one in stored(faults.Fault)] == [pinned]
     assert row_of(fault).contract == "HT-1"
+
+
+HARDER = """
+2:
+  response_minutes: 5
+  resolution: {P1: {hours: 4}, P2: {hours: 8}, P3: {days: 1}, P4: {days: 2, soft: true}}
+  report_workdays: 1
+  report_internal_due: "12:00"
+  reopen_within_hours: 24
+  zone: Asia/Shanghai
+"""
+
+
+def test_a_fault_has_the_promises_that_its_contract_version_names(monkeypatch):
+    first = declared("P1")
+    both = promises._versions() | promises.read_promises(HARDER)
+    monkeypatch.setattr(promises, "_versions", lambda: both)
+    change_contract("HT-1", contracts.form(terms_version=2), read_version=1, by="li")
+    fault = declared("P1", "2026-03-02 10:00")
+    due = [stored_clock(one, "resolution").due_at for one in (first, fault)]
+    assert due == [at("2026-03-03 09:00"), at("2026-03-02 14:00")]
+    sweep(at=at("2026-03-02 15:00"))
+    broken = [(one.fault_id, str(one.clock), one.breached_at) for one in stored(faults.FaultBreach)]
+    assert broken == [
+        (first, "response", at("2026-03-02 09:15")),
+        (fault, "response", at("2026-03-02 10:05")),
+        (fault, "resolution", at("2026-03-02 14:00")),
+    ]
+    happened(fault, "2026-03-02 15:00 handled")
+    assert clock_of(fault, "report", "2026-03-02 16:00").due_at == at("2026-03-04 00:00")
+
+
+def test_promises_that_there_are_none_of_are_refused_at_entry():
+    with pytest.raises(FormError, match="terms_version：没有第 7 版服务承诺，可用：1"):
+        contracts.form(terms_version=7)
 
 
 @pytest.mark.parametrize(

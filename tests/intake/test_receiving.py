@@ -266,7 +266,7 @@ def test_a_person_files_a_mail_or_puts_it_on_a_fault(tls, mailbox):
         with pytest.raises(FormError):
             steps.add_to_fault(1, unknown, by="li")
     assert steps.add_to_fault(1, number, by="li") == fault
-    with pytest.raises(FormError, match="原因"):
+    with pytest.raises(FormError, match="reason：缺少"):
         steps.dismiss(2, reason="", by="li")
     steps.dismiss(2, reason="广告", by="li")
     assert states() == ["noted", "dismissed"]
@@ -313,7 +313,7 @@ def test_a_mailbox_that_cannot_be_used_is_refused_without_its_password(url):
     assert "geheim" not in str(caught.value)
 
 
-COMMITS = 6  # position, keeping, note, settling, warning, the run itself
+COMMITS = 5  # position, keeping, settling with the note, warning, the run itself
 
 
 @pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
@@ -324,13 +324,26 @@ def test_a_reader_killed_between_any_two_steps_loses_and_doubles_nothing(
     _, known = open_fault()
     with imap_server(tls, mail(f"回复：{known}")) as server:
         mailbox(server)
-        _receive_and_die(moment, number)
+        _die(steps.receive, moment, number)
         steps.receive()
     assert states() == ["noted"]
     assert len(notes()) == 1
 
 
-def _receive_and_die(moment, number):
+@pytest.mark.parametrize("moment", ["before_commit", "after_commit"])
+def test_a_mail_and_its_fault_are_decided_about_together_or_not_at_all(tls, mailbox, moment):
+    with imap_server(tls, mail()) as server:
+        mailbox(server)
+        steps.receive()
+    form = read_form(TriageForm, FORM)
+    _die(lambda: steps.declare_fault(1, form, by="li"), moment, 1)
+    with reading() as session:
+        is_there = session.get(Fault, 1) is not None
+    assert (states(), is_there) in [(["waiting"], False), (["declared"], True)]
+    assert is_there is (moment == "after_commit")
+
+
+def _die(work, moment, number):
     child = os.fork()
     if child:
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -343,5 +356,5 @@ def _receive_and_die(moment, number):
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(Session, moment, die)
-    steps.receive()
+    work()
     os._exit(0)

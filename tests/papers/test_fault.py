@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
-from mailcare.deadlines import DEFAULT_TERMS, Level
+from mailcare.deadlines import Level
 from mailcare.faults.clocks import clocks
 from mailcare.faults.events import (
     Accepted,
@@ -29,6 +29,7 @@ from mailcare.papers.document import Document
 from mailcare.papers.fault import Case, Course, Written, fault_report
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.workdays import Calendar
+from tests.faults.story import STANDARD
 
 # 附件三, in its order and wording.
 FIELDS = [
@@ -59,9 +60,9 @@ USUAL = (
 def report(*events: Event, case: Case = CASE, written: Written = WRITTEN) -> Document:
     told = events or USUAL
     calendar = Calendar()
-    derived = clocks(told, DEFAULT_TERMS, calendar, told[-1].at)
+    derived = clocks(told, STANDARD, calendar, told[-1].at)
     return fault_report(
-        case, written, Course(told, derived, DEFAULT_TERMS, calendar), vendor="示例维保公司"
+        case, written, Course(told, derived, STANDARD, calendar), vendor="示例维保公司"
     )
 
 

@@ -2,10 +2,13 @@
 
 from datetime import UTC, datetime
 
+import time_machine
 from sqlalchemy import select
 
 from mailcare.contracts.forms import read_form
+from mailcare.intake.steps import receive
 from mailcare.records.deliveries import Delivery
+from mailcare.records.received import MailState, ReceivedMail
 from mailcare.records.session import reading, transaction
 from mailcare.reports import steps
 from mailcare.reports.forms import ReportForm
@@ -84,3 +87,22 @@ def mark_sent(report: int, when: datetime) -> None:
             )
         with transaction() as session:
             progress.settle(session, one.id, DeliveryState.SENT, detail="250 Ok", at=when)
+
+
+def bounced(letter: Delivery, when: datetime, *, number: int = 1) -> None:
+    """Receive the delivery report that says that a letter was not delivered."""
+    raw = (
+        "Content-Type: multipart/report; boundary=x\r\n"
+        f"Message-ID: <{number}.{letter.id}@mx>\r\n\r\n"
+        "--x\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n\r\n"
+        f"--x\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {letter.message_id}\r\n\r\n--x--"
+    )
+    row = ReceivedMail(
+        key=f"{number}.{letter.id}", sender="", subject="Undelivered", text="", received_at=when,
+        size_bytes=len(raw), is_cut=False, raw=raw.encode(), state=MailState.RECEIVED,
+        state_changed_at=when,
+    )  # fmt: skip
+    with transaction() as session:
+        session.add(row)
+    with time_machine.travel(when, tick=False):
+        receive()

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from mailcare.contracts.forms import FormError, read_form
+from mailcare.delivery.steps import send_again
 from mailcare.errors import InputError
 from mailcare.faults.clocks import State
 from mailcare.faults.events import Refused
@@ -14,6 +15,7 @@ from mailcare.records.alerts import Alert
 from mailcare.records.papers import Paper
 from mailcare.reports import steps
 from mailcare.reports.forms import DraftForm, HandOverForm, ReportForm
+from mailcare.staff.steps import Role, grant_role
 from mailcare.systems.evidence import read_evidence
 from tests.faults.desk import happened, stored
 from tests.faults.story import at
@@ -22,6 +24,7 @@ from tests.reports.desk import (
     WHEN,
     WRITTEN,
     approve,
+    bounced,
     form,
     handled,
     letters,
@@ -113,6 +116,19 @@ def test_only_a_manager_who_did_not_write_it_reviews(fault: int) -> None:
     assert [one.rung for one in stored(Alert)] == ["manager"]
 
 
+def test_a_manager_whose_words_are_in_it_does_not_review_whoever_saved_last(fault: int) -> None:
+    grant_role("lee", Role.MANAGER, by="test")
+    report = steps.open_report(fault, by="boss", at=WHEN)  # begins it, writes nothing
+    steps.save_report(report, form(lessons="主管写的"), seen=1, by="lee", at=WHEN)
+    steps.submit_report(report, form(), seen=2, by="zhou", at=WHEN)
+
+    with pytest.raises(InputError, match="修改过"):
+        approve(report, by="lee")
+    assert steps.return_report(report, by="boss", via="console", remark="改", at=WHEN)
+    steps.submit_report(report, form(), seen=3, by="zhou", at=WHEN)
+    assert approve(report, by="boss")  # who returned it has not written it
+
+
 def test_a_returned_report_is_changed_and_submitted_again(fault: int) -> None:
     report = submitted(fault)
     assert steps.return_report(report, by="boss", via="console", remark="写明原因", at=WHEN)
@@ -195,6 +211,62 @@ def test_the_customers_signed_return_ends_the_fault(fault: int) -> None:
     steps.follow_reports()
     assert state(report) == "signed"
     assert fault_detail(fault, at=datetime.now(UTC)).row.state == "signed"
+
+
+def test_a_report_that_came_back_is_owed_again_until_it_arrives(fault: int) -> None:
+    report = submitted(fault)
+    approve(report)
+    mark_sent(report, at("2026-03-03 10:00"))
+    steps.follow_reports()
+    [letter] = letters(report)
+
+    bounced(letter, at("2026-03-03 15:00"))
+    assert (state(report), str(letters(report)[0].state)) == ("issued", "refused")
+    assert kinds(fault)[-2:] == ["报告送达", "报告退回"]
+    assert report_clock(fault).stopped_at is None
+    assert fault_detail(fault, at=WHEN).row.state == "handled"
+    told = stored(Alert)[-1]
+    assert (told.rung, "被退回" in told.subject) == ("engineer", True)
+    assert steps.follow_reports() == 0
+
+    send_again(letter.id, recipient="li@shili-bank.example", reason="更正", by="zhou")
+    mark_sent(report, at("2026-03-04 10:00"))
+    steps.follow_reports()
+    assert (state(report), report_clock(fault).state) == ("sent", State.MET)
+    assert kinds(fault)[-1] == "报告送达"
+
+
+def test_a_letter_that_came_back_before_its_arrival_was_recorded_never_counts(fault: int) -> None:
+    report = submitted(fault)
+    approve(report)
+    mark_sent(report, at("2026-03-03 10:00"))
+    bounced(letters(report)[0], at("2026-03-03 10:00"))
+
+    assert steps.follow_reports() == 0
+    assert (state(report), "报告送达" in kinds(fault)) == ("issued", False)
+
+
+def test_a_report_stays_sent_while_another_recipient_has_it_or_it_was_handed_over(
+    records: None,
+) -> None:
+    open_desk(CONTACT, CONTACT | {"name": "李示例", "email": "li@shili-bank.example"})
+    report = submitted(handled())
+    approve(report)
+    mark_sent(report, at("2026-03-03 10:00"))
+    steps.follow_reports()
+    first, second = letters(report)
+    bounced(first, at("2026-03-03 11:00"))
+    assert state(report) == "sent"
+    bounced(second, at("2026-03-03 12:00"))
+    assert state(report) == "issued"
+
+    steps.hand_over(
+        report, read_form(HandOverForm, HANDED), (), by="zhou", at=at("2026-03-03 15:00")
+    )
+    send_again(second.id, recipient=second.recipient, reason="再试", by="zhou")
+    mark_sent(report, at("2026-03-03 16:00"))
+    bounced(second, at("2026-03-03 17:00"), number=2)
+    assert state(report) == "sent"
 
 
 def test_a_reopened_fault_gets_a_second_version_that_says_why(fault: int) -> None:

@@ -7,7 +7,7 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailcare.deadlines import DEFAULT_TERMS, Level
+from mailcare.deadlines import Level
 from mailcare.faults.clocks import Kind, clocks
 from mailcare.faults.events import (
     Channel,
@@ -29,6 +29,7 @@ from mailcare.reports.statistics import (
 )
 from mailcare.reports.tables import figure_head, figure_texts, figures_xlsx
 from mailcare.workdays import Calendar
+from tests.faults.story import STANDARD
 
 MINUTE = timedelta(minutes=1)
 NOW = datetime(2026, 6, 30, tzinfo=UTC)
@@ -57,7 +58,7 @@ class Story:
             events.append(Resumed(at=contact + self.paused_min * MINUTE))
         handled = self.declared_at + self.handled_min * MINUTE
         events.append(Handled(at=handled, kind=Remedy.FIX))
-        derived = clocks(events, DEFAULT_TERMS, CALENDAR, NOW)
+        derived = clocks(events, STANDARD, CALENDAR, NOW)
         return Told(
             f"GZ-{number}", self.customer, self.engineer, str(self.level), self.declared_at,
             derived, {},

@@ -27,11 +27,14 @@ from mailcare.contracts.details import ContractDetail, LedgerRow, VersionRow
 from mailcare.contracts.forms import ContractForm, VisitForm, read_form
 from mailcare.contracts.ledger import Balance
 from mailcare.contracts.lists import ContractRow
+from mailcare.contracts.promises import newest, versions
 from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, ContractYear
 from mailcare.errors import InputError
 
 router = APIRouter()
-TEXTS = ("starts_on", "ends_on", "visits_per_year", "remote_cny", "visit_cny", "note")
+TEXTS = (
+    "starts_on", "ends_on", "terms_version", "visits_per_year", "remote_cny", "visit_cny", "note",
+)  # fmt: skip
 
 
 def _state(row: ContractRow) -> Cell:
@@ -56,6 +59,7 @@ VERSIONS: tuple[Column[VersionRow], ...] = (
     Column("开始日期", lambda row: str(row.starts_on)),
     Column("结束日期", lambda row: str(row.ends_on)),
     Column("系统", lambda row: "、".join(row.systems)),
+    Column("承诺版本", lambda row: str(row.terms_version)),
     Column("远程服务", lambda row: f"{row.remote_cny}" if row.remote_service else "无"),
     Column("现场次数", lambda row: f"{row.visits_per_year} × {row.visit_cny}"),
     Column("备注", lambda row: row.note),
@@ -145,7 +149,12 @@ def _page(
 @router.get("/customers/{customer}/contract")
 def new_contract(request: Request, _person: Manager, customer: RowId) -> Response:
     """Show the empty form for a contract of a customer."""
-    usual = {"remote_service": "1", "remote_cny": REMOTE_CNY, "visit_cny": VISIT_CNY}
+    usual = {
+        "terms_version": newest(),
+        "remote_service": "1",
+        "remote_cny": REMOTE_CNY,
+        "visit_cny": VISIT_CNY,
+    }
     return _form(request, {"visits_per_year": "0"} | usual, customer=customer)
 
 
@@ -214,7 +223,8 @@ def _form(
     kept = dict.fromkeys((*TEXTS, "number", "version"), "") | {"systems": ()} | values
     return show(
         request, "contract_form.html", code=code, title="修改合同" if number else "新合同",
-        values=kept, customer=_customer(customer), number=number, changed=is_second, **said,
+        terms_versions=versions(), values=kept,
+        customer=_customer(customer), number=number, changed=is_second, **said,
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """What a person sent with a form: texts and files, bounded, before anything is made of them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
+from uuid import uuid4
 
 from fastapi import Depends, HTTPException, Path, Request, status
 from starlette.datastructures import FormData
@@ -11,6 +13,7 @@ from starlette.formparsers import MultiPartException
 FIELDS_MOST = 500
 FILES_MOST = 1
 DIGITS_MOST = 9  # what every database takes for a number
+KEY = re.compile(r"console/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TEXT_BYTES_MOST = 15 * 1024 * 1024
 
 
@@ -33,8 +36,27 @@ class Entered:
         """Return a field's number; 400 for what is none."""
         text = self.one(name)
         if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MOST):
-            raise HTTPException(status.HTTP_400_BAD_REQUEST, "表单不完整，请重新打开")
+            raise _incomplete()
         return int(text)
+
+    def key(self) -> str:
+        """Return what makes the form one, however often it is sent; 400 for none of our own.
+
+        The keys of other ways in (a mail's, a run's) can so not be taken by a form.
+        """
+        text = self.one("key")
+        if not KEY.fullmatch(text):
+            raise _incomplete()
+        return text
+
+
+def new_key() -> str:
+    """Return the hidden key of a form that is shown."""
+    return f"console/{uuid4()}"
+
+
+def _incomplete() -> HTTPException:
+    return HTTPException(status.HTTP_400_BAD_REQUEST, "表单不完整，请重新打开")
 
 
 async def _read(request: Request) -> Entered:

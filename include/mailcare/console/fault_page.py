@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from mailcare.clock import utc_now
 from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
-from mailcare.console.entered import Entered, Form, RowId
+from mailcare.console.entered import Entered, Form, RowId, new_key
 from mailcare.console.faults import clock_mark
 from mailcare.console.pages import Action, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, plain_table
-from mailcare.contracts.forms import read_form
+from mailcare.contracts.forms import RemarkForm, read_form
 from mailcare.deadlines import Level
 from mailcare.errors import InputError
 from mailcare.faults import steps
+from mailcare.faults.breaches import CAUSE_TITLES
 from mailcare.faults.clocks import Clock
 from mailcare.faults.standing import Stage
 from mailcare.faults.steps import FaultDetail, FaultRow
@@ -39,7 +39,7 @@ from mailcare.systems.steps import system_detail
 
 router = APIRouter()
 WORDS = ("level", "why", "channel", "reason", "kind", "into")
-KEPT = (*WORDS, "agreed", "at", "remark", "authorisation", "text")
+KEPT = (*WORDS, "agreed", "at", "remark", "authorisation", "text", "broken", "cause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,24 @@ def add_note(request: Request, person: Staff, fault: RowId, form: Form) -> Respo
         entered = read_form(steps.NoteForm, {"text": form.one("text")})
         files = steps.evidence_of(form.files.get("file"))
         steps.add_note(
-            fault, entered.text, key=form.one("key") or f"console/{uuid4()}", said_at=now,
+            fault, entered.text, key=form.key(), said_at=now,
             by=person.login, at=now, files=files,
         )  # fmt: skip
     except InputError as error:
         return _page(request, fault, values=_kept(form), error=error)
+    return go(request, f"/faults/{fault}", done="recorded")
+
+
+@router.post("/faults/{fault}/reason")
+def add_breach_reason(request: Request, person: Staff, fault: RowId, form: Form) -> Response:
+    """Record why a promise was broken."""
+    clock, _, epoch = form.one("broken").partition("/")
+    data = {"clock": clock, "epoch": epoch} | {name: form.one(name) for name in ("cause", "text")}
+    try:
+        entered = read_form(steps.BreachReasonForm, data)
+        steps.add_breach_reason(fault, entered, by=person.login, at=utc_now())
+    except InputError as error:
+        return _page(request, fault, values=_kept(form) | {"type": "reason"}, error=error)
     return go(request, f"/faults/{fault}", done="recorded")
 
 
@@ -172,7 +185,8 @@ def fault_file(_person: Reader, fault: RowId, file: RowId) -> Response:
 def _backing(form: Entered) -> steps.Backing:
     authorisation = form.whole("authorisation") if form.one("authorisation") else None
     files = steps.evidence_of(form.files.get("file"))
-    return steps.Backing(remark=form.one("remark"), files=files, authorisation=authorisation)
+    entered = read_form(RemarkForm, {"remark": form.one("remark")})
+    return steps.Backing(remark=entered.remark, files=files, authorisation=authorisation)
 
 
 def _kept(form: Entered) -> dict[str, str]:
@@ -204,8 +218,8 @@ def _page(
         titles=TITLES,
         doings={name: ACTIONS[name] for name in _possible(stage, detail)}, choices=CHOICES,
         authorisations=_authorisations(detail), via=WORD_TITLES[detail.row.declared_via],
-        values=dict.fromkeys((*KEPT, "type"), "") | dict(values), key=f"console/{uuid4()}",
-        actions=_links(detail), **said,
+        values=dict.fromkeys((*KEPT, "type"), "") | dict(values), key=new_key(),
+        broken=_broken(detail), causes=CAUSE_TITLES, actions=_links(detail), **said,
     )  # fmt: skip
 
 
@@ -224,6 +238,15 @@ def _links(detail: FaultDetail) -> tuple[Action, ...]:
     if row.system_id:
         links.append(Action("登记授权", f"/authorisations/new?system={row.system_id}", STAFF))
     return tuple(links)
+
+
+def _broken(detail: FaultDetail) -> Mapping[str, str]:
+    """Return the promises that are recorded as broken, by what the form calls them."""
+    return {
+        f"{one.clock}/{one.epoch}": f"{KIND_TITLES[one.clock]} #{one.epoch}"
+        for one in detail.clocks
+        if one.breached_at
+    }
 
 
 def _related(row: FaultRow) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -11,7 +10,7 @@ from fastapi.responses import Response
 from mailcare.clock import utc_now
 from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
 from mailcare.console.due import contract_link
-from mailcare.console.entered import Form
+from mailcare.console.entered import Form, new_key
 from mailcare.console.pages import (
     XLSX,
     Action,
@@ -186,17 +185,17 @@ add_list(
 def declaration_form(request: Request, _person: Staff) -> Response:
     """Show the empty form; a system or an earlier fault in the address is filled in."""
     asked = {name: request.query_params.get(name, "")[:200] for name in TEXTS}
-    return _declaration(request, asked, key=f"console/{uuid4()}")
+    return _declaration(request, asked, key=new_key())
 
 
 @router.post("/faults/new")
 def declare_fault(request: Request, person: Staff, form: Form) -> Response:
     """Record the fault, or show what is wrong beside each field; sent twice it is one."""
-    data, key = {name: form.one(name) for name in TEXTS}, form.one("key")
+    data, key = {name: form.one(name) for name in TEXTS}, form.key()
     try:
         entered = read_form(DeclarationForm, data)
         fault = steps.declare_form(
-            entered, key=key or f"console/{uuid4()}", by=person.login, at=utc_now(),
+            entered, key=key, by=person.login, at=utc_now(),
             file=form.files.get("file"),
         )  # fmt: skip
     except InputError as error:

@@ -19,7 +19,7 @@ from mailcare.clock import BEIJING, utc_now
 from mailcare.console.access import EVERYBODY, OVERSIGHT, Allowed, Person
 from mailcare.console.tables import Shape, Table, Wished
 from mailcare.console.words import DONE, FIELDS, label, language_of, translator
-from mailcare.contracts.forms import FormError
+from mailcare.contracts.forms import REMARK_CHARACTERS_MOST, FormError
 from mailcare.errors import InputError
 from mailcare.papers.formats import visible
 from mailcare.staff.steps import Role
@@ -218,4 +218,6 @@ def _environment() -> Environment:
         "chart": _chart,
     }
     environment.filters |= filters
+    values: Mapping[str, Any] = {"remark_most": REMARK_CHARACTERS_MOST}
+    environment.globals |= values
     return environment

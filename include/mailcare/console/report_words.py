@@ -41,8 +41,9 @@ REPORT_ENGLISH = {
     "保存草稿": "Save the draft",
     "提交审核": "Submit for review",
     "审核": "Review",
-    "也可以在 Airflow 的 Required Actions 中审核，先作出的决定有效；不能审核自己提交的报告。": (
-        "Or under Required Actions in Airflow; the first decision counts. Nobody reviews their own."
+    "也可以在 Airflow 的 Required Actions 中审核，先作出的决定有效；不能审核自己写过的报告。": (
+        "Or under Required Actions in Airflow; the first decision counts. Nobody "
+        "reviews what they wrote."
     ),
     "退回意见": "Remark, if it is returned",
     "通过，签发": "Approve and issue",

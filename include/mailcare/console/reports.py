@@ -11,7 +11,7 @@ from mailcare.console.access import EVERYBODY, MANAGERS, STAFF, Manager, Person,
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, plain_table
-from mailcare.contracts.forms import read_form
+from mailcare.contracts.forms import RemarkForm, read_form
 from mailcare.errors import InputError
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import TEXT_CHARACTERS_MOST
@@ -123,16 +123,17 @@ def save_report(request: Request, person: Staff, report: RowId, form: Form) -> R
 @router.post("/reports/{report}/decide")
 def decide_report(request: Request, person: Manager, report: RowId, form: Form) -> Response:
     """Approve the report, which issues it, or return it with a remark."""
-    detail, at = _detail(report), utc_now()
+    detail, at, data = _detail(report), utc_now(), {"remark": form.one("remark")}
     try:
         if form.one("decision") == "approve":
             is_first = steps.approve_report(report, by=person.login, via=VIA, at=at)
         else:
+            entered = read_form(RemarkForm, data)
             is_first = steps.return_report(
-                report, by=person.login, via=VIA, remark=form.one("remark"), at=at
+                report, by=person.login, via=VIA, remark=entered.remark, at=at
             )
     except InputError as error:
-        return _page(request, person, detail, error=error)
+        return _page(request, person, detail, values=data, error=error)
     done = "decided" if is_first else "decided_before"
     return go(request, f"/faults/{detail.row.fault_id}/report", done=done)
 

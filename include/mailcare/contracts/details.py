@@ -29,6 +29,7 @@ class VersionRow:
     version: int
     starts_on: date
     ends_on: date
+    terms_version: int
     remote_service: bool
     visits_per_year: int
     remote_cny: Decimal
@@ -198,6 +199,7 @@ def _version(row: ContractVersion, sites: dict[int, str]) -> VersionRow:
         version=row.version,
         starts_on=row.starts_on,
         ends_on=row.ends_on,
+        terms_version=row.terms_version,
         remote_service=row.remote_service,
         visits_per_year=row.visits_per_year,
         remote_cny=row.remote_cny,

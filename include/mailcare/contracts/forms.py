@@ -5,8 +5,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
+from mailcare.contracts.promises import newest, promises
 from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, VISITS_MOST, anniversary
 from mailcare.errors import InputError
 from mailcare.systems.complaints import Complaint, complaints_of
@@ -15,10 +23,18 @@ from mailcare.systems.site import MailAddress
 
 YEARS_MOST = 10
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# Lines and tabs may be in it, other control characters not.
+WRITTEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+REMARK_CHARACTERS_MOST = 500  # of what is said in a line or two beside a decision
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PRINTABLE),
 ]
+Remark = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=REMARK_CHARACTERS_MOST, pattern=WRITTEN),
+]
+Reason = Annotated[Remark, StringConstraints(min_length=1)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)]
 FormT = TypeVar("FormT", bound=Strict)
 
@@ -46,6 +62,18 @@ def read_form(form: type[FormT], data: Mapping[str, Any]) -> FormT:
         return form.model_validate(entered)
     except ValidationError as error:
         raise FormError(tuple(complaints_of(error))) from None
+
+
+class RemarkForm(Strict):
+    """What a person adds to something recorded, if anything."""
+
+    remark: Remark = ""
+
+
+class ReasonForm(Strict):
+    """Why a person decided so."""
+
+    reason: Reason
 
 
 class ContactForm(Strict):
@@ -92,6 +120,17 @@ class VisitForm(Strict):
     due_on: Day
 
 
+def _promised(version: int) -> int:
+    try:
+        promises(version)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return version
+
+
+TermsVersion = Annotated[int, AfterValidator(_promised)]
+
+
 class ContractForm(Strict):
     """A contract 合同: both days are in it; `systems` are site names of the customer's systems."""
 
@@ -100,11 +139,12 @@ class ContractForm(Strict):
     starts_on: Day
     ends_on: Day
     systems: tuple[Line, ...] = Field(min_length=1)
+    terms_version: TermsVersion = Field(default_factory=newest)
     remote_service: bool = True
     visits_per_year: Annotated[int, Field(ge=0, le=VISITS_MOST)] = 0
     remote_cny: Price = REMOTE_CNY
     visit_cny: Price = VISIT_CNY
-    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+    note: Remark = ""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

@@ -17,6 +17,7 @@ BATCH = 1000  # customers of one query
 VERSIONED = (
     "starts_on",
     "ends_on",
+    "terms_version",
     "remote_service",
     "visits_per_year",
     "remote_cny",

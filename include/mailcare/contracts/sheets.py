@@ -45,6 +45,7 @@ COLUMNS = {
         "开始日期": "starts_on",
         "结束日期": "ends_on",
         "系统": "systems",
+        "承诺版本": "terms_version",
         "远程服务": "remote_service",
         "每年现场巡检次数": "visits_per_year",
         "远程服务价格": "remote_cny",
@@ -56,7 +57,7 @@ NEEDED = {CUSTOMERS: ("客户", "联系人"), CONTRACTS: ("合同编号",)}
 YES_NO = {"是": True, "否": False, "有": True, "无": False}
 DAYS = ("starts_on", "ends_on")
 FLAGS = ("remote_service", "gets_papers", "may_authorise")
-NUMBERS = ("visits_per_year", "remote_cny", "visit_cny")
+NUMBERS = ("terms_version", "visits_per_year", "remote_cny", "visit_cny")
 BETWEEN = re.compile(r"[、，,;；\s]+")  # the systems of one cell
 
 

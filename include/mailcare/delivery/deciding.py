@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mailcare.addresses import BadAddress, parse_address
-from mailcare.contracts.forms import complain
+from mailcare.contracts.forms import ReasonForm, complain, read_form
 from mailcare.delivery import progress
 from mailcare.delivery.wording import STATE_TITLES
 from mailcare.errors import InputError
@@ -22,7 +22,6 @@ MAY_GO_AGAIN = frozenset(
         DeliveryState.EXPIRED,
     }
 )
-REASON_CHARACTERS_MOST = 500
 
 
 def mark_arrived(session: Session, delivery: int, *, reason: str, by: str, at: datetime) -> None:
@@ -31,7 +30,7 @@ def mark_arrived(session: Session, delivery: int, *, reason: str, by: str, at: d
     Raise `FormError` without a reason, `InputError` where the letter is not uncertain any more.
     """
     before = _found(session, delivery).state
-    detail = _reason(reason)
+    detail = read_form(ReasonForm, {"reason": reason}).reason
     if before is not DeliveryState.UNCERTAIN or not progress.change(
         session, delivery, before, SETTLED, detail=detail, at=at, by=by
     ):
@@ -49,7 +48,7 @@ def send_again(
     """
     row = _found(session, delivery)
     before = {"state": row.state, "recipient": row.recipient}
-    detail = _reason(reason)
+    detail = read_form(ReasonForm, {"reason": reason}).reason
     if row.state not in MAY_GO_AGAIN or not progress.change(
         session, delivery, row.state, PENDING, detail=detail, at=at, by=by
     ):
@@ -69,14 +68,6 @@ def _recipient(row: Delivery, recipient: str) -> str:
     except BadAddress as error:
         raise complain("recipient", str(error)) from None
     return recipient
-
-
-def _reason(reason: str) -> str:
-    if not reason:
-        raise complain("reason", "请填写依据或原因")
-    if len(reason) > REASON_CHARACTERS_MOST:
-        raise complain("reason", f"不能超过 {REASON_CHARACTERS_MOST} 个字")
-    return reason
 
 
 def _found(session: Session, delivery: int) -> Delivery:

@@ -7,14 +7,12 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from mailcare.contracts.forms import Line
+from mailcare.contracts.forms import WRITTEN, Line
 from mailcare.deadlines import Level
 from mailcare.systems.forms import Moment
 from mailcare.systems.profile import Strict
 
 TEXT_CHARACTERS_MOST = 4000
-# Lines and tabs may be in it, other control characters not.
-WRITTEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 Text = Annotated[
     str,
     StringConstraints(

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from mailcare.deadlines import report_deadline
+from mailcare.deadlines import Terms, report_deadline
 from mailcare.errors import InputError
+from mailcare.faults.breaches import said_of as said_why
 from mailcare.faults.clocks import Clock, Kind
 from mailcare.faults.dossiers import read_dossiers
 from mailcare.faults.events import FORMS, Handled, Remedy
@@ -44,8 +45,8 @@ class FileRow:
 class Entry:
     """One line of a fault's history.
 
-    `kind` is event, note, breach, step or moved; `recorded_at` is None for what the product found
-    by itself. `text` is empty where the title says it all.
+    `kind` is event, note, breach, reason, step or moved; `recorded_at` is None for what the product
+    found by itself. `text` is empty where the title says it all.
     """
 
     at: datetime
@@ -94,17 +95,17 @@ def fault_detail(session: Session, fault: int, *, calendar: Calendar, now: datet
     return FaultDetail(
         row,
         bool(handled) and max(handled, key=lambda one: one.at).kind is Remedy.FIX,
-        provisional_notes(clocks, calendar),
+        provisional_notes(clocks, dossier.terms, calendar),
         clocks,
         history(session, fault),
         tuple(_follow_ups(session, fault)),
     )
 
 
-def provisional_notes(clocks: Iterable[Clock], calendar: Calendar) -> tuple[str, ...]:
+def provisional_notes(clocks: Iterable[Clock], terms: Terms, calendar: Calendar) -> tuple[str, ...]:
     """Return the sentences that belong beside open provisional deadlines, each once."""
     open_ones = (one for one in clocks if one.is_provisional and one.stopped_at is None)
-    notes = (report_deadline(one.started_at, calendar).note for one in open_ones)
+    notes = (report_deadline(one.started_at, calendar, terms=terms).note for one in open_ones)
     return tuple(dict.fromkeys(notes))
 
 
@@ -114,6 +115,7 @@ def history(session: Session, fault: int) -> tuple[Entry, ...]:
         *_events(session, fault),
         *_notes(session, fault),
         *_breaches(session, fault),
+        *_reasons(session, fault),
         *_steps(session, fault),
         *_moves(session, fault),
     )
@@ -186,6 +188,15 @@ def _breaches(session: Session, fault: int) -> Iterator[Entry]:
     for one in session.scalars(select(row).where(row.fault_id == fault).order_by(row.id)):
         title = f"{KIND_TITLES[Kind(one.clock)]}{breach_word(is_soft=one.is_soft)}"
         yield Entry(one.breached_at, "breach", title, f"{one.level}，{moment(one.found_at)} 发现")
+
+
+def _reasons(session: Session, fault: int) -> Iterator[Entry]:
+    row = faults.FaultBreachReason
+    for one in session.scalars(select(row).where(row.fault_id == fault).order_by(row.id)):
+        title = f"{KIND_TITLES[Kind(one.clock)]}超时原因"
+        yield Entry(
+            one.recorded_at, "reason", title, said_why(one), one.recorded_by, one.recorded_at
+        )
 
 
 def _steps(session: Session, fault: int) -> Iterator[Entry]:

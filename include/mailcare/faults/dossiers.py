@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.deadlines import DEFAULT_TERMS, Terms
+from mailcare.contracts.promises import promises
+from mailcare.deadlines import Terms
 from mailcare.faults.clocks import Clock, Kind, clocks, keep_breaches
 from mailcare.faults.events import Event
 from mailcare.faults.ladder import Step, next_warning_at, steps_left_behind
@@ -45,7 +46,7 @@ class Dossier:
     breaches: Mapping[Epoch, datetime]
     told: Mapping[Epoch, frozenset[int]]
     due: Mapping[Epoch, tuple[datetime | None, str]]
-    terms: Terms = DEFAULT_TERMS
+    terms: Terms
 
     def present(self, now: datetime) -> datetime:
         """Return `now`, or the last event where the machine's clock has been set back since."""
@@ -110,13 +111,32 @@ def read_dossiers(session: Session, ids: Collection[int]) -> tuple[Dossier, ...]
     told, due = _told(session, ids), _due(session, ids)
     fault = faults.Fault
     rows = session.execute(
-        select(fault.id, fault.number, fault.customer_id, Customer.name, fault.event_count)
+        select(
+            fault.id,
+            fault.number,
+            fault.customer_id,
+            Customer.name.label("customer"),
+            fault.event_count,
+            fault.terms_version,
+        )
         .join(Customer, Customer.id == fault.customer_id)
         .where(fault.id.in_(ids))
         .order_by(fault.id)
     )
     return tuple(
-        Dossier(*row, events[row.id], breaches[row.id], told[row.id], due[row.id]) for row in rows
+        Dossier(
+            id=row.id,
+            number=row.number,
+            customer_id=row.customer_id,
+            customer=row.customer,
+            event_count=row.event_count,
+            events=events[row.id],
+            breaches=breaches[row.id],
+            told=told[row.id],
+            due=due[row.id],
+            terms=promises(row.terms_version),
+        )
+        for row in rows
     )
 
 

@@ -126,6 +126,11 @@ class ReportSent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportReturned(Event):
+    """What the last report_sent told was not so: the report came back 报告退回."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signed(Event):
     """The customer signed the report 客户签字."""
 
@@ -226,6 +231,7 @@ FORMS: Mapping[str, Form] = {
     "handled": Form(Handled, "处理完成", {"kind": _one_of(Remedy, "kind")}),
     "reopened": Form(Reopened, "重新打开"),
     "report_sent": Form(ReportSent, "报告送达"),
+    "report_returned": Form(ReportReturned, "报告退回"),
     "signed": Form(Signed, "客户签字"),
     "cancelled": Form(Cancelled, "撤销"),
     "merged": Form(Merged, "合并", {"into": _reference}),

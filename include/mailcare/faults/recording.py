@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
 from mailcare.contracts.entering import Changed
+from mailcare.contracts.promises import newest
 from mailcare.errors import InputError
 from mailcare.faults.clocks import Clock, clocks
 from mailcare.faults.declaration import Declaration
@@ -152,7 +153,7 @@ def _fault_row(session: Session, declaration: Declaration) -> dict[str, object]:
         "key": declaration.key,
         "customer_id": declaration.customer,
         "system_id": declaration.system,
-        "contract_version_id": _contract_version(session, declaration),
+        **_contract(session, declaration),
         "follows_id": find_fault(session, declaration.follows) if declaration.follows else None,
         "place": declaration.place,
         "contact": declaration.contact,
@@ -186,12 +187,16 @@ def _refuse_strangers(session: Session, declaration: Declaration) -> None:
         raise InputError("该客户没有登记这个系统", subject=str(declaration.system))
 
 
-def _contract_version(session: Session, declaration: Declaration) -> int | None:
-    """Return the version that promises remote support on the day, for the named system if any."""
+def _contract(session: Session, declaration: Declaration) -> dict[str, int | None]:
+    """Return what is pinned: the version that promises remote support on the day, and its promises.
+
+    With a system named, the version that covers it. Outside of any contract the newest promises
+    hold.
+    """
     on = declaration.declared_at.astimezone(BEIJING).date()
     version = ContractVersion
     promised = (
-        select(version.id)
+        select(version.id, version.terms_version)
         .join(
             Contract, and_(Contract.id == version.contract_id, Contract.version == version.version)
         )
@@ -207,7 +212,11 @@ def _contract_version(session: Session, declaration: Declaration) -> int | None:
     if declaration.system is not None:
         covered = CoveredSystem.system_id == declaration.system
         promised = promised.join(CoveredSystem).where(covered)
-    return session.scalar(promised)
+    found = session.execute(promised).first()
+    return {
+        "contract_version_id": found.id if found else None,
+        "terms_version": found.terms_version if found else newest(),
+    }
 
 
 def _dossier(session: Session, fault: int) -> Dossier:

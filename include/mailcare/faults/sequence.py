@@ -18,6 +18,7 @@ from mailcare.faults.events import (
     Refused,
     Remedy,
     Reopened,
+    ReportReturned,
     ReportSent,
     Resumed,
     Signed,
@@ -28,7 +29,8 @@ from mailcare.faults.events import (
 class Course:
     """How far a fault has come: what decides which event may follow.
 
-    `handled` is the last one while the fault is handled; `has_fix` says that it needs no further.
+    `has_fix` says that a handled fault needs no further handling; `reports_sent` are those that did
+    not come back.
     """
 
     level: Level | None = None
@@ -36,7 +38,7 @@ class Course:
     is_handled: bool = False
     has_fix: bool = False
     last_handled_at: datetime | None = None
-    has_report: bool = False
+    reports_sent: int = 0
     is_closed: bool = False
 
 
@@ -68,8 +70,8 @@ def _in_utc(event: Event) -> Event:
 def _objection(course: Course, event: Event, terms: Terms) -> str:
     if course.level is None and not isinstance(event, Declared):
         return "第一个事件必须是申报"
-    if course.is_closed and not isinstance(event, ReportSent | Signed):
-        return "故障已撤销或合并，此后只能登记报告送达和客户签字"
+    if course.is_closed and not isinstance(event, ReportSent | ReportReturned | Signed):
+        return "故障已撤销或合并，此后只能登记报告送达、退回和客户签字"
     return _against(event, course, terms)
 
 
@@ -130,8 +132,13 @@ def _(_event: ReportSent, course: Course, _terms: Terms) -> str:
 
 
 @_against.register
+def _(_event: ReportReturned, course: Course, _terms: Terms) -> str:
+    return "" if course.reports_sent else "报告尚未送达，不能登记退回"
+
+
+@_against.register
 def _(_event: Signed, course: Course, _terms: Terms) -> str:
-    return "" if course.has_report else "报告尚未送达，不能登记客户签字"
+    return "" if course.reports_sent else "报告尚未送达，不能登记客户签字"
 
 
 @singledispatch
@@ -172,7 +179,12 @@ def _(_event: Reopened, course: Course) -> Course:
 
 @_after.register
 def _(_event: ReportSent, course: Course) -> Course:
-    return replace(course, has_report=True)
+    return replace(course, reports_sent=course.reports_sent + 1)
+
+
+@_after.register
+def _(_event: ReportReturned, course: Course) -> Course:
+    return replace(course, reports_sent=course.reports_sent - 1)
 
 
 @_after.register

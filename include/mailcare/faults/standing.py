@@ -18,6 +18,7 @@ from mailcare.faults.events import (
     Merged,
     Paused,
     Reopened,
+    ReportReturned,
     ReportSent,
     Resumed,
     Signed,
@@ -46,6 +47,7 @@ LEADS_TO: Mapping[type[Event], Stage] = {
     Handled: Stage.HANDLED,
     Reopened: Stage.ACCEPTED,
     ReportSent: Stage.REPORTED,
+    ReportReturned: Stage.HANDLED,
     Signed: Stage.SIGNED,
     Cancelled: Stage.CANCELLED,
     Merged: Stage.MERGED,
@@ -54,6 +56,7 @@ LEADS_TO: Mapping[type[Event], Stage] = {
 ONLY_FROM: Mapping[type[Event], frozenset[Stage]] = {
     Accepted: frozenset({Stage.DECLARED}),
     ReportSent: frozenset({Stage.HANDLED}),
+    ReportReturned: frozenset({Stage.REPORTED}),
     Signed: frozenset({Stage.REPORTED}),
 }
 CLOSED = frozenset({Stage.CANCELLED, Stage.MERGED})

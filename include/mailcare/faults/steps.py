@@ -13,7 +13,8 @@ from mailcare.clock import utc_now
 from mailcare.contracts.entering import Changed
 from mailcare.contracts.forms import complain, read_form
 from mailcare.errors import InputError
-from mailcare.faults import asking, details, following, lists, recording, sweeping
+from mailcare.faults import asking, breaches, details, following, lists, recording, sweeping
+from mailcare.faults.breaches import BreachReasonForm
 from mailcare.faults.declaration import Declaration, DeclarationForm, EventForm, NoteForm
 from mailcare.faults.details import Entry, FaultDetail
 from mailcare.faults.events import Event
@@ -32,6 +33,7 @@ from mailcare.workdays import Calendar
 __all__ = [
     "Backing",
     "BoardRow",
+    "BreachReasonForm",
     "Changed",
     "Declaration",
     "DeclarationForm",
@@ -39,6 +41,7 @@ __all__ = [
     "FaultDetail",
     "FaultRow",
     "NoteForm",
+    "add_breach_reason",
     "add_note",
     "ask_authorisation",
     "ask_follow_up",
@@ -185,6 +188,12 @@ def add_note(
         return recording.add_note(
             session, fault, text, files, key=key, said_at=said_at, by=by, at=at
         )
+
+
+def add_breach_reason(fault: int, form: BreachReasonForm, *, by: str, at: datetime) -> None:
+    """Record why a promise was broken; raise `FormError` where it is not recorded as broken."""
+    with transaction() as session:
+        breaches.add_reason(session, fault, form, by=by, at=at)
 
 
 def fault_of(number: str) -> int:

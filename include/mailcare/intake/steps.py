@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from mailcare.calendars.steps import working_calendar
 from mailcare.clock import utc_now
-from mailcare.contracts.forms import complain
+from mailcare.contracts.forms import ReasonForm, complain, read_form
 from mailcare.delivery.alerts import alert
 from mailcare.delivery.mailboxes import Fetched, Mailbox, Reading, opened, parse_mailbox
 from mailcare.delivery.progress import change
 from mailcare.errors import InputError, MailcareError
-from mailcare.faults import steps as faults
+from mailcare.faults import recording
 from mailcare.faults.declaration import Declaration, Via
 from mailcare.intake import lists, routing
 from mailcare.intake.forms import TriageForm
@@ -27,8 +28,10 @@ from mailcare.records.deliveries import DeliveryState
 from mailcare.records.job_runs import note_run
 from mailcare.records.received import MailboxPosition, MailState, ReceivedMail
 from mailcare.records.session import reading, transaction
+from mailcare.reports.issuing import note_return
 from mailcare.settings import read_settings
 from mailcare.systems.evidence import Evidence, read_evidence
+from mailcare.workdays import Calendar
 
 JOB = "receive_mail"
 TEXT_MOST = lists.NOTE_CHARACTERS_MOST  # of a fault's description
@@ -122,8 +125,10 @@ def declare_fault(mail: int, form: TriageForm, *, by: str) -> int:
         contact=form.contact,
         contact_details=form.contact_details,
     )
-    fault = faults.declare(declaration, by=by, at=utc_now(), files=files)
-    _decide(mail, MailState.DECLARED, fault=fault, by=by)
+    calendar, at = working_calendar(), utc_now()
+    with transaction() as session:
+        fault = recording.add_fault(session, declaration, files, calendar=calendar, by=by, at=at)
+        _decide(session, mail, MailState.DECLARED, fault=fault, by=by)
     return fault
 
 
@@ -133,21 +138,23 @@ def add_to_fault(mail: int, number: str, *, by: str) -> int:
     Raise `FormError` for a number that is not recorded, `InputError` as `declare_fault`.
     """
     detail, files = _waiting(mail)
-    try:
-        fault = faults.fault_of(number)
-    except InputError as error:
-        raise complain("number", str(error)) from None
-    _note(mail, fault, detail.row.sender, detail.text, detail.row.received_at, files)
-    _decide(mail, MailState.NOTED, fault=fault, by=by)
+    with transaction() as session:
+        try:
+            fault = recording.find_fault(session, number)
+        except InputError as error:
+            raise complain("number", str(error)) from None
+        said = f"{detail.row.sender}：\n{detail.text}"
+        _note(session, mail, fault, said, files, received_at=detail.row.received_at)
+        _decide(session, mail, MailState.NOTED, fault=fault, by=by)
     return fault
 
 
 def dismiss(mail: int, *, reason: str, by: str) -> None:
     """Say that a waiting mail needs nothing; raise `FormError` without a reason."""
     _waiting(mail)
-    if not reason:
-        raise complain("reason", "请填写原因")
-    _decide(mail, MailState.DISMISSED, by=by, reason=reason)
+    entered = read_form(ReasonForm, {"reason": reason})
+    with transaction() as session:
+        _decide(session, mail, MailState.DISMISSED, by=by, reason=entered.reason)
 
 
 def _fetch(mailbox: Mailbox) -> int:
@@ -222,48 +229,48 @@ def _route(mail: int) -> bool:
         row = session.get_one(ReceivedMail, mail)
         sent = read_mail(row.raw)
         target = routing.target_of(session, sent, own_address=read_settings().sender)
-    if target.fault is not None:
-        files, left_out = _evidence(sent.files)
-        _note(mail, target.fault, row.sender, f"{row.text}{left_out}", row.received_at, files)
+    files, left_out = _evidence(sent.files)
+    calendar = working_calendar()
     with transaction() as session:
         is_ours = routing.settle(session, mail, target, at=utc_now())
         if is_ours:
-            _note_returned(session, target.returned, row.subject)
+            if target.fault is not None:
+                said = f"{row.sender}：\n{row.text}{left_out}"
+                _note(session, mail, target.fault, said, files, received_at=row.received_at)
+            _note_returned(session, target.returned, row.subject, calendar)
         if is_ours and target.state is WAITING:
             _tell(session, session.get_one(ReceivedMail, mail), 0)
     return is_ours
 
 
-def _note_returned(session: Session, returned: Sequence[int], subject: str) -> None:
-    """Turn letters that came back from sent to refused: an alert's then goes to the next person."""
+def _note_returned(
+    session: Session, returned: Sequence[int], subject: str, calendar: Calendar
+) -> None:
+    """Turn letters that came back from sent to refused.
+
+    An alert's then goes to the next person, and a report that rested on it counts as not sent.
+    """
+    said, at = f"收到退信：{subject}", utc_now()
     for delivery in returned:
-        change(
-            session,
-            delivery,
-            DeliveryState.SENT,
-            DeliveryState.REFUSED,
-            detail=f"收到退信：{subject}",
-            at=utc_now(),
-        )
+        for before in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.SETTLED):
+            if change(session, delivery, before, DeliveryState.REFUSED, detail=said, at=at):
+                note_return(session, delivery, said, calendar=calendar, at=at)
 
 
 def _note(
+    session: Session,
     mail: int,
     fault: int,
-    sender: str,
-    text: str,
-    received_at: datetime,
+    said: str,
     files: Sequence[Evidence],
+    *,
+    received_at: datetime,
 ) -> None:
-    faults.add_note(
-        fault,
-        f"来信 {sender}：\n{text}"[: lists.NOTE_CHARACTERS_MOST],
-        key=f"mail/{mail}",
-        said_at=received_at,
-        by=PROGRAM,
-        at=utc_now(),
-        files=files,
-    )
+    text = f"来信 {said}"[: lists.NOTE_CHARACTERS_MOST]
+    recording.add_note(
+        session, fault, text, files,
+        key=f"mail/{mail}", said_at=received_at, by=PROGRAM, at=utc_now(),
+    )  # fmt: skip
 
 
 def _warn() -> None:
@@ -299,13 +306,16 @@ def _waiting(mail: int) -> tuple[MailDetail, tuple[Evidence, ...]]:
 
 
 def _decide(
-    mail: int, state: MailState, *, by: str, fault: int | None = None, reason: str | None = None
+    session: Session,
+    mail: int,
+    state: MailState,
+    *,
+    by: str,
+    fault: int | None = None,
+    reason: str | None = None,
 ) -> None:
-    with transaction() as session:
-        if not routing.decide(
-            session, mail, state, fault=fault, by=by, reason=reason, at=utc_now()
-        ):
-            raise InputError("这封来信已经由他人处理", subject=str(mail))
+    if not routing.decide(session, mail, state, fault=fault, by=by, reason=reason, at=utc_now()):
+        raise InputError("这封来信已经由他人处理", subject=str(mail))
 
 
 def _evidence(files: Sequence[SentFile]) -> tuple[tuple[Evidence, ...], str]:

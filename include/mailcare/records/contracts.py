@@ -29,7 +29,10 @@ class Contract(Base):
 
 
 class ContractVersion(AppendOnly, Base):
-    """What a contract said from one change to the next; both days are in it."""
+    """What a contract said from one change to the next; both days are in it.
+
+    `terms_version` names the promises of time; see `contracts.promises`.
+    """
 
     __tablename__ = "contract_versions"
     __table_args__ = (
@@ -42,6 +45,7 @@ class ContractVersion(AppendOnly, Base):
     version: Mapped[int]
     starts_on: Mapped[date]
     ends_on: Mapped[date]
+    terms_version: Mapped[int]
     remote_service: Mapped[bool]
     visits_per_year: Mapped[int]
     remote_cny: Mapped[Decimal] = mapped_column(CNY)

@@ -49,6 +49,7 @@ class FaultEventType(StrEnum):
     HANDLED = "handled"
     REOPENED = "reopened"
     REPORT_SENT = "report_sent"
+    REPORT_RETURNED = "report_returned"
     SIGNED = "signed"
     CANCELLED = "cancelled"
     MERGED = "merged"
@@ -73,6 +74,18 @@ class ClockState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BreachCause(StrEnum):
+    """Why a promise was broken, as far as it fits into a list."""
+
+    CUSTOMER = "customer"
+    THIRD_PARTY = "third_party"
+    SPARE_PART = "spare_part"
+    COMPLEX = "complex"
+    STAFFING = "staffing"
+    RECORDED_LATE = "recorded_late"
+    OTHER = "other"
+
+
 class EscalationOutcome(StrEnum):
     """What became of a step of the ladder; one that was past when its clock began is skipped."""
 
@@ -85,6 +98,7 @@ class Fault(Base):
 
     Without `contract_version_id` it lies outside of any contract 合同外. `level` and `state` are
     what the events come to; who records an event says how many were read (`event_count`).
+    `terms_version` are the promises that held on the day of the declaration, and hold for ever.
     """
 
     __tablename__ = "faults"
@@ -95,6 +109,7 @@ class Fault(Base):
     customer_id: Mapped[int] = mapped_column(ForeignKey(Customer.id), index=True)
     system_id: Mapped[int | None] = mapped_column(ForeignKey(System.id), index=True)
     contract_version_id: Mapped[int | None] = mapped_column(ForeignKey(ContractVersion.id))
+    terms_version: Mapped[int]
     follows_id: Mapped[int | None] = mapped_column(ForeignKey("faults.id"))
     place: Mapped[SentenceText]
     contact: Mapped[SentenceText]
@@ -210,6 +225,20 @@ class FaultBreach(AppendOnly, Base):
     is_soft: Mapped[bool]
     breached_at: Mapped[datetime] = mapped_column(index=True)
     found_at: Mapped[datetime]
+
+
+class FaultBreachReason(AppendOnly, Base):
+    """Why the promise of a clock's epoch broke, as somebody says; there may be several."""
+
+    __tablename__ = "fault_breach_reasons"
+
+    fault_id: Mapped[int] = mapped_column(ForeignKey(Fault.id), index=True)
+    clock: Mapped[ClockKind]
+    epoch: Mapped[int]
+    cause: Mapped[BreachCause]
+    text: Mapped[SentenceText]
+    recorded_by: Mapped[str]
+    recorded_at: Mapped[datetime]
 
 
 class FaultDueChange(AppendOnly, Base):

@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import StringConstraints, model_validator
 
-from mailcare.contracts.forms import Line
-from mailcare.faults.declaration import WRITTEN, Text
+from mailcare.contracts.forms import WRITTEN, Line, Remark
+from mailcare.faults.declaration import Text
 from mailcare.systems.forms import Moment
 from mailcare.systems.profile import Strict
 
@@ -41,7 +41,7 @@ class HandOverForm(Strict):
 
     received_by: Line
     handed_at: Moment
-    remark: Loose = ""
+    remark: Remark = ""
     has_file: bool = False
 
     @model_validator(mode="after")

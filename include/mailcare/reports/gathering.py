@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
+from mailcare.faults.breaches import reasons_of
 from mailcare.faults.clocks import Clock, Kind
 from mailcare.faults.dossiers import read_dossiers
 from mailcare.faults.wording import REASON_TITLES
@@ -32,14 +33,15 @@ def gather(
     told = []
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
-        events = _events(session, part)
+        events, reasons = _events(session, part), reasons_of(session, part)
         for one in read_dossiers(session, part):
             row, clocks = found[one.id], one.clocks(calendar, now)
             own = events.get(one.id, ())
             told.append(
                 Told(
                     one.number, one.customer, _engineer(own), str(row.level), row.declared_at,
-                    clocks, {(clock.clock, clock.epoch): _reason(clock, own) for clock in clocks},
+                    clocks, {epoch: _reason(clock, own, reasons[one.id, *epoch])
+                             for clock in clocks for epoch in ((clock.clock, clock.epoch),)},
                 )
             )  # fmt: skip
     return tuple(told)
@@ -58,8 +60,14 @@ def _engineer(events: Sequence[FaultEvent]) -> str:
     return next((one.recorded_by for one in events if one.type in TAKEN_ON), "")
 
 
-def _reason(clock: Clock, events: Sequence[FaultEvent]) -> str:
-    """Return what was written where the clock stopped, and why it was held; "" for nothing."""
+def _reason(clock: Clock, events: Sequence[FaultEvent], recorded: Sequence[str]) -> str:
+    """Return why it took so long; "" for nothing.
+
+    What people recorded of the breach, else what was written where the clock stopped and why it was
+    held.
+    """
+    if recorded:
+        return "；".join(recorded)
     stopped = [one for one in events if one.at == clock.stopped_at]
     said = [str(one.payload["remark"]) for one in stopped if one.payload.get("remark")]
     if clock.clock is not Kind.RESOLUTION:

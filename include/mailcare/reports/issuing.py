@@ -6,24 +6,26 @@ Every function may run twice, and may be cut off between any two of its steps.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.orm import Session
 
+from mailcare.delivery.alerts import alert
 from mailcare.delivery.outbox import Draft, FileReference, post
 from mailcare.faults import recording
 from mailcare.faults.clocks import Kind, State
 from mailcare.faults.dossiers import Dossier, lock_faults
-from mailcare.faults.events import Event, Refused, Reopened, ReportSent, Signed
+from mailcare.faults.events import Event, Refused, Reopened, ReportReturned, ReportSent, Signed
 from mailcare.faults.lists import FaultRow, fault_row
 from mailcare.faults.recording import Backing
 from mailcare.papers.document import Document
 from mailcare.papers.fault import TITLE, Case, Course, Written, fault_report
+from mailcare.records.alerts import Rung
 from mailcare.records.customers import Contact
 from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryEvent, DeliveryState
 from mailcare.records.faults import FaultReport, ReportState
 from mailcare.records.papers import SignedReturn
 from mailcare.reports.wording import LETTER
-from mailcare.reports.writing import dossier_of, handlings, step
+from mailcare.reports.writing import dossier_of, events_of, handlings, step
 from mailcare.workdays import Calendar
 
 PROGRAM = "mailcare"
@@ -165,24 +167,99 @@ def _recipients(session: Session, fault: FaultRow) -> Sequence[Contact]:
 
 
 def note_arrival(session: Session, report: int, *, calendar: Calendar, at: datetime) -> bool:
-    """Record `report_sent` where a letter of an issued report was accepted; tell whether so."""
+    """Record `report_sent` where a letter of an issued report stands accepted; tell whether so.
+
+    A letter that came back before this does not count.
+    """
     row = session.get_one(FaultReport, report)
-    arrived = session.execute(
-        select(DeliveryEvent.at, Delivery.recipient)
+    lock_faults(session, (row.fault_id,))
+    last_of_each = (
+        select(func.max(DeliveryEvent.id))
         .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
-        .where(
-            Delivery.paper_id == row.paper_id,
-            Delivery.key.startswith(f"report/{row.id}/", autoescape=True),
-            DeliveryEvent.state.in_(ARRIVED),
-        )
+        .where(_is_accepted(row), DeliveryEvent.state.in_(ARRIVED))
+        .group_by(Delivery.id)
+    )
+    arrived = session.execute(
+        select(DeliveryEvent.id, DeliveryEvent.at, Delivery.recipient)
+        .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
+        .where(DeliveryEvent.id.in_(last_of_each))
         .order_by(DeliveryEvent.at)
         .limit(1)
     ).first()
     if arrived is None:
         return False
-    backing = Backing(f"邮件服务器已接收：{arrived.recipient}", key=f"report/{row.id}/sent")
+    said = f"邮件服务器已接收：{arrived.recipient}"
+    backing = Backing(said, key=f"report/{row.id}/sent/{arrived.id}")
     event = ReportSent(at=arrived.at)
     return _record(session, row, event, backing, ReportState.SENT, calendar=calendar, at=at)
+
+
+def note_return(
+    session: Session, delivery: int, said: str, *, calendar: Calendar, at: datetime
+) -> bool:
+    """Take back that a report was sent, where the letter that just came back was all it rested on.
+
+    Its clock runs again from its own start, and the engineers are told. Tell whether so: not for
+    another letter, one that was handed over or signed, or one that another recipient has.
+    """
+    row = session.scalar(
+        select(FaultReport)
+        .join(Delivery, Delivery.paper_id == FaultReport.paper_id)
+        .where(Delivery.id == delivery, Delivery.key.startswith("report/"))
+    )
+    if row is None:
+        return False
+    lock_faults(session, (row.fault_id,))
+    session.refresh(row)
+    others = session.scalar(select(func.count(Delivery.id)).where(_is_accepted(row)))
+    if row.state is not ReportState.SENT or others or not _is_sent_by_mail(session, row):
+        return False
+    sent_at = max(one.at for one in dossier_of(session, row.fault_id).events
+                  if isinstance(one, ReportSent))  # fmt: skip
+    event = ReportReturned(at=max(at, sent_at))
+    backing = Backing(said, key=f"report/{row.id}/returned/{_last_event(session, delivery)}")
+    _record(session, row, event, backing, ReportState.ISSUED, calendar=calendar, at=event.at)
+    _tell_returned(session, row, backing, said, at=at)
+    return True
+
+
+def _is_accepted(row: FaultReport) -> ColumnElement[bool]:
+    """Hold for the letters of a report that the customer's server took and that did not return."""
+    return and_(
+        Delivery.paper_id == row.paper_id,
+        Delivery.key.startswith(f"report/{row.id}/", autoescape=True),
+        Delivery.state.in_(ARRIVED),
+    )
+
+
+def _is_sent_by_mail(session: Session, row: FaultReport) -> bool:
+    sent = [one for one in events_of(session, row.id) if one.state is ReportState.SENT]
+    return bool(sent) and sent[-1].by == PROGRAM
+
+
+def _last_event(session: Session, delivery: int) -> int:
+    of_letter = select(func.max(DeliveryEvent.id)).where(DeliveryEvent.delivery_id == delivery)
+    return session.scalars(of_letter).one()
+
+
+def _tell_returned(
+    session: Session, row: FaultReport, backing: Backing, said: str, *, at: datetime
+) -> None:
+    dossier = dossier_of(session, row.fault_id)
+    alert(
+        session,
+        key=f"{backing.key}",
+        rung=Rung.ENGINEER,
+        subject=f"未送达：{dossier.number} 故障处理报告被退回",
+        text=(
+            f"{dossier.customer} 的 {dossier.number}：{said}。报告时限继续计算，"
+            "请在控制台更正收件人后重新投递，或当面送达并登记。"
+        ),
+        is_urgent=False,
+        at=at,
+        fault=row.fault_id,
+        customer=dossier.customer_id,
+    )
 
 
 def note_handed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -186,15 +187,15 @@ def decide(
 ) -> bool:
     """Approve or return a report, once; tell whether this call did.
 
-    Raise `InputError` for one who is no manager, or who wrote it.
+    Raise `InputError` for one who is no manager, or who wrote any part of it.
     """
     row = session.get_one(FaultReport, report)
     if row.state is not ReportState.IN_REVIEW:
         return False
     if Role.MANAGER not in _roles(session, by):
         raise InputError(f"{by} 没有主管角色，不能审核")
-    if by == row.author:
-        raise InputError("不能审核自己提交的报告，请另一位主管审核")
+    if by in _writers(session, report):
+        raise InputError("不能审核自己提交或修改过的报告，请另一位主管审核")
     if not step(
         session, report, ReportState.IN_REVIEW, decision, by=by, at=at, via=via, remark=remark
     ):
@@ -202,6 +203,17 @@ def decide(
     if decision is ReportState.RETURNED:
         _tell_returned(session, row, by=by, remark=remark, at=at)
     return True
+
+
+def _writers(session: Session, report: int) -> frozenset[str]:
+    """Return everybody who saved some part of a report, whoever saved last.
+
+    A saving leaves the state as it was; beginning the report writes no words of one's own.
+    """
+    acts = events_of(session, report)
+    return frozenset(
+        now.by for before, now in pairwise(acts) if now.state is before.state in EDITABLE
+    )
 
 
 def _tell_returned(
