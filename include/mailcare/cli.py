@@ -1,7 +1,9 @@
 """What an engineer uses without Airflow: `mailcare`, or `python -m mailcare`."""
 
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -122,8 +124,17 @@ def _operator() -> str:
     return getpass.getuser()
 
 
+def _leave(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not stop the removal
+    sys.exit(128 + number)
+
+
 def main() -> None:
-    """Run the command line; what a person can act on is one message, never a traceback."""
+    """Run the command line; what a person can act on is one message, never a traceback.
+
+    A request to end (SIGTERM) unwinds like an error, so that no scratch stays behind.
+    """
+    signal.signal(signal.SIGTERM, _leave)
     try:
         app()
     except InputError as error:

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import asyncssh
 
@@ -16,6 +19,9 @@ from tests.inspection.samples import lab_system
 
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 USER_KEY = asyncssh.generate_private_key("ssh-ed25519")
+
+# This very Python first: what a machine calls python3 may be a slow wrapper around it.
+OUR_PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 
 Process = asyncssh.SSHServerProcess[bytes]
 Child = subprocess.Popen[bytes]
@@ -70,7 +76,7 @@ async def falls_silent(process: Process, child: Child) -> None:
     await process.wait_closed()
 
 
-def start(words: list[str], env: dict[str, str] | None) -> Child:
+def start(words: list[str], env: dict[str, str]) -> Child:
     """Start a command whose input and output are ours."""
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
@@ -83,7 +89,7 @@ def ssh_host(relay: Relay = passes_on, *, path: str | None = None) -> Iterator[T
     thread.start()
 
     async def session(process: Process) -> None:
-        env = None if path is None else {"PATH": path}
+        env = {"PATH": OUR_PATH if path is None else path}
         words = ["/bin/sh", "-c", process.command or "sh"]
         script = await process.stdin.read()
         child = await asyncio.to_thread(start, words, env)

@@ -11,6 +11,8 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mailcare.backup.local import LocalSource
+from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.throwaway import given_to, own_identity
 from mailcare.systems.backups import BackupCopy
 
@@ -132,6 +134,10 @@ def copy_of(kind, path, **more):
     return BackupCopy.model_validate(
         {"name": "nightly", "kind": kind, "path": path} | more, context={"base": Path("/")}
     )
+
+
+def local_source(copy):
+    return LocalSource(copy, StoreMap(copy.format, copy.layout))
 
 
 def set_time(path, at):

@@ -3,11 +3,15 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from lab.waiting import wait_until
+from mailcare.backup.drill import scratch_folder
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import Verification, audit_file, verify_site
 from tests.backup.ssh_host import HOST_KEY, USER_KEY, ssh_host
@@ -176,7 +180,58 @@ def test_without_an_authorisation_nothing_connects(tmp_path, live):
     assert "授权" in told(done, Level.L0)
 
 
-def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path):
+@pytest.mark.parametrize("mail_files", [None, "*.eml"])
+def test_a_products_own_tree_is_counted_by_the_names_of_its_mails_or_not_at_all(
+    tmp_path, live, mail_files
+):
+    for number, path in enumerate(sorted(live.rglob("cur/*"))):
+        path.rename(path.parents[1] / f"{number}.eml")
+        (path.parents[1] / "account.xml").write_text("<account/>")
+    copy = {
+        "name": "nightly",
+        "kind": "tree",
+        "format": "turbomail",
+        "path": str(shutil.copytree(live, tmp_path / "copy")),
+        "live": {"path": str(live)},
+    }
+    path = site(tmp_path, [copy])
+    system = {"title": "邮件", "profile": "turbomail"}
+    if mail_files:
+        system["overrides"] = {"mail_files": {"value": mail_files, "confidence": "verified"}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"system": system}))
+    done = verify(path, through=Level.L3)
+    if mail_files:
+        [read] = [one for one in done.outcomes[0].findings if one.level is Level.L3]
+        assert set(verdicts(done).values()) == {Verdict.PASS}
+        assert read.judgement().coverage.ok == 24
+    else:
+        assert set(verdicts(done).values()) == {Verdict.NOT_RUN}
+        assert "未填写 mail_files" in told(done, Level.L2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_scratch_of_a_run_that_was_killed_is_removed_and_nobody_elses(tmp_path, live, number):
+    base = tmp_path / "tmp"
+    (base / "mailcare-of-somebody").mkdir(parents=True)
+    waiting = {"source": "command", "words": ["sleep", "300"]}
+    copy = {"name": "nightly", "kind": "tree", "path": str(live)}
+    path = site(tmp_path, [{**copy, "live": {"path": str(live), "accounts": waiting}}])
+    words = [sys.executable, "-m", "mailcare", "backup", "verify", str(path)]
+    env = {**os.environ, "TMPDIR": str(base)}
+    run = subprocess.Popen(words, env=env, start_new_session=True)
+    wait_until(lambda: list(base.glob("*/.mailcare-owner")), "a run with its scratch", timeout_s=60)
+    with scratch_folder(base, 0):
+        assert len(list(base.iterdir())) == 3, "the scratch of a living run stays"
+    run.send_signal(number)
+    run.wait(60)
+    with scratch_folder(base, 0) as own:
+        assert set(base.iterdir()) == {own, base / "mailcare-of-somebody"}
+    if number is signal.SIGTERM:
+        assert run.returncode == 128 + number
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path, is_there):
     (tmp_path / "ldap").mkdir()
     export = tmp_path / "ldap" / "accounts.ldif"
     export.write_text("dn: uid=li\nmail: li@bank.example\n")
@@ -187,11 +242,13 @@ def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path):
         "kind": "ldif",
         "path": str(export.parent),
         "live": {"path": str(tmp_path), "accounts": {"source": "file", "path": str(accounts)}},
-    }
-    path = site(tmp_path, [copy])
-    assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.PASS
-    accounts.write_text("li@bank.example\nzhao@bank.example\n")
-    assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.FAIL
+    } | ({"node": "bak1"} if is_there else {})
+    with ssh_host() as there:
+        assert there.node.ssh
+        path = site(tmp_path, [copy], port=there.node.ssh.port, nodes=("bak1",))
+        assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.PASS
+        accounts.write_text("li@bank.example\nzhao@bank.example\n")
+        assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.FAIL
 
 
 @pytest.mark.parametrize("kind", ["sdbox", "mdbox"])

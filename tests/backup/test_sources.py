@@ -5,9 +5,18 @@ import tarfile
 import pytest
 
 from mailcare.backup import pool, streams, zips
-from mailcare.backup.local import LocalSource
 from mailcare.backup.source import Fate, NotReached, Shard
-from tests.backup.stores import add_mail, copy_of, flip, mail, make_store, name_of, pack, tar_of
+from tests.backup.stores import (
+    add_mail,
+    copy_of,
+    flip,
+    local_source,
+    mail,
+    make_store,
+    name_of,
+    pack,
+    tar_of,
+)
 
 ARCHIVES = ("tar", "tar.gz", "tar.zst", "zip")
 KINDS = ("tree", *ARCHIVES)
@@ -20,8 +29,8 @@ def live(tmp_path):
 
 def copied(live, kind, tmp_path, **more):
     if kind == "tree":
-        return LocalSource(copy_of(kind, shutil.copytree(live, tmp_path / "copy"), **more))
-    return LocalSource(copy_of(kind, pack(live, kind, tmp_path / f"copy.{kind}"), **more))
+        return local_source(copy_of(kind, shutil.copytree(live, tmp_path / "copy"), **more))
+    return local_source(copy_of(kind, pack(live, kind, tmp_path / f"copy.{kind}"), **more))
 
 
 def only(source):
@@ -37,7 +46,7 @@ def read(source, shard=Shard()):  # noqa: B008 - a constant
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_counts_the_same_mailboxes(live, tmp_path, kind):
     source = copied(live, kind, tmp_path)
-    tree = LocalSource(copy_of("tree", live))
+    tree = local_source(copy_of("tree", live))
     rows = source.census(only(source)).rows
     assert len(rows) == 4
     assert rows == tree.census(only(tree)).rows
@@ -107,7 +116,7 @@ def test_zstd_without_a_checksum_is_said_to_have_none(live, tmp_path):
     path = pack(live, "tar", tmp_path / "copy.tar")
     packed = tmp_path / "copy.tar.zst"
     subprocess.run(["zstd", "-q", "--no-check", path, "-o", packed], check=True)
-    _, soundness = read(LocalSource(copy_of("tar.zst", packed)))
+    _, soundness = read(local_source(copy_of("tar.zst", packed)))
     assert soundness.method == ""
     assert soundness.is_finished
 
@@ -117,8 +126,8 @@ def test_long_names_are_whole_in_every_format(tmp_path, options):
     live = tmp_path / "live"
     folder = ".A" + "b" * 60 + "/cur"
     add_mail(live, "user1@bank.example", 1, folder=folder)
-    source = LocalSource(copy_of("tar", pack(live, "tar", tmp_path / "copy.tar", options=options)))
-    tree = LocalSource(copy_of("tree", live))
+    source = local_source(copy_of("tar", pack(live, "tar", tmp_path / "copy.tar", options=options)))
+    tree = local_source(copy_of("tree", live))
     assert source.census(only(source)).rows == tree.census(only(tree)).rows
 
 
@@ -151,7 +160,7 @@ def test_traversal_links_and_devices_are_reported_and_never_followed(tmp_path):
         (info("bank.example/user1/cur/link", type=tarfile.SYMTYPE, linkname="/etc/passwd"), None),
         (info("bank.example/user1/cur/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), None),
     ]
-    source = LocalSource(copy_of("tar", tar_of(tmp_path / "copy.tar", members)))
+    source = local_source(copy_of("tar", tar_of(tmp_path / "copy.tar", members)))
     digests, soundness = read(source)
     assert [one.mailbox for one in digests] == ["user1@bank.example"]
     told = "\n".join(soundness.oddities)
@@ -180,7 +189,7 @@ def test_a_sparse_giant_is_reported_and_not_unpacked(tmp_path):
     import subprocess
 
     subprocess.run(["tar", "-S", "-C", live, "-cf", path, "."], check=True)
-    digests, soundness = read(LocalSource(copy_of("tar", path)))
+    digests, soundness = read(local_source(copy_of("tar", path)))
     assert [one.fate for one in digests if one.problem] == [Fate.BAD]
     assert any("稀疏" in one for one in soundness.oddities)
 
@@ -198,8 +207,8 @@ def test_a_small_sparse_file_is_read_with_its_holes(tmp_path):
                     ["--format=pax", "--sparse-version=0.1"]):  # fmt: skip
         path = tmp_path / "copy.tar"
         subprocess.run(["tar", "-S", *options, "-C", live, "-cf", path, "."], check=True)
-        tree = {one.identity: one.sha256 for one in read(LocalSource(copy_of("tree", live)))[0]}
-        digests, _ = read(LocalSource(copy_of("tar", path)))
+        tree = {one.identity: one.sha256 for one in read(local_source(copy_of("tree", live)))[0]}
+        digests, _ = read(local_source(copy_of("tar", path)))
         assert {one.identity: one.sha256 for one in digests} == tree
 
 
@@ -235,7 +244,7 @@ def test_a_message_that_the_server_keeps_compressed_is_read_through(tmp_path):
     place.mkdir(parents=True)
     (place / name_of(1, data)).write_bytes(gzip.compress(data))
     (place / name_of(2, data)).write_bytes(gzip.compress(data[:-1]))
-    digests, _ = read(LocalSource(copy_of("tree", live)))
+    digests, _ = read(local_source(copy_of("tree", live)))
     assert sorted(one.fate for one in digests) == [Fate.BAD, Fate.OK]
 
 
@@ -248,14 +257,14 @@ def test_the_store_may_lie_deeper_in_the_generation(live, tmp_path):
 
 def test_a_copy_that_is_not_there_says_so(tmp_path):
     with pytest.raises(NotReached) as missing:
-        LocalSource(copy_of("tar", tmp_path / "nothing")).reach()
+        local_source(copy_of("tar", tmp_path / "nothing")).reach()
     assert missing.value.code == "missing"
 
 
 def test_many_files_are_spread_over_processes(tmp_path, monkeypatch):
     monkeypatch.setattr(pool, "FEW_FILES", 10)
     live = make_store(tmp_path / "live", mailboxes=10, each=3)
-    digests, _ = read(LocalSource(copy_of("tree", live)))
+    digests, _ = read(local_source(copy_of("tree", live)))
     assert len(digests) == 30
     assert {one.fate for one in digests} == {Fate.OK}
 
@@ -289,6 +298,6 @@ def test_what_the_server_writes_into_an_mbox_does_not_change_a_message(tmp_path)
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "wang").write_bytes(text)
-        source = LocalSource(copy_of("tree", folder, format="mbox", layout="{user}"))
+        source = local_source(copy_of("tree", folder, format="mbox", layout="{user}"))
         rows.append(source.census(only(source)).rows[0].digest)
     assert rows[0] == rows[1]

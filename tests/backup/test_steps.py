@@ -3,7 +3,7 @@ import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from mailcare.backup import steps
 from mailcare.errors import InputError, MailcareError
@@ -101,6 +101,49 @@ def test_a_routine_run_reads_all_at_first_then_a_shard_a_day(bank, time_machine_
         if one["facts_kind"] == "integrity"
     ]
     assert read == [(0, 1), (0, 3), (1, 3), (2, 3)]
+
+
+def test_no_length_of_history_hides_when_a_level_was_last_run(bank):
+    verification = carried_out("manual__1", site="bank", through="L2")
+    (first,) = all_of(BackupEvidence)
+    said = json.loads(first.statement)
+    runs = [
+        {
+            "id": verification + number,
+            "system_id": first.system_id,
+            "key": f"later__{number}",
+            "through": "L0",
+            "copies": [],
+            "is_routine": True,
+            "definition": {},
+            "started_at": first.finished_at,
+        }
+        for number in range(1, 501)
+    ]
+    later = [
+        {
+            "verification_id": verification + sequence - 1,
+            "system_id": first.system_id,
+            "copy_name": first.copy_name,
+            "sequence": sequence,
+            "previous": f"{sequence - 1:064}",
+            "statement": json.dumps(said | {"sequence": sequence, "findings": []}),
+            "sha256": f"{sequence:064}",
+            "signature": "",
+            "public_key": "",
+            "verdict": first.verdict,
+            "finished_at": first.finished_at,
+        }
+        for sequence in range(2, 502)
+    ]
+    with transaction() as session:
+        session.execute(insert(Verification), runs)
+        session.execute(insert(BackupEvidence), later)
+    with reading() as session:
+        past = steps._past(session, first.system_id, "nightly")
+    assert past.sequence == 501
+    assert {str(level) for level in past.last_run_at} == {"L0", "L1", "L2"}
+    assert len(past.sizes) == 1
 
 
 @pytest.fixture

@@ -70,15 +70,19 @@ def test_counts_that_do_not_add_up_are_refused():
 @pytest.mark.parametrize("last_run_days", [None, 8])
 def test_a_level_not_run_for_longer_than_its_policy_is_degraded(last_run_days):
     last = None if last_run_days is None else NOW - timedelta(days=last_run_days)
-    judgement = aged(not_run(Level.L4, "未轮到"), policy_days=7, last_run_at=last, now=NOW)
+    waiting, known = not_run(Level.L4, "未轮到"), NOW - timedelta(days=9)
+    judgement = aged(waiting, policy_days=7, last_run_at=last, known_since=known, now=NOW)
     assert judgement.verdict is Verdict.DEGRADED
     assert "7 天" in judgement.reason
+    assert ("从未完成" in judgement.reason) == (last is None)
 
 
 def test_a_level_that_is_not_due_or_not_promised_stays_not_run():
     waiting = not_run(Level.L4, "未轮到")
-    assert aged(waiting, policy_days=7, last_run_at=NOW - timedelta(days=6), now=NOW) is waiting
-    assert aged(waiting, policy_days=None, last_run_at=None, now=NOW) is waiting
+    long_ago, lately = NOW - timedelta(days=99), NOW - timedelta(days=6)
+    for days, last, known in ((7, lately, long_ago), (7, None, None), (None, long_ago, long_ago)):
+        kept = aged(waiting, policy_days=days, last_run_at=last, known_since=known, now=NOW)
+        assert kept is waiting
 
 
 def test_the_worst_verdict_speaks_for_all():

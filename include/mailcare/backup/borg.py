@@ -74,7 +74,7 @@ class BorgSource:
 
     def reach(self) -> Reach:
         """List the archives, find who locks the repository, and whether it can be changed."""
-        place = self.repository.place()
+        place, ahead_s = self.repository.place()
         archives = json.loads("\n".join(self._run("list", "--json", _SHADOW).lines))["archives"]
         generations = sorted(map(_generation, archives), key=lambda one: one.started_at)
         is_immutable, looked_at = self._immutability(place)
@@ -83,6 +83,7 @@ class BorgSource:
             locked_since=self._locked_since(),
             is_immutable=is_immutable,
             immutability=looked_at,
+            ahead_s=ahead_s,
         )
 
     def _sized(self, generation: Generation) -> Generation:

@@ -6,7 +6,6 @@ sample stays: scratch is removed whatever happens.
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
+from mailcare.backup.agent.script import Refused, Scratch
 from mailcare.backup.confidence import Draw, statement
 from mailcare.backup.opening import Opened, Outcome, stated_bytes
 from mailcare.backup.parsing import open_all
@@ -86,18 +86,17 @@ def candidates(messages: Iterable[Message]) -> Iterator[Candidate]:
 def scratch_folder(base: Path | None, needed_bytes: int) -> Iterator[Path]:
     """Yield an empty folder with so much room and remove it; `NotReached` where there is none."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="mailcare-drill-", dir=base))
-    except OSError as error:
-        raise NotReached("scratch", f"无法建立暂存目录（{error.strerror}）") from None
-    try:
+        scratch = Scratch(str(base) if base else None)
+    except Refused as refusal:
+        raise NotReached("scratch", f"无法建立暂存目录（{refusal}）") from None
+    with scratch as name:
+        folder = Path(name)
         folder.chmod(0o711)  # a throw-away server runs as somebody else
         free_bytes = shutil.disk_usage(folder).free
         if free_bytes < needed_bytes:
             text = f"暂存空间不足：需要 {needed_bytes >> 20} MiB，只剩 {free_bytes >> 20} MiB"
             raise NotReached("scratch", text)
         yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def run_drill(

@@ -18,6 +18,7 @@ from mailcare.backup.opening import normal_digest
 from mailcare.backup.sampling import Sample, draw, seed_of
 from mailcare.backup.service import MAILDIR, Served, judge_service, serve
 from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, Restored, Source
+from mailcare.backup.stored import StoredCopy
 from mailcare.clock import BEIJING
 from mailcare.systems.backups import CopyKind, StoreFormat
 
@@ -168,7 +169,8 @@ def load(ground: Ground) -> Found:
     if not ground.reach.generations:
         return
     newest = ground.newest
-    path = ground.copy.path if ground.copy.path.is_file() else ground.copy.path / newest.name
+    assert isinstance(ground.source, StoredCopy)
+    path = ground.source.file(newest)
     if ground.copy.kind is CopyKind.LDIF:
         lines = lines_of(blocks(path))
         yield newest.name, stated(judge_ldif(lines, ground.listed))

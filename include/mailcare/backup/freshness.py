@@ -15,7 +15,7 @@ SHRINK_PCT = 10
 COLLAPSE_PCT = 50
 SWELL_PCT = 100
 STUCK_GENERATIONS = 4
-SKEW = timedelta(minutes=5)
+SKEW = timedelta(minutes=5)  # as much as Kerberos forgives (RFC 4120, 1.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class FreshFacts:
-    """The newest generation in time, content and size; `history` are those before it, in order."""
+    """The newest generation in time, content and size; `history` are those before it, in order.
+
+    `ahead_s` is how far the clock of the copy's host is ahead of ours; None where it is ours.
+    """
 
     at: datetime
     rpo_h: float
@@ -42,6 +45,7 @@ class FreshFacts:
     newest_message_at: datetime | None
     live_newest_at: datetime | None
     history: tuple[Size, ...] = ()
+    ahead_s: float | None = None
 
 
 def judge_freshness(facts: FreshFacts) -> Judgement:
@@ -57,6 +61,10 @@ def _in_time(facts: FreshFacts) -> Iterator[Remark]:
     if age > timedelta(hours=facts.rpo_h):
         text = f"最新一代已 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
         yield Remark("stale", text, Weight.FAILS)
+    if facts.ahead_s is not None and abs(facts.ahead_s) > SKEW.total_seconds():
+        word = "快" if facts.ahead_s > 0 else "慢"
+        text = f"备份主机的时钟比本机{word} {abs(facts.ahead_s) / 60:.0f} 分钟，备份时间不可信"
+        yield Remark("clock_skew", text, Weight.DEGRADES)
     if age < -SKEW:
         text = f"最新一代的时间在未来（{-hours:.1f} 小时后），备份主机时钟不可信"
         yield Remark("clock", text, Weight.DEGRADES)

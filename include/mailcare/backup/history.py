@@ -20,10 +20,6 @@ class History:
     last_run_at: Mapping[Level, datetime] = field(default_factory=dict)
     shards_read: Mapping[tuple[int, int], datetime] = field(default_factory=dict)
 
-    def ran_at(self, level: Level) -> datetime | None:
-        """Return when a level was last run, or since when it could have been; None at first."""
-        return self.last_run_at.get(level, self.begun_at)
-
     def next_shard(self, of: int) -> int:
         """Return the shard that was read longest ago, those never read first."""
         return min(range(of), key=lambda one: (self._read_s(one, of), one))

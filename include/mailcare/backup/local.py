@@ -6,11 +6,9 @@ import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mailcare.backup.archives import ArchiveStore
-from mailcare.backup.generations import started_at
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.names import moment_of, shown
 from mailcare.backup.source import (
@@ -23,75 +21,44 @@ from mailcare.backup.source import (
     Restored,
     Shard,
 )
+from mailcare.backup.stored import Found, StoredCopy
 from mailcare.backup.trees import TreeStore, Trouble
-from mailcare.systems.backups import BackupCopy, CopyKind
 
-PATTERNS = {
-    CopyKind.RSNAPSHOT: ("*.[0-9]", "*.[0-9][0-9]", "*.[0-9][0-9][0-9]"),
-    CopyKind.TAR: ("*.tar",),
-    CopyKind.TAR_GZ: ("*.tar.gz", "*.tgz"),
-    CopyKind.TAR_ZST: ("*.tar.zst", "*.tzst"),
-    CopyKind.ZIP: ("*.zip",),
-    CopyKind.SQL: ("*.sql", "*.sql.gz", "*.sql.zst", "*.dump"),
-    CopyKind.LDIF: ("*.ldif", "*.ldif.gz", "*.ldif.zst"),
-}
 _IMMUTABLE_FLAG = 0x10
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of linux/fs.h on 64-bit machines
 Store = TreeStore | ArchiveStore
 
 
-@dataclass(frozen=True, slots=True)
-class LocalSource:
+@dataclass(frozen=True)
+class LocalSource(StoredCopy):
     """A copy on this machine; see `source.Source`."""
-
-    copy: BackupCopy
 
     def reach(self) -> Reach:
         """Look at the copy."""
-        generations = self._generations()
-        newest = Path(self._path(generations[-1].name)) if generations else self.copy.path
-        is_immutable, told = immutability(newest)
-        return Reach(generations, is_immutable=is_immutable, immutability=told)
-
-    def _generations(self) -> tuple[Generation, ...]:
-        if not self.copy.path.exists():
-            raise NotReached("missing", "备份位置不存在", subject=str(self.copy.path))
         try:
-            if self._is_itself_one():
-                return (self._generation(self.copy.path.name, self.copy.path),)
-            ones = [path for path in self.copy.path.iterdir() if self._is_one(path)]
-            found = [self._generation(path.name, path) for path in ones]
+            found = self.generations(_found(self.copy.path), self._below)
+        except FileNotFoundError:
+            raise NotReached("missing", "备份位置不存在", subject=str(self.copy.path)) from None
         except OSError as error:
             raise NotReached(
                 "unreadable", f"备份位置无法读取（{error.strerror}）", subject=str(self.copy.path)
             ) from None
-        return tuple(sorted(found, key=lambda one: (one.started_at, one.name)))
+        newest = self._path(found[-1].name) if found else self.copy.path
+        is_immutable, told = immutability(newest)
+        return Reach(found, is_immutable=is_immutable, immutability=told)
 
-    def _is_itself_one(self) -> bool:
-        if self.copy.kind.is_one_file:
-            return self.copy.path.is_file()
-        return self.copy.kind is CopyKind.TREE and self.copy.pattern is None
+    def _below(self) -> Iterator[Found]:
+        return map(_found, self.copy.path.iterdir())
 
-    def _is_one(self, path: Path) -> bool:
-        given = (self.copy.pattern,) if self.copy.pattern else PATTERNS.get(self.copy.kind, ("*",))
-        is_kind = path.is_file() if self.copy.kind.is_one_file else path.is_dir()
-        return is_kind and any(fnmatchcase(path.name, pattern) for pattern in given)
+    def stamped_at(self) -> datetime:
+        """Return when the file was changed that the backup job touches."""
+        assert self.copy.stamp
+        return _changed_at(self.copy.stamp.stat())
 
-    def _generation(self, name: str, path: Path) -> Generation:
-        facts = path.stat()
-        if self.copy.stamp and self._is_itself_one():
-            return Generation(name, _changed_at(self.copy.stamp.stat()))
-        begun_at, is_dated = started_at(name, _changed_at(facts))
-        if self.copy.kind.is_one_file:
-            return Generation(name, begun_at, facts.st_size, is_dated)
-        if self.copy.kind is CopyKind.TREE and not is_dated:
-            return Generation(name, self._written_at(path) or begun_at, is_dated=False)
-        return Generation(name, begun_at, is_dated=is_dated)
-
-    def _written_at(self, path: Path) -> datetime | None:
+    def written_at(self, found: Found) -> datetime | None:
         """Return when the newest file of a tree was written here, whatever time it carries."""
         newest, trouble = 0.0, Trouble()
-        for folder in self._tree(path).folders(trouble):
+        for folder in self._tree(self._path(found.name)).folders(trouble):
             for entry in folder.files:
                 try:
                     newest = max(newest, entry.stat(follow_symlinks=False).st_ctime)
@@ -99,39 +66,29 @@ class LocalSource:
                     trouble.failed(folder.path, error)
         return moment_of(newest) if newest else None
 
-    def census(self, generation: Generation) -> Census:
-        """Count every mailbox."""
-        return self.store(generation).census()
-
-    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
-        """List the messages of some mailboxes."""
-        return self.store(generation).messages(mailboxes)
-
-    def read(self, generation: Generation, shard: Shard) -> Reading:
-        """Read the messages of a shard to their ends."""
-        return self.store(generation).read(shard)
-
-    def restore(
-        self, generation: Generation, keys: Collection[bytes], scratch: Path
-    ) -> Iterator[Restored]:
-        """Bring messages back into `scratch`."""
-        return self.store(generation).restore(keys, scratch)
-
     def store(self, generation: Generation) -> Store:
         """Return the mail store of a generation."""
         path = self._path(generation.name)
         if self.copy.kind.is_archive:
-            return ArchiveStore(path, self.copy.kind, self._map(), self.copy.inside)
+            return ArchiveStore(path, self.copy.kind, self.map, self.copy.inside)
         return self._tree(path)
 
+    def file(self, generation: Generation) -> Path:
+        """Return where a generation is that is one file."""
+        return self._path(generation.name)
+
     def _path(self, name: str) -> Path:
-        return self.copy.path if self._is_itself_one() else self.copy.path / name
+        is_one = self.is_itself_one(_found(self.copy.path))
+        return self.copy.path if is_one else self.copy.path / name
 
     def _tree(self, path: Path) -> TreeStore:
-        return TreeStore(os.fsencode(path / self.copy.inside), self._map())
+        return TreeStore(os.fsencode(path / self.copy.inside), self.map)
 
-    def _map(self) -> StoreMap:
-        return StoreMap(self.copy.format, self.copy.layout)
+
+def _found(path: Path) -> Found:
+    facts = path.stat()
+    is_folder = stat.S_ISDIR(facts.st_mode)
+    return Found(path.name, is_folder, facts.st_size, _changed_at(facts))
 
 
 def _changed_at(facts: os.stat_result) -> datetime:

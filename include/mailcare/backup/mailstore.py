@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
 from mailcare.backup.source import MailboxRow, Message, Shard
@@ -36,10 +37,15 @@ class Place:
 
 @dataclass(slots=True)
 class StoreMap:
-    """The map of one store: `format` and `layout` as the site file declares them."""
+    """The map of one store: `format` and `layout` as the site file declares them.
+
+    `mail_files` is the pattern of the names of mails in a product's own tree, where other files
+    lie beside them.
+    """
 
     format: StoreFormat
     layout: str
+    mail_files: str = "*"
     _places: dict[bytes, Place | None] = field(default_factory=dict)
 
     @property
@@ -115,7 +121,8 @@ class StoreMap:
         if self.format is _MAILDIR:
             return None if name.startswith(b"dovecot") else b"%s/%d" % (base_name(name), size_bytes)
         if self.format is not _DBOX:
-            return b"%s/%d" % (base_name(name), size_bytes)
+            is_mail = fnmatchcase(name, self.mail_files.encode())
+            return b"%s/%d" % (base_name(name), size_bytes) if is_mail else None
         if not _DBOX_FILE.match(name):
             return None
         return b"%s/%s/%d" % (place.folder.encode(), base_name(name), size_bytes)

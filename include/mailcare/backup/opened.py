@@ -14,7 +14,8 @@ from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Live, NotReached, Source
 from mailcare.errors import InputError
 from mailcare.inspection.collect.scene import Scene
-from mailcare.systems.backups import AccountsFrom, BackupCopy, CopyKind, LiveStore
+from mailcare.systems.backups import AccountsFrom, BackupCopy, CopyKind, LiveStore, StoreFormat
+from mailcare.systems.profile import ProfileGap
 
 ACCOUNTS_TIMEOUT_S = 60
 
@@ -25,18 +26,28 @@ def open_source(copy: BackupCopy, scene: Scene, *, scratch: Path) -> Source:
         return ResticSource(_repository(copy, scene, scratch))
     if copy.kind is CopyKind.BORG:
         return BorgSource(_repository(copy, scene, scratch))
+    store = _map(copy, copy.layout, scene)
     if not copy.node:
-        return LocalSource(copy)
-    if not copy.kind.holds_mail:
-        raise NotReached("tool", f"{copy.kind} 副本须在本机或挂载到本机", subject=copy.label)
-    return RemoteSource(copy, seat_of(copy.node, scene), scratch)
+        return LocalSource(copy, store)
+    return RemoteSource(copy, store, seat_of(copy.node, scene), scratch)
 
 
 def _repository(copy: BackupCopy, scene: Scene, scratch: Path) -> Repository:
-    store = StoreMap(copy.format, copy.layout)
+    store = _map(copy, copy.layout, scene)
     password, seat = _password(copy, scene), seat_of(copy.node, scene)
     place = None if copy.node else str(scratch)  # over there it is the host's own
     return Repository(seat, str(copy.path), password, store, copy.inside, place)
+
+
+def _map(copy: BackupCopy, layout: str, scene: Scene) -> StoreMap:
+    """Return the map of a store; a product's own tree is known by what its profile says of it."""
+    if copy.format is not StoreFormat.TURBOMAIL or not copy.kind.holds_mail:
+        return StoreMap(copy.format, layout)
+    try:
+        return StoreMap(copy.format, layout, scene.system.profile.need("mail_files"))
+    except ProfileGap as gap:
+        text = f"{gap}，分不清邮件与其他文件"
+        raise NotReached("tool", text, subject=copy.label) from None
 
 
 def _password(copy: BackupCopy, scene: Scene) -> str:
@@ -58,7 +69,7 @@ def open_live(copy: BackupCopy, scene: Scene) -> Live | None:
     """Return the live store that a copy is held against; None where none is declared."""
     if copy.live is None:
         return None
-    store = StoreMap(copy.format, copy.live.layout)
+    store = _map(copy, copy.live.layout, scene)
     if copy.live.node:
         return RemoteStore(seat_of(copy.live.node, scene), str(copy.live.path), store)
     return LiveSource(copy.live.path, store)

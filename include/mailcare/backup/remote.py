@@ -5,10 +5,10 @@ host may have no more than a Python without libraries.
 """
 
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from mailcare.backup.agent.protocol import (
@@ -21,12 +21,10 @@ from mailcare.backup.agent.protocol import (
     Whole,
 )
 from mailcare.backup.agent.protocol import Place as Seen
-from mailcare.backup.agent.running import contents, digests, listing, once
+from mailcare.backup.agent.running import contents, digests, listing, look, once
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.archives import ArchiveStore
 from mailcare.backup.files import problem_of
-from mailcare.backup.generations import started_at
-from mailcare.backup.local import PATTERNS
 from mailcare.backup.mailstore import StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece as MboxPiece
 from mailcare.backup.mbox import Splitter
@@ -40,14 +38,13 @@ from mailcare.backup.source import (
     Message,
     NotReached,
     Reach,
-    Reading,
     Restored,
     Shard,
     Soundness,
 )
+from mailcare.backup.stored import Found, StoredCopy
 from mailcare.backup.trees import mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
-from mailcare.systems.backups import BackupCopy, CopyKind
 
 BYTES_PER_S = 50_000_000.0
 _FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
@@ -230,98 +227,54 @@ class RemoteReading:
         )
 
 
-@dataclass(slots=True)
-class RemoteSource:
-    """A copy on a host that is a tree, rsnapshot's trees or archives; see `source.Source`."""
+@dataclass(frozen=True)
+class RemoteSource(StoredCopy):
+    """A copy on a host that is a tree, rsnapshot's trees or files; see `source.Source`."""
 
-    copy: BackupCopy
     seat: Seat
     scratch: Path
     _brought: dict[str, Path] = field(default_factory=dict)
 
     def reach(self) -> Reach:
         """Look at the copy."""
-        if self._is_itself_one(root := self._look(str(self.copy.path))):
-            found = [root]
-        else:
+        root, ahead_s = look(self.seat, str(self.copy.path))
+        places = {"": root}
+
+        def below() -> Iterator[Found]:
             job = Job("names", {"root": str(self.copy.path)})
-            places = [one for one in once(self.seat, job) if isinstance(one, Seen)]
-            found = [one for one in places if self._is_one(one)]
-        generations = sorted(map(self._generation, found), key=lambda g: (g.started_at, g.name))
-        newest = max(found, key=lambda one: one.changed_s, default=root)
+            for one in once(self.seat, job):
+                if isinstance(one, Seen):
+                    places[_name(one)] = one
+                    yield _found(one)
+
+        generations = self.generations(_found(root), below)
+        newest = places.get(generations[-1].name, root) if generations else root
         is_immutable = newest.is_read_only or "immutable" in (newest.flags or ())
         told = (
             "只读挂载或不可变属性" if is_immutable else "可以修改（没有 chattr +i，不是只读挂载）"
         )
         known = is_immutable if newest.flags is not None or is_immutable else None
-        return Reach(tuple(generations), is_immutable=known, immutability=told)
+        return Reach(generations, is_immutable=known, immutability=told, ahead_s=ahead_s)
 
-    def _look(self, path: str) -> Seen:
-        for record in once(self.seat, Job("look", {"paths": [path]})):
-            if isinstance(record, Seen):
-                return record
-            if isinstance(record, Problem):
-                code = "missing" if record.what == "gone" else "unreadable"
-                raise NotReached(
-                    code, f"备份位置{_WHY[record.what]}：{path}", subject=self.seat.name
-                )
-        raise NotReached("unreadable", f"备份位置没有应答：{path}", subject=self.seat.name)
+    def stamped_at(self) -> datetime:
+        """Return when the file was changed that the backup job touches."""
+        return datetime.fromtimestamp(look(self.seat, str(self.copy.stamp))[0].changed_s, UTC)
 
-    def _is_itself_one(self, root: Seen) -> bool:
-        if self.copy.kind.is_archive or not self.copy.kind.holds_mail:
-            return not root.is_folder
-        return self.copy.kind is CopyKind.TREE and self.copy.pattern is None
-
-    def _is_one(self, place: Seen) -> bool:
-        given = (self.copy.pattern,) if self.copy.pattern else PATTERNS.get(self.copy.kind, ("*",))
-        name = _name(place)
-        is_kind = place.is_folder != self.copy.kind.is_archive
-        return is_kind and any(fnmatchcase(name, pattern) for pattern in given)
-
-    def _generation(self, place: Seen) -> Generation:
-        name, changed_at = _name(place), datetime.fromtimestamp(place.changed_s, UTC)
-        if self.copy.stamp and not self.copy.kind.is_archive and self.copy.pattern is None:
-            stamped = self._look(str(self.copy.stamp))
-            return Generation(name, datetime.fromtimestamp(stamped.changed_s, UTC))
-        begun_at, is_dated = started_at(name, changed_at)
-        if self.copy.kind.is_archive:
-            return Generation(name, begun_at, place.size_bytes, is_dated)
-        if self.copy.kind is CopyKind.TREE and not is_dated:
-            return Generation(name, self._written_at(name) or begun_at, is_dated=False)
-        return Generation(name, begun_at, is_dated=is_dated)
-
-    def _written_at(self, name: str) -> datetime | None:
+    def written_at(self, found: Found) -> datetime | None:
         """Return when the newest file of a tree was written there, whatever time it carries."""
-        folders = self._tree(name).folders(Trouble())
+        folders = self._tree(found.name).folders(Trouble())
         newest = max((one.written_s for one in folders), default=0)
         return datetime.fromtimestamp(newest, UTC) if newest else None
 
-    def census(self, generation: Generation) -> Census:
-        """Count every mailbox."""
-        return self._store(generation).census()
-
-    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
-        """List the messages of some mailboxes."""
-        return self._store(generation).messages(mailboxes)
-
-    def read(self, generation: Generation, shard: Shard) -> Reading:
-        """Read the messages of a shard to their ends."""
-        return self._store(generation).read(shard)
-
-    def restore(
-        self, generation: Generation, keys: Collection[bytes], scratch: Path
-    ) -> Iterator[Restored]:
-        """Bring messages back into `scratch`."""
-        return self._store(generation).restore(keys, scratch)
-
-    def _store(self, generation: Generation) -> RemoteStore | ArchiveStore:
+    def store(self, generation: Generation) -> RemoteStore | ArchiveStore:
+        """Return the mail store of a generation."""
         if not self.copy.kind.is_archive:
             return self._tree(generation.name)
-        return ArchiveStore(self._here(generation), self.copy.kind, self._map(), self.copy.inside)
+        return ArchiveStore(self.file(generation), self.copy.kind, self.map, self.copy.inside)
 
     def _tree(self, name: str) -> RemoteStore:
         path = PurePosixPath(self._path(name)) / self.copy.inside
-        return RemoteStore(self.seat, str(path), self._map())
+        return RemoteStore(self.seat, str(path), self.map)
 
     def _path(self, name: str) -> str:
         # The name of a copy that is its own only generation is that of its path.
@@ -329,16 +282,23 @@ class RemoteSource:
         is_one = name == path.name and self.copy.pattern is None
         return str(path if is_one else path / name)
 
-    def _map(self) -> StoreMap:
-        return StoreMap(self.copy.format, self.copy.layout)
+    def file(self, generation: Generation) -> Path:
+        """Bring a generation that is one file here, once; it goes with the run's scratch.
 
-    def _here(self, generation: Generation) -> Path:
-        """Bring an archive here, once; it goes with the run's scratch."""
+        Raise `NotReached` where scratch has no room for it.
+        """
         if generation.name not in self._brought:
-            path = self.scratch / f"archive-{len(self._brought)}"
+            self._need_room(generation.size_bytes or 0)
+            path = self.scratch / f"brought-{len(self._brought)}"
             self._bring(os.fsencode(self._path(generation.name)), path)
             self._brought[generation.name] = path
         return self._brought[generation.name]
+
+    def _need_room(self, size_bytes: int) -> None:
+        free_bytes = shutil.disk_usage(self.scratch).free
+        if free_bytes < size_bytes:
+            text = f"暂存空间不足：需要 {size_bytes >> 20} MiB，只剩 {free_bytes >> 20} MiB"
+            raise NotReached("scratch", text)
 
     def _bring(self, path: bytes, to: Path) -> None:
         try:
@@ -354,6 +314,11 @@ class RemoteSource:
             raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
         # Only a `Whole` says that nothing is missing: what ends without one was cut.
         raise NotReached("unreadable", "归档没有传完")
+
+
+def _found(place: Seen) -> Found:
+    changed_at = datetime.fromtimestamp(place.changed_s, UTC)
+    return Found(_name(place), place.is_folder, place.size_bytes, changed_at)
 
 
 def _name(place: Seen) -> str:

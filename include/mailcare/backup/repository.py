@@ -24,10 +24,11 @@ from mailcare.backup.agent.protocol import (
     Record,
     Whole,
 )
-from mailcare.backup.agent.running import once
+from mailcare.backup.agent.running import look, once
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.mailstore import Place as StorePlace
 from mailcare.backup.mailstore import StoreMap, Tally
+from mailcare.backup.names import shown
 from mailcare.backup.source import (
     Census,
     Digest,
@@ -57,15 +58,9 @@ class Repository:
     inside: str = ""
     scratch: str | None = None
 
-    def place(self) -> Place:
-        """Look at the repository's folder; raise `NotReached` where there is none."""
-        for record in once(self.seat, Job("look", {"paths": [self.path]})):
-            if isinstance(record, Place):
-                return record
-            if isinstance(record, Problem):
-                code = "missing" if record.what == "gone" else "unreadable"
-                raise NotReached(code, f"{self.path}：{record.text}", subject=self.seat.name)
-        raise NotReached("unreadable", f"{self.path} 没有应答", subject=self.seat.name)
+    def place(self) -> tuple[Place, float]:
+        """Look at the repository's folder and its host's clock; see `running.look`."""
+        return look(self.seat, self.path)
 
     def key(self, path: bytes) -> bytes | None:
         """Return a path within the mail store, None for one outside of it."""
@@ -209,7 +204,7 @@ def written(
 ) -> Iterator[Restored]:
     """Write the content that comes under our own numbers; say of each key what became of it.
 
-    Raise `NotReached` where scratch has no room.
+    Raise `NotReached` where scratch has no room, and for what was never asked for.
     """
     numbers = {key: number for number, key in enumerate(keys)}
     missing = dict.fromkeys(keys, "没有恢复出来")
@@ -221,16 +216,28 @@ def written(
             path.touch()
             del missing[record.path]
             yield Restored(record.path, path)
-        elif isinstance(record, Link) and record.to in numbers and record.path in missing:
+        elif isinstance(record, Link) and _is_known(record, missing, numbers):
             path = scratch / str(numbers[record.path])
             shutil.copyfile(scratch / str(numbers[record.to]), path)
             del missing[record.path]
             yield Restored(record.path, path)
         elif isinstance(record, Problem):
-            missing[record.path] = record.text
+            _note(record, missing)
     for key, problem in missing.items():
         (scratch / str(numbers[key])).unlink(missing_ok=True)
         yield Restored(key, None, problem)
+
+
+def _is_known(link: Link, missing: Mapping[bytes, str], numbers: Mapping[bytes, int]) -> bool:
+    """Tell whether a wanted file is another name of one that has come already."""
+    return link.path in missing and link.to in numbers and link.to not in missing
+
+
+def _note(problem: Problem, missing: dict[bytes, str]) -> None:
+    if problem.path not in missing:
+        text = f"主机报告了没有要求的文件：{shown(problem.path)}（{problem.text}）"
+        raise NotReached("unreadable", text)
+    missing[problem.path] = problem.text
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -64,7 +64,7 @@ class ResticSource:
 
     def reach(self) -> Reach:
         """List the snapshots, find who locks the repository, and whether it can be changed."""
-        place = self.repository.place()
+        place, ahead_s = self.repository.place()
         snapshots = self._json("snapshots", "--json")
         generations = [_generation(one) for one in snapshots or ()]
         generations.sort(key=lambda one: one.started_at)
@@ -75,6 +75,7 @@ class ResticSource:
             locked_since=self._locked_since(),
             is_immutable=is_immutable or None,
             immutability="只读挂载或不可变标志" if is_immutable else "仓库目录可写，无不可变标志",
+            ahead_s=ahead_s,
         )
 
     def _sized(self, generation: Generation) -> Generation:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mailcare.backup import drills
 from mailcare.backup.chain import chain_facts, unreached
 from mailcare.backup.evidence import Finding
-from mailcare.backup.freshness import FreshFacts, Size
+from mailcare.backup.freshness import HISTORY_LONG, FreshFacts, Size
 from mailcare.backup.ground import Ground, messages_in, newest_at
 from mailcare.backup.integrity import SHOWN, Damage, IntegrityFacts
 from mailcare.backup.inventory import Difference, differing, inventory_facts
@@ -97,7 +97,8 @@ def date(ground: Ground) -> Found:
             messages_in(census),
             newest_at(census),
             _live_newest(ground),
-            listed or history,
+            (listed or history)[-HISTORY_LONG:],
+            ground.reach.ahead_s,
         ),
     )
 

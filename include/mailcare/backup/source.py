@@ -49,7 +49,8 @@ class Reach:
     """What a first look at a copy found.
 
     `locked_since` is when somebody began to write it. `is_immutable` is None where nothing tells;
-    `immutability` says what was looked at.
+    `immutability` says what was looked at. `ahead_s` is how far the clock of the copy's host is
+    ahead of ours, in seconds; None where it is ours.
     """
 
     generations: tuple[Generation, ...]
@@ -57,6 +58,7 @@ class Reach:
     is_immutable: bool | None = None
     immutability: str = ""
     remarks: tuple[str, ...] = ()
+    ahead_s: float | None = None
 
 
 class Message(NamedTuple):

@@ -49,7 +49,7 @@ from mailcare.settings import read_settings
 from mailcare.systems.backups import BackupCopy
 from mailcare.systems.site import Site
 
-PAST_STATEMENTS = 400  # a year of daily evidence
+ROWS_AT_ONCE = 100  # of a copy's evidence, all of which its history is made of
 FINDER = "mailcare"
 
 
@@ -186,10 +186,10 @@ def _past(session: Session, system: int, copy: str) -> History:
     rows = session.execute(
         select(backups.BackupEvidence.sha256, backups.BackupEvidence.statement)
         .where(backups.BackupEvidence.system_id == system, backups.BackupEvidence.copy_name == copy)
-        .order_by(backups.BackupEvidence.sequence.desc())
-        .limit(PAST_STATEMENTS)
-    ).all()
-    return history_of((row.sha256, json.loads(row.statement)) for row in reversed(rows))
+        .order_by(backups.BackupEvidence.sequence)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    return history_of((row.sha256, json.loads(row.statement)) for row in rows)
 
 
 def _task(row: backups.Verification, name: str, past: History) -> Task:

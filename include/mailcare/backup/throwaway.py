@@ -94,13 +94,16 @@ def serving(
     log: Path,
     is_ready: Callable[[], bool],
 ) -> Iterator[None]:
-    """Start a server, wait until it is ready, and end it with all its children."""
+    """Start a server, wait until it is ready, and end it with all its children.
+
+    Where we are killed ourselves, it is ended by the kernel.
+    """
     log.touch()
     if os.getuid() == 0:
         os.chown(log, identity.uid, identity.gid)
     with log.open("ab") as out:
         server = subprocess.Popen(
-            words,
+            [find_program("setpriv"), "--pdeathsig", "TERM", "--", *words],
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=out,

@@ -174,18 +174,26 @@ def not_run(level: Level, reason: str, *, code: str = "not_run") -> Judgement:
 
 
 def aged(
-    judgement: Judgement, *, policy_days: int | None, last_run_at: datetime | None, now: datetime
+    judgement: Judgement,
+    *,
+    policy_days: int | None,
+    last_run_at: datetime | None,
+    known_since: datetime | None,
+    now: datetime,
 ) -> Judgement:
     """Turn a level that was not run for longer than its policy into a degraded one.
 
-    `last_run_at` is when it last ran at all; without a policy nothing was promised.
+    `last_run_at` is when it last ran at all, `known_since` when the copy was first verified: from
+    then on it could have been run. Without a policy nothing was promised.
     """
-    if judgement.verdict is not Verdict.NOT_RUN or policy_days is None:
+    waits_since = last_run_at or known_since
+    if judgement.verdict is not Verdict.NOT_RUN or policy_days is None or waits_since is None:
         return judgement
-    if last_run_at is not None and now - last_run_at <= timedelta(days=policy_days):
+    if now - waits_since <= timedelta(days=policy_days):
         return judgement
-    since = "从未完成" if last_run_at is None else f"上次完成已过 {(now - last_run_at).days} 天"
-    text = f"{since}，约定至少每 {policy_days} 天一次"
+    days = (now - waits_since).days
+    told = f"上次完成已过 {days} 天" if last_run_at else f"首次验证已过 {days} 天，从未完成"
+    text = f"{told}，约定至少每 {policy_days} 天一次"
     remark = Remark("overdue", text, Weight.DEGRADES)
     return Judgement(
         judgement.level, Verdict.DEGRADED, judgement.coverage, (*judgement.remarks, remark)

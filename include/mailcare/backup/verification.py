@@ -181,11 +181,13 @@ def _settled(task: Task, findings: Iterable[Finding], now: datetime) -> Iterator
 
 def _aged(task: Task, finding: Finding, now: datetime) -> Finding:
     judgement = finding.judgement()
-    last_run_at = task.history.ran_at(finding.level)
-    if judgement.verdict is not Verdict.NOT_RUN or last_run_at is None:
-        return finding
-    policy_days: int | None = getattr(task.copy.policy, finding.level.value)
-    older = aged(judgement, policy_days=policy_days, last_run_at=last_run_at, now=now)
+    older = aged(
+        judgement,
+        policy_days=getattr(task.copy.policy, finding.level.value),
+        last_run_at=task.history.last_run_at.get(finding.level),
+        known_since=task.history.begun_at,
+        now=now,
+    )
     return finding if older is judgement else Finding(
         finding.level, finding.generation, withheld(older)
     )  # fmt: skip

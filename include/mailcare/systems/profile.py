@@ -198,7 +198,10 @@ class Query(Strict):
 
 
 class Profile(Strict):
-    """A mail product; see the module."""
+    """A mail product; see the module.
+
+    `mail_files` is the pattern (as a shell's) of the names of mails in a tree of the product's own.
+    """
 
     name: str
     title: str
@@ -208,6 +211,7 @@ class Profile(Strict):
     version: Known[VersionQuery] = Known[VersionQuery]()
     queue: Known[QueueQuery] = Known[QueueQuery]()
     mail_store: Known[str] = Known[str]()
+    mail_files: Known[str] = Known[str]()
     mail_log: Known[str] = Known[str]()
     web_page: Known[WebPage] = Known[WebPage]()
     admin_pages: Known[tuple[str, ...]] = Known[tuple[str, ...]]()

@@ -8,7 +8,9 @@ from mailcare.backup.agent.protocol import (
     CutOff,
     FileDigest,
     Folder,
+    Header,
     Piece,
+    Place,
     Problem,
     Reader,
     Record,
@@ -18,6 +20,7 @@ from mailcare.backup.agent.protocol import (
 )
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.source import NotReached
+from mailcare.clock import utc_now
 
 TRIES = 3
 PATHS_A_JOB = 20_000
@@ -48,6 +51,23 @@ def once(seat: Seat, job: Job) -> Iterator[Record]:
         yield from records(seat, job)
     except CutOff as cut:
         raise NotReached("unreachable", f"输出不完整：{cut}", subject=seat.name) from None
+
+
+def look(seat: Seat, path: str) -> tuple[Place, float]:
+    """Look at a path; return it with how far the host's clock is ahead of ours, in seconds.
+
+    Raise `NotReached` where it is not there or cannot be looked at.
+    """
+    ahead_s = 0.0
+    for record in once(seat, Job("look", {"paths": [path]})):
+        if isinstance(record, Header):
+            ahead_s = record.at_s - utc_now().timestamp()
+        elif isinstance(record, Place):
+            return record, ahead_s
+        elif isinstance(record, Problem):
+            code = "missing" if record.what == "gone" else "unreadable"
+            raise NotReached(code, f"{path}：{record.text}", subject=seat.name)
+    raise NotReached("unreadable", f"{path} 没有应答", subject=seat.name)
 
 
 def listing(seat: Seat, root: str, limits: Mapping[str, float]) -> Iterator[Record]:

@@ -35,6 +35,7 @@ PIECE_BYTES = 192 * 1024
 HEAD_BYTES = 4096
 FILES_A_RECORD = 500
 LINE_BYTES = 65536
+PREFIX, MARK = "mailcare-", ".mailcare-owner"
 _NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
 _GET_FLAGS, _IMMUTABLE, _APPEND_ONLY = 0x80086601, 0x10, 0x20
 _ALARMS = (errno.EIO, errno.ESTALE, getattr(errno, "EUCLEAN", 117), errno.EBADMSG)
@@ -399,11 +400,15 @@ def flags_of(path: bytes) -> Optional[List[str]]:
 
 
 class Scratch:
-    """A folder that is removed whatever happens."""
+    """A folder that is removed whatever happens: by us, or by the next run where we were killed.
+
+    Its mark is a file that its owner holds locked: the lock ends with the owner, however that ends.
+    """
 
     def __init__(self, base: Optional[str]) -> None:
         try:
-            self.path = tempfile.mkdtemp(prefix="mailcare-", dir=base)
+            sweep(base or tempfile.gettempdir())
+            self.path, self.handle = marked(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         except OSError as error:
             raise Refused("scratch", "no scratch folder: %s" % error.strerror)
 
@@ -412,13 +417,57 @@ class Scratch:
 
     def __exit__(self, *_error: Any) -> None:
         before = ignore_signals()  # one that came now would stop the removal half way
-        for folder, names, _ in os.walk(self.path):
-            for name in names:
-                if not os.path.islink(os.path.join(folder, name)):
-                    os.chmod(os.path.join(folder, name), 0o700)
-        shutil.rmtree(self.path)
+        remove(self.path)
+        os.close(self.handle)
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def marked(folder: str) -> Tuple[str, int]:
+    """Mark a folder as owned by this process; return it with the handle that keeps it so."""
+    draft = os.path.join(folder, MARK + ".new")
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        os.rename(draft, os.path.join(folder, MARK))  # nobody sees the mark without its lock
+    except OSError:
+        shutil.rmtree(folder)
+        raise
+    return folder, handle
+
+
+def sweep(base: str) -> None:
+    """Remove what runs of ours left in a folder that were killed; nothing else of it."""
+    for name in os.listdir(base):
+        if name.startswith(PREFIX):
+            remove_dead(os.path.join(base, name))
+
+
+def remove_dead(folder: str) -> None:
+    """Remove a scratch folder of ours whose owner is no more."""
+    try:
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return
+        mark = os.open(os.path.join(folder, MARK), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return  # without a mark it is not ours to judge
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        remove(folder)
+    except OSError:
+        pass  # its owner lives, or another sweeper was faster
+    finally:
+        os.close(mark)
+
+
+def remove(folder: str) -> None:
+    """Remove a folder, whatever a tool made of the modes in it."""
+    for inner, names, _ in os.walk(folder):
+        for name in names:
+            if not os.path.islink(os.path.join(inner, name)):
+                os.chmod(os.path.join(inner, name), 0o700)
+    shutil.rmtree(folder)
 
 
 def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
