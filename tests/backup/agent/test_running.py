@@ -1,5 +1,6 @@
 """The agent over a real SSH connection: whole, cut, silent, refused."""
 
+import os
 from pathlib import Path
 
 import asyncssh
@@ -7,12 +8,32 @@ import pytest
 
 from lab.waiting import wait_until
 from mailcare.backup.agent import seats
-from mailcare.backup.agent.protocol import CutOff, Exit, FileDigest, Folder, Line, Reader
-from mailcare.backup.agent.running import digests, listing, once, records
+from mailcare.backup.agent.protocol import (
+    CutOff,
+    Exit,
+    FileDigest,
+    Folder,
+    Header,
+    Line,
+    Piece,
+    Place,
+    Reader,
+    Special,
+)
+from mailcare.backup.agent.running import (
+    contents,
+    digests,
+    listing,
+    look,
+    once,
+    records,
+    text_of,
+)
 from mailcare.backup.agent.seats import Here, Job, There
 from mailcare.backup.source import NotReached
 from mailcare.errors import NotAuthorised
 from tests.backup.ssh_host import cuts_after, falls_silent, node_at, scene, ssh_host
+from tests.surroundings import need
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +118,101 @@ def test_a_host_without_ssh_in_the_site_file_is_not_reached(tree):
     node = node_at(1).model_copy(update={"ssh": None})
     with pytest.raises(NotReached, match="未填写"):
         folders(There(node, scene()), tree)
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def poor_path(request, tmp_path):
+    """Return a PATH without Python: a shell, and the tools of Debian or of busybox."""
+    tools = (
+        "awk base64 cat date dd df find grep id lsattr od sed sha256sum sleep sort stat tr uname"
+    )
+    for tool in (*tools.split(), "xargs"):
+        (tmp_path / tool).symlink_to(need("busybox" if request.param == "busybox" else tool))
+    (tmp_path / "sh").symlink_to(need(request.param))
+    return str(tmp_path)
+
+
+@pytest.fixture
+def odd_tree(tree):
+    root = tree.parent / "odd"
+    if not root.exists():
+        for name in (b"a", b"a-b", b"a/cur", "项目".encode("gbk"), b"line\nend\n", b"-n", b"%s\\"):
+            (root / os.fsdecode(name)).mkdir(parents=True)
+            (root / os.fsdecode(name + b"/\x01\x81 mail\n")).write_bytes(b"Date: now\r\n\r\nx")
+        (root / "a" / "empty").touch()
+        (root / "a" / "link").symlink_to("/etc/passwd")
+        os.mkfifo(root / "a" / "pipe")
+        for number in range(501):
+            (root / "a/cur" / f"{number}").write_bytes(b"no mail\0")
+    return root
+
+
+def told(seat: seats.Seat, root: Path, cursor: bytes | None = None) -> list[object]:
+    job = Job("list", {"root": str(root), "cursor": None if cursor is None else text_of(cursor)})
+    found: dict[bytes, list[tuple[bytes, int, int, int]]] = {}
+    special = []
+    for one in records(seat, job):
+        assert isinstance(one, Folder | Special | Header)
+        if isinstance(one, Folder):
+            rows = [(it.name, it.size_bytes, int(it.time), it.inode) for it in one.files]
+            found.setdefault(one.path, []).extend(rows)
+        elif isinstance(one, Special):
+            special.append((one.path, one.mode))
+    return [sorted(special), *((path, sorted(rows)) for path, rows in found.items())]
+
+
+def test_a_host_without_python_lists_the_same_by_its_shell(odd_tree, poor_path):
+    with ssh_host(path=poor_path) as there:
+        whole = told(Here(), odd_tree)
+        assert told(there, odd_tree) == whole
+        assert len(whole) == 9
+        assert told(there, odd_tree, b"a/cur")[1:] == told(Here(), odd_tree, b"a/cur")[1:]
+        assert told(there, odd_tree, b"")[1:] == whole[2:]
+
+
+def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, poor_path):
+    large = odd_tree / "a" / "large"
+    large.write_bytes(os.urandom(300_000))
+    paths = [os.path.relpath(one, odd_tree) for one in sorted(odd_tree.rglob("*[a-z\n]"))]
+    names = [*map(os.fsencode, paths), b"a/cur/7", b"a/gone"]
+    assert len(names) > 12
+    with ssh_host(path=poor_path) as there:
+        for ask in (digests, contents):
+            ours, theirs = ({}, {})
+            for seat, said in ((Here(), ours), (there, theirs)):
+                for one in ask(seat, str(odd_tree), names, {}):
+                    if isinstance(one, Piece):
+                        said[one.path] = said.get(one.path, b"") + one.data
+                    else:
+                        said[one.path, type(one)] = (
+                            getattr(one, "sha256", None),
+                            getattr(one, "looks_like_mail", None),
+                        )
+            assert theirs == ours
+        place, ahead_s = look(there, str(large))
+        assert (place.size_bytes, place.is_folder, place.is_read_only) == (300_000, False, False)
+        assert abs(ahead_s) < 60
+        names_there = [
+            one.path
+            for one in once(there, Job("names", {"root": str(odd_tree)}))
+            if isinstance(one, Place)
+        ]
+        names_here = [
+            one.path
+            for one in once(Here(), Job("names", {"root": str(odd_tree)}))
+            if isinstance(one, Place)
+        ]
+        assert names_there == names_here
+    large.unlink()
+
+
+def test_a_host_without_python_refuses_what_its_shell_cannot_do(tmp_path, poor_path):
+    jobs = [Job("tool", {"words": ["restic"]}), Job("list", {"root": str(tmp_path / "gone")})]
+    with ssh_host(path=poor_path) as there:
+        for job, code in zip(jobs, ("tool", "missing"), strict=True):
+            with pytest.raises(NotReached) as refused:
+                list(records(there, job))
+            assert refused.value.code == code
 
 
 def test_a_host_with_neither_python_nor_find_is_told(tree, tmp_path):

@@ -5,6 +5,7 @@ before it connects, and knows no key but the registered one.
 """
 
 import asyncio
+import base64
 import json
 import os
 import queue
@@ -34,14 +35,16 @@ CHUNK_BYTES = 256 * 1024
 _PENDING_CHUNKS = 64
 _FLAGS = ("-I", "-S", "-B", "-")
 # A host's own Python may have another name; what is older than 3.6 cannot read the script.
-_FIND_PYTHON = """\
+_FIND_INTERPRETER = """\
 for python in python3 /usr/libexec/platform-python; do
   if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 6))' 2>/dev/null; then
     echo "python $python"; exit
   fi
 done
-for tool in find xargs sort; do command -v $tool >/dev/null || { echo none; exit; }; done
-echo shell
+for tool in awk base64 dd df find grep od sed sha256sum sort stat tr xargs; do
+  command -v $tool >/dev/null || { echo none; exit; }
+done
+echo shell sh
 """
 
 
@@ -58,9 +61,35 @@ class Job:
         text = json.dumps({"task": self.task, **self.given})
         return f"{source}\n\nsys.exit(main({text!r}))\n".encode()
 
+    def shell_script(self) -> bytes:
+        """Return the agent for a host without Python, with this job before it."""
+        source = resources.files("mailcare.backup.agent").joinpath("script.sh").read_bytes()
+        given = self.given
+        paths = given.get("paths", ())
+        names = map(os.fsencode if self.task == "look" else base64.b64decode, paths)
+        cursor = given.get("cursor")
+        values = {
+            "TASK": self.task,
+            "ROOT": _escaped(os.fsencode(given.get("root", ""))),
+            "CURSOR": "" if cursor is None else _sorting(base64.b64decode(cursor)),
+            "PATHS": "\n".join(map(_escaped, names)),
+        }
+        told = "".join(f"{name}='{value}'\n" for name, value in values.items())
+        return told.encode() + source
+
     def with_(self, **more: Any) -> "Job":  # what a task is given is JSON, and its own business
         """Return the job with something else given."""
         return Job(self.task, {**self.given, **more})
+
+
+def _escaped(name: bytes) -> str:
+    return "".join(f"\\{byte:03o}" for byte in name)
+
+
+def _sorting(cursor: bytes) -> str:
+    """Return a folder as the script compares it with others, below the dot that it begins at."""
+    path = b"./" + cursor if cursor else b"."
+    return _escaped(path).replace("\\057", "\\000").replace("\\", "/")
 
 
 class Seat(Protocol):
@@ -199,8 +228,8 @@ class _Visit:
     async def _talk(self) -> None:
         connection = await self._connection()
         try:
-            python = await self._python(connection)
-            async for data in self._output(connection, python):
+            command, script = await self._interpreter(connection)
+            async for data in self._output(connection, command, script):
                 if not await asyncio.to_thread(self._put, data):
                     return
         finally:
@@ -216,21 +245,22 @@ class _Visit:
         except NotAuthorised as refusal:
             raise NotReached("authorisation", str(refusal)) from None
 
-    async def _python(self, connection: asyncssh.SSHClientConnection) -> str:
-        found = await connection.run("sh -s", input=_FIND_PYTHON, timeout=START_S)
+    async def _interpreter(self, connection: asyncssh.SSHClientConnection) -> tuple[str, bytes]:
+        """Return the command that reads the agent on that host, and the agent for it."""
+        found = await connection.run("sh -s", input=_FIND_INTERPRETER, timeout=START_S)
         word, _, path = str(found.stdout or "").strip().partition(" ")
         if word == "python":
-            return path
-        message = "主机上没有 Python 3.6 以上版本"
+            return f"{path} {' '.join(_FLAGS)}", self.job.script()
+        if word == "shell":
+            return f"{path} -s", self.job.shell_script()
+        message = "主机上没有 Python 3.6 以上版本，也没有 find、stat、sha256sum 等基本工具"
         raise NotReached("tool", message, subject=self.node.name)
 
     async def _output(
-        self, connection: asyncssh.SSHClientConnection, python: str
+        self, connection: asyncssh.SSHClientConnection, command: str, script: bytes
     ) -> AsyncIterator[bytes]:
-        process = await connection.create_process(
-            f"{python} {' '.join(_FLAGS)}", stderr=asyncssh.DEVNULL, encoding=None
-        )
-        process.stdin.write(self.job.script())
+        process = await connection.create_process(command, stderr=asyncssh.DEVNULL, encoding=None)
+        process.stdin.write(script)
         process.stdin.write_eof()
         while True:
             try:
