@@ -1,9 +1,6 @@
 """What is wrong with a form, in English: the sentences that the areas say in Chinese."""
 
-import re
-from functools import cache
-
-# `{}` stands for what a sentence names: a value, a number, a person.
+# `{}` stands for what a sentence names, `{n}` for a number; see `sentences`.
 SENTENCES = {
     "不认识的键": "unknown key",
     "缺少必填项": "required",
@@ -85,23 +82,151 @@ SENTENCES = {
     "{} 没有这个角色": "{} does not have this role",
     "这是最后一位主管，请先把主管角色授予他人": "the last manager: give the role to another first",
     "站点文件有误：": "The site file is wrong:",
+    "文件不存在": "there is no such file",
+    "文件无法读取（{}）": "the file cannot be read ({})",
+    "请附上签字件": "attach the signed file",
+    "表单不完整，请重新打开": "the form is not whole, open it again",
+    "表单不完整，请重新上传": "the form is not whole, upload the file again",
+    "提交的内容过大，没有保存。": "Too large; it was not saved.",
+    "请求不是从本控制台的页面发出的，已拒绝。": "It did not come from a page of this console.",
+    "{} 还没有业务角色": "{} has no role yet",
+    "没有这个角色": "there is no such role",
+    "Airflow 没有接受（{}：{}）": "Airflow did not accept it ({}: {})",
+    "没有登记这份授权": "this authorisation is not recorded",
+    "这份授权没有附件": "this authorisation has no file",
+    "没有客户的有效授权，未建立任何连接": (
+        "no valid authorisation by the customer; nothing was connected to"
+    ),
+    "没有这份文件": "there is no such file",
+    "没有这份文书": "there is no such paper",
+    "文件与登记的 SHA-256 不符，可能已损坏，请从备份恢复": (
+        "the file does not match its recorded SHA-256; restore it from a backup"
+    ),
+    "已由 {} 修改，您的修改没有保存，请重新打开后再改": (
+        "{} changed it; yours was not saved, open it again"
+    ),
+    "已被他人修改，您的修改没有保存，请重新打开后再改": (
+        "somebody else changed it; yours was not saved, open it again"
+    ),
+    "不能删除，名下还有{}": "cannot be deleted, for there are {}",
+    "{n} 份合同": "{} contracts",
+    "{n} 项服务": "{} services",
+    "{n} 份文书": "{} papers",
+    "{n} 份授权": "{} authorisations",
+    "{n} 个故障": "{} faults",
+    "{n} 封信件": "{} letters",
+    "合同刚刚被他人更改，未写入任何内容，请重新预览": (
+        "somebody changed a contract just now; nothing was written, preview it again"
+    ),
+    "记录在预览之后有变化，未写入任何内容，请重新预览": (
+        "the records changed since the preview; nothing was written, preview it again"
+    ),
+    # Files of contracts
+    "不是可用的 xlsx 文件（{}）": "no xlsx file that can be used ({})",
+    "没有名为「{}」或「{}」的工作表": "there is no sheet named {} or {}",
+    "展开后内容过大": "it unpacks to too much",
+    "{} 是合并单元格，请取消合并，每行填全": (
+        "{} is a merged cell; unmerge it and fill in every row"
+    ),
+    "超过 {n} 行，请分成几个文件": "more than {} rows; make several files of it",
+    "不认识的列": "unknown columns",
+    "缺少的列": "missing columns",
+    "重复的列": "columns that stand twice",
+    "工作表「{}」": "sheet {}",
+    "工作表「{}」第 {n} 行": "sheet {}, row {}",
+    "{} 列「{}」": "column {} ({})",
+    "是公式，请改为填写结果": "is a formula; enter its result",
+    "是错误值 {}": "is the error value {}",
+    "不是 UTF-8 文本": "no UTF-8 text",
+    "{} 应为列表，每项为键值对": "{} must be a list of mappings",
+    "客户应有 name 与至少一个 contacts，不能有别的键": (
+        "a customer has a name and contacts, one at least, and no other key"
+    ),
+    "与{}是同一个联系人": "the same contact as {}",
+    "与{}重复": "the same as {}",
+    # Site files and other YAML
+    "站点文件有误": "The site file is wrong",
+    "年度表有误": "The year table is wrong",
+    "（整个文件）": "(the whole file)",
+    "不支持 YAML 别名（*）": "YAML aliases (*) are not taken",
+    "嵌套超过 {n} 层": "nested deeper than {} levels",
+    "第 {n} 行不是合法的 YAML": "line {} is not YAML",
+    "不是合法的 YAML": "not YAML",
+    "内容必须是键值对": "it must be a mapping",
+    "第 {n} 行重复了键 {}": "line {} repeats the key {}",
+    "第 {n} 行 {}": "line {}: {}",
+    "第 {n} 行": "line {}",
+    "{} 第 {n} 行": "{} row {}",
+    "没有这个产品档案；可用：{}": "there is no such product profile; there are: {}",
+    "没有名为「{}」的产品档案；可用：{}": "there is no product profile {}; there are: {}",
+    "产品档案「{}」未填写 {}": "the product profile {} lacks {}",
+    "有重复的 {}：{}": "{} is not unique: {}",
+    "有重名的备份副本：{}": "copies have the same name: {}",
+    "valid_to 必须晚于 valid_from": "valid_to must be after valid_from",
+    "nodes 中有重名的主机": "two nodes have the same name",
+    "domains 中有重复的邮件域：{}": "domains stand twice: {}",
+    "dnsbl_zones 中有重复的黑名单域：{}": "dnsbl_zones stand twice: {}",
+    "listeners 中有重复的端口：{}": "listeners have a port twice: {}",
+    "{} 提到未登记的主机：{}": "{} names hosts that are none: {}",
+    "这个站点已登记在另一个客户名下": "this site is another customer's",
+    "网页上传的站点文件不能新指定服务器上的文件或环境变量（{}）；请改用 Airflow 连接 connection，"
+    "或由操作员在服务器上执行 mailcare site import": (
+        "a site file from a browser cannot newly name files or variables of the server ({}); use "
+        "an Airflow connection, or have the operator run mailcare site import on the server"
+    ),
+    "口令不得写在站点文件里，请改用 connection、password_env、password_file 或 key_file": (
+        "no password may stand in a site file: use connection, password_env, password_file or "
+        "key_file"
+    ),
+    "这里像是写入了口令或私钥，请改为引用连接、环境变量或文件": (
+        "this looks like a password or private key; name a connection, a variable or a file"
+    ),
+    "connection、password_env、password_file、key_file 必须且只能填写一个": (
+        "exactly one of connection, password_env, password_file and key_file"
+    ),
+    "connection、password_env、password_file 只能填写一个": (
+        "one of connection, password_env and password_file at most"
+    ),
+    "应为由 {domain}、{user} 和固定目录名组成的路径，例如 {domain}/{user}": (
+        "must be a path of {domain}, {user} and fixed names, such as {domain}/{user}"
+    ),
+    "不能包含 ..": "must not contain ..",
+    "path 必须且只能在 source 为 file 时填写": "path goes with the source file, and only with it",
+    "words 必须且只能在 source 为 command 时填写": (
+        "words go with the source command, and only with it"
+    ),
+    "dialect 必须且只能在 kind 为 sql 时填写": "dialect goes with the kind sql, and only with it",
+    "只有 restic 和 borg 仓库需要口令": "only restic and borg repositories need a password",
+    # Year tables
+    "起止日期颠倒": "the span ends before it begins",
+    "没有 {n}-{n}-{n} 这一天": "there is no day {}-{}-{}",
+    "不属于 {n} 年（至多涉及上年末 {n} 天）": (
+        "not of {} (at most the last {} days of the year before)"
+    ),
+    "缺少法定节假日 {} {}": "the statutory holiday {} {} is missing",
+    "全年工作日 {n} 天，不在 {} 天之内，请核对": "{} working days a year, not {}: check it",
+    "{} 不是周末，调休上班只能是周六或周日": (
+        "{} is no weekend; only a Saturday or Sunday can be made a working day"
+    ),
+    "{} 同时列在 off 中": "{} stands in off, too",
+    "{} 重复": "{} stands twice",
+    "{n} 年的年度表刚刚已由他人处理": "somebody dealt with the table of {} just now",
+    "这份年度表已由 {} 确认，正在使用，没有变化。": "{} confirmed this table; it is in use.",
+    # People on duty
+    "应为时间，例如 {}": "must be a time, such as {}",
+    "应为北京时间，不带时区，例如 {}": "must be Beijing time, without a zone, such as {}",
+    "环境变量名与 Airflow 连接必须且只能填写一个": (
+        "exactly one of variable and Airflow connection"
+    ),
+    "工作时间的结束须晚于开始": "the working hours must end after they begin",
+    "一次最多排 {n} 天": "at most {} days at once",
+    "没有登记这个人": "this person is not recorded",
+    "没有登记这个机器人": "this robot is not recorded",
+    "已有同名人员，或登录名已被使用": "the name or the login is taken",
+    "已有同名机器人": "there is a robot of this name",
+    "名称不能修改：信件按名称寻址；请停用后新建": (
+        "the name cannot be changed, letters go by it; put it out of use and enter a new one"
+    ),
+    "没有登记这个人，或已停用": "this person is not recorded, or not in use",
+    "值班表上没有这一行，可能已被移除": "there is no such line any more",
 }
-
-
-def in_english(sentence: str) -> str | None:
-    """Return a complaint in English; None for one that is not known here."""
-    if said := SENTENCES.get(sentence):
-        return said
-    for pattern, english in _patterns():
-        if found := pattern.fullmatch(sentence):
-            return english.format(*found.groups())
-    return None
-
-
-@cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    return tuple(
-        (re.compile(re.escape(chinese).replace(r"\{\}", "(.+?)")), english)
-        for chinese, english in SENTENCES.items()
-        if "{}" in chinese
-    )

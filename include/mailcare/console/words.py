@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from starlette.requests import Request
 
 from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
-from mailcare.console.complaints import in_english
 from mailcare.console.fault_words import FAULT_ENGLISH
 from mailcare.console.report_words import REPORT_ENGLISH
+from mailcare.console.sentences import in_english
 from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
 
 LANGUAGE_COOKIE = "mailcare_language"
 LANGUAGES = ("zh", "en")
+CHINESE = re.compile(r"[一-鿿]")
+SEPARATORS = {"；": "; ", "：": ": ", " → ": " → ", "、": ", "}
+DEPTH_MOST = 5  # a line of a file, its place, what is wrong, what it names; no text nests deeper
 COUNTED = re.compile(r"(?:严重|警告|未测得) \d+(?:，(?:严重|警告|未测得) \d+){0,2}")
 
 LABELS = VISIT_LABELS | {
@@ -162,6 +166,59 @@ DONE = {
 AREAS_ENGLISH = FAULT_ENGLISH | VISIT_ENGLISH | REPORT_ENGLISH
 ENGLISH = AREAS_ENGLISH | {
     "维保控制台": "Maintenance console",
+    "年度远程巡检": "annual remote inspection",
+    "是": "yes",
+    "否": "no",
+    "合同编号": "Number",
+    "收取报告": "Gets papers",
+    "每年现场巡检次数": "Visits a year",
+    "远程服务价格": "Remote service, CNY",
+    "现场巡检价格": "On-site visit, CNY",
+    "一级": "first",
+    "二级": "second",
+    "三级": "third",
+    "四级": "fourth",
+    "现有的网络停机，或对最终用户的业务运作有重大影响": (
+        "the service is down, or users' business suffers badly"
+    ),
+    "现有网络的操作性能严重降级，或由于网络性能失常严重影响用户业务运作": (
+        "performance is badly degraded, or its faults hinder users' business badly"
+    ),
+    "网络的操作性能受损，但大部分业务运作仍可正常工作": (
+        "performance is impaired, most business goes on"
+    ),
+    "在产品功能、安装或配置方面需要信息或支持，对用户的业务运作几乎没有影响": (
+        "information or help is needed; users' business hardly suffers"
+    ),
+    "工作日 9:00–11:30、14:00–17:00": "working days 9:00–11:30, 14:00–17:00",
+    "范围": "Of",
+    "调查": "Surveys",
+    "全部": "all",
+    "项目": "Question",
+    "份数": "Answers",
+    "平均": "Mean",
+    "季度": "quarter",
+    "答复率（%）": "Answered (%)",
+    "按时率（%）": "In time (%)",
+    "按时": "in time",
+    "超目标": "beyond the target",
+    "未结": "open",
+    "超时时刻": "Broken at",
+    "（无工程师）": "(no engineer)",
+    "班": "work",
+    "休": "rest",
+    "一": "Mon",
+    "二": "Tue",
+    "三": "Wed",
+    "四": "Thu",
+    "五": "Fri",
+    "六": "Sat",
+    "日": "Sun",
+    "现行年度表": "the table in force",
+    "chinesecalendar 内置的官方安排": "the official days in chinesecalendar",
+    "暂行推算（周一至周五，除去法定节假日）": (
+        "the provisional days (Monday to Friday but statutory holidays)"
+    ),
     "到期与提醒": "Due and notices",
     "客户": "Customers",
     "合同": "Contracts",
@@ -441,6 +498,7 @@ ENGLISH = AREAS_ENGLISH | {
         "A mean counts the scores that were given, never a blank as 0."
     ),
     "时间均为北京时间": "All times are Beijing time",
+    "排序": "Sort by",
     "搜索": "Search",
     "清除": "Clear",
     "导出 Excel": "Excel file",
@@ -645,20 +703,29 @@ def translator(language: str) -> Callable[[str], str]:
     return _english if language == "en" else str
 
 
-def _english(text: str) -> str:
+def _english(text: str, depth: int = DEPTH_MOST) -> str:
+    """Say a text in English as far as it is ours; what people entered stays as it is."""
+    if text in ENGLISH or not depth or not CHINESE.search(text):
+        return ENGLISH.get(text, text)
     if COUNTED.fullmatch(text):
         told = (one.split() for one in text.split("，"))
         return ", ".join(f"{ENGLISH[word]} {count}" for word, count in told)
     if aged := AGED.fullmatch(text):
         return f"{ENGLISH[aged[1]]} ({aged[2]} days ago)"
-    return ENGLISH.get(text) or in_english(text) or _of_a_field(text) or text
+    if "\n" in text:
+        return "\n".join(_english(one, depth) for one in text.split("\n"))
+    bare, word = text.strip(), partial(_english, depth=depth - 1)
+    return text.replace(bare, in_english(bare, word) or _in_parts(bare, word) or bare)
 
 
-def _of_a_field(text: str) -> str:
-    """Say a complaint with its field's name before it; nothing for any other text."""
-    field, colon, sentence = text.partition("：")
-    told = in_english(sentence) if colon else None
-    return f"{ENGLISH.get(field, field)}: {told}" if told else ""
+def _in_parts(text: str, word: Callable[[str], str]) -> str:
+    """Say what is told of a field, a line or a record, or a list, where a part of it is known."""
+    for chinese, english in SEPARATORS.items():
+        parts = text.split(chinese, 1 if chinese == "：" else -1)
+        told = [word(one) for one in parts] if len(parts) > 1 else parts
+        if told != parts:
+            return english.join(told).rstrip()
+    return ""
 
 
 def label(word: str) -> str:
