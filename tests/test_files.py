@@ -10,7 +10,8 @@ from mailcare.errors import Unavailable
 from mailcare.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-INSPECT = ("inspect", ROOT / "lab" / "site.yaml", "--bundle", ROOT / "lab" / "recorded.jsonl")
+BUNDLE = ROOT / "lab" / "recorded.jsonl"
+INSPECT = ("inspect", ROOT / "lab" / "site.yaml", "--bundle", BUNDLE, "--check", "os.release")
 
 
 def limit_files_to(size_bytes: int) -> None:
