@@ -4,11 +4,11 @@ A `StoreMap` turns the folder and the name of a file into a `Message`; a `Tally`
 by mailbox in memory that is bounded by the number of mailboxes.
 """
 
-import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from hashlib import sha256
 
 from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
 from mailcare.backup.source import MailboxRow, Message, Shard
@@ -18,6 +18,7 @@ INBOX = "INBOX"
 _INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
 _STATED = re.compile(rb",[SW]=\d+")
 _DBOX_FILE = re.compile(rb"[um]\.\d+$")
+Counted = tuple[bytes, int, float]  # identity, size, arrival
 _WHOLE_DIGEST = 1 << 256
 _MAILDIR, _DBOX, _MBOX = StoreFormat.MAILDIR, StoreFormat.DBOX, StoreFormat.MBOX
 _FIRST_S, _LAST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
@@ -159,7 +160,7 @@ def is_in(shard: Shard, mailbox: str, identity: bytes) -> bool:
     if shard.of == 1:
         return True
     key = mailbox.encode("utf-8", "surrogatepass") + b"\0" + identity
-    return int.from_bytes(hashlib.sha256(key).digest()[:8]) % shard.of == shard.number
+    return int.from_bytes(sha256(key).digest()[:8]) % shard.of == shard.number
 
 
 @dataclass(slots=True)
@@ -170,12 +171,19 @@ class _Sum:
     newest_s: float = 0
     digest: int = 0
 
-    def count(self, identity: bytes, size_bytes: int, arrived_s: float) -> None:
-        self.messages += 1
-        self.size_bytes += size_bytes
-        if arrived_s > self.newest_s:
-            self.newest_s = arrived_s
-        self.digest += int.from_bytes(hashlib.sha256(identity).digest())
+    def count(self, found: Iterable[Counted]) -> None:
+        messages = size = digest = 0
+        newest_s = self.newest_s
+        for identity, size_bytes, arrived_s in found:
+            messages += 1
+            size += size_bytes
+            digest += int.from_bytes(sha256(identity).digest())
+            if arrived_s > newest_s:
+                newest_s = arrived_s
+        self.messages += messages
+        self.size_bytes += size
+        self.digest += digest
+        self.newest_s = newest_s
 
 
 @dataclass(slots=True)
@@ -192,12 +200,12 @@ class Tally:
         """Count a message."""
         one = self._sum(message.mailbox)
         one.folders.add(message.folder)
-        one.count(message.identity, message.size_bytes, message.arrived_s)
+        one.count(((message.identity, message.size_bytes, message.arrived_s),))
 
-    def counter(self, place: Place) -> Callable[[bytes, int, float], None]:
-        """Return what counts the messages of one folder: identity, size, arrival."""
+    def add_all(self, place: Place, found: Iterable[Counted]) -> None:
+        """Count the messages of one folder."""
         self.note(place)
-        return self._sum(place.mailbox).count
+        self._sum(place.mailbox).count(found)
 
     def _sum(self, mailbox: str) -> _Sum:
         if mailbox not in self._sums:

@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,10 +29,11 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
+from mailcare.backup.spool import spooled
 from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
 
-GROUP_MESSAGES = 500_000  # held in memory at once while differences are looked for
+_LIVE, _COPY = 0, 1
 ALIKE_MOST = 500
 Found = Iterator[tuple[str, Facts]]
 
@@ -141,41 +141,21 @@ def count(ground: Ground) -> Found:
 
 
 def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterator[Difference]:
-    for group in _groups(ground, mailboxes):
-        here = _by_mailbox(live.messages(group))
-        there = _by_mailbox(ground.source.messages(ground.newest, group))
-        for mailbox in sorted(group):
+    if not mailboxes:
+        return
+    wanted = frozenset(mailboxes)
+    with spooled(ground.scratch) as spool:
+        spool.keep(_LIVE, live.messages(wanted))
+        spool.keep(_COPY, ground.source.messages(ground.newest, wanted))
+        for mailbox in sorted(wanted):
             yield difference_of(
                 mailbox,
-                here.get(mailbox, []),
-                there.get(mailbox, []),
+                spool.messages(_LIVE, mailbox),
+                spool.messages(_COPY, mailbox),
                 started_s=ground.newest.started_at.timestamp(),
                 slack_s=ground.copy.slack_min * 60,
                 same_content=lambda lost, gone: _moved(ground, live, lost, gone),
             )
-
-
-def _groups(ground: Ground, mailboxes: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Put mailboxes together as long as their messages fit into memory."""
-    assert ground.live_census is not None
-    sizes = {row.mailbox: row.messages for row in ground.live_census.rows}
-    group: list[str] = []
-    held = 0
-    for mailbox in mailboxes:
-        if group and held + sizes[mailbox] > GROUP_MESSAGES:
-            yield frozenset(group)
-            group, held = [], 0
-        group.append(mailbox)
-        held += sizes[mailbox]
-    if group:
-        yield frozenset(group)
-
-
-def _by_mailbox(messages: Iterator[Message]) -> dict[str, list[Message]]:
-    found: dict[str, list[Message]] = defaultdict(list)
-    for one in messages:
-        found[one.mailbox].append(one)
-    return found
 
 
 def _moved(

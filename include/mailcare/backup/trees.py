@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly
-from mailcare.backup.mailstore import Place, StoreMap, Tally, arrival_s, is_in
+from mailcare.backup.mailstore import Counted, Place, StoreMap, Tally, arrival_s, is_in
 from mailcare.backup.mbox import Piece, Splitter
 from mailcare.backup.names import shown
 from mailcare.backup.pool import BATCH_FILES, Batch, read_all
@@ -78,13 +78,13 @@ class TreeStore:
                 for message in self.listed(folder, trouble):
                     tally.add(message)
             elif folder.place and folder.place.holds_mail:
-                self._count(folder, folder.place, tally, trouble)
+                tally.add_all(folder.place, self._counted(folder, folder.place, trouble))
         unreadable = (*trouble.alarms, *trouble.unreadable)
         return Census(tally.rows(), unreadable, tuple(trouble.oddities), trouble.vanished)
 
-    def _count(self, folder: Folder, place: Place, tally: Tally, trouble: Trouble) -> None:
-        """Count one folder; as `listed`, without making a value of each message."""
-        count, identity_of = tally.counter(place), self.map.identity
+    def _counted(self, folder: Folder, place: Place, trouble: Trouble) -> Iterator[Counted]:
+        """Return what is counted of one folder; as `listed`, with less of each message."""
+        identity_of = self.map.identity
         for entry in folder.files:
             name = entry.name
             try:
@@ -94,7 +94,7 @@ class TreeStore:
                 continue
             size = facts.st_size
             if identity := identity_of(place, name, size):
-                count(identity, size, arrival_s(name, facts.st_mtime))
+                yield identity, size, arrival_s(name, facts.st_mtime)
 
     def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
         """List the messages of some mailboxes."""

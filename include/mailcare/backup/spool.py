@@ -1,0 +1,54 @@
+"""Messages of both sides of a comparison, on disk until their mailbox's turn comes.
+
+A copy can only be listed as a whole, in its own order; a mailbox is compared at once. Between the
+two, memory holds one mailbox, however many there are.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from mailcare.backup.source import Message, NotReached
+
+_TABLE = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE message (
+    side INTEGER, key BLOB, mailbox TEXT, folder TEXT, identity BLOB, size INTEGER, arrived REAL
+);
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS by_mailbox ON message (side, mailbox)"
+_OF = """
+SELECT key, mailbox, folder, identity, size, arrived FROM message WHERE side = ? AND mailbox = ?
+"""
+
+
+class Spool:
+    """A file of messages; use it within `spooled`. A side is any number."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def keep(self, side: int, messages: Iterable[Message]) -> None:
+        """Keep the messages of one side."""
+        rows = ((side, *one) for one in messages)
+        self._database.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def messages(self, side: int, mailbox: str) -> list[Message]:
+        """Return the messages of a mailbox on one side, in the order in which they came."""
+        self._database.execute(_INDEX)
+        return [Message(*row) for row in self._database.execute(_OF, (side, mailbox))]
+
+
+@contextmanager
+def spooled(scratch: Path | None) -> Iterator[Spool]:
+    """Open a spool below `scratch`, gone when the block ends; raise `NotReached` without room."""
+    with tempfile.TemporaryDirectory(prefix="mailcare-", dir=scratch) as folder:
+        try:
+            with closing(sqlite3.connect(Path(folder, "messages"))) as database:
+                database.executescript(_TABLE)
+                yield Spool(database)
+        except sqlite3.OperationalError as error:
+            raise NotReached("scratch", f"暂存目录写不进去（{error}）") from None
