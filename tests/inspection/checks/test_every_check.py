@@ -1,6 +1,7 @@
 """What holds for every check there is, and for those still to come."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from mailcare.inspection.check import (
 )
 from mailcare.inspection.checks import all_checks
 from mailcare.inspection.collect.frames import decode
-from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, verdicts
+from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, replies_in, verdicts
 from tests.inspection.samples import lab_system
 
 NAMES = {check.name for check in all_checks()}
@@ -76,20 +77,70 @@ def test_nearly_every_check_asks_something_of_the_lab():
     assert len(FIRST_ASKED) > len(MEASURED) - 5
 
 
+CODES = (0, 1, 2, 69, 127, 141, 255)
+ODD_TEXTS = [
+    *("9" * 5000, "-1", "²", "٣", "４", "〇", "nan", "1e999", "", "%", "/", "[" * 3000, "{" * 3000),
+    *("\n# delay_s nan\n", "\n< rcode NXDOMAIN\n", "\n# connecting x y\n", "\n< HTTP 999 x\n"),
+    *("\n< ;ANSWER\n", "\n# domain .\n", '{"arrival_time": 1e400}', "==> x <==", "PID CMD"),
+]
+FULLWIDTH = {ord(digit): chr(ord(digit) + 0xFEE0) for digit in "0123456789"}
+ARABIC = {ord(digit): chr(ord(digit) + 0x630) for digit in "0123456789"}
+
+
+def judge(check, question, replies):
+    """Judge the replies; no reply may bring anything but verdicts or a reason."""
+    subject = Subject(lab_system(), question.target, RECORDED_AT)
+    with suppress(ReplyError, DoesNotApply, ForPerson):
+        assert list(check.judge(check.parse(tuple(replies)), check.limits, subject))
+
+
+@st.composite
+def mangled(draw, text):
+    """A recorded text with bytes lost, flipped or put in, or the digits of another script."""
+    data = bytearray(text.encode())
+    if digits := draw(st.sampled_from([None, None, None, FULLWIDTH, ARABIC])):
+        data = bytearray(text.translate(digits).encode())
+    for _ in range(draw(st.integers(0, 3))):
+        at, length = draw(st.integers(0, len(data))), draw(st.integers(0, 40))
+        match draw(st.sampled_from(["cut", "lose", "flip", "insert", "double"])):
+            case "cut":
+                del data[at:]
+            case "lose":
+                del data[at : at + length]
+            case "flip":
+                data[at : at + 1] = bytes([draw(st.integers(0, 255))])
+            case "insert":
+                data[at:at] = draw(st.sampled_from(ODD_TEXTS)).encode()
+            case _:
+                data[at:at] = data[at : at + length]
+    return decode(bytes(data))
+
+
 @pytest.mark.parametrize("name", FIRST_ASKED)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_mangled_reply_is_a_fact_or_a_reason(name, data):
+    check, question = FIRST_ASKED[name]
+    file = data.draw(st.sampled_from(sorted(one.stem for one in (REPLIES / name).glob("*.txt"))))
+    whole = replies_in(name, file)
+    hit = data.draw(st.integers(0, len(whole) - 1))
+    text = data.draw(mangled(whole[hit].text))
+    code = data.draw(st.sampled_from([whole[hit].exit_code, *CODES]))
+    replies = [replace(one, text=text, exit_code=code) if at == hit else one
+               for at, one in enumerate(whole)]  # fmt: skip
+    judge(check, question, replies)
+
+
+@pytest.mark.parametrize("name", FIRST_ASKED)
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_bytes_are_a_fact_or_a_reason(name, data):
     check, question = FIRST_ASKED[name]
-    replies = tuple(
-        Reply(
-            decode(data.draw(st.binary())),
-            data.draw(st.sampled_from([0, 1, 127])),
-            RECORDED_AT,
-            f"{ask.channel}://test",
-        )
-        for ask in question.asks
-    )
-    subject = Subject(lab_system(), question.target, RECORDED_AT)
-    with suppress(ReplyError, DoesNotApply, ForPerson):
-        list(check.judge(check.parse(replies), check.limits, subject))
+    sources = [f"{ask.channel}://test" for ask in question.asks]
+    bodies = data.draw(st.lists(st.binary(), min_size=len(sources), max_size=len(sources)))
+    code = data.draw(st.sampled_from(CODES))
+    replies = [
+        Reply(decode(body), code, RECORDED_AT, source)
+        for body, source in zip(bodies, sources, strict=True)
+    ]
+    judge(check, question, replies)
