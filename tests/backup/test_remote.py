@@ -10,9 +10,10 @@ from mailcare.backup.agent.script import Stream, b64
 from mailcare.backup.freshness import FreshFacts, judge_freshness
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.remote import RemoteSource
-from mailcare.backup.repository import written
+from mailcare.backup.repository import Repository, census_of, written
 from mailcare.backup.source import Generation, NotReached
 from mailcare.backup.verdicts import Verdict
+from mailcare.systems.backups import StoreFormat
 from tests.backup.stores import NOW, copy_of
 
 
@@ -74,3 +75,9 @@ def test_what_a_host_sends_beside_the_matter_is_no_crash(tmp_path):
     assert found == {b"a": tmp_path / "0", b"b": None}
     with pytest.raises(NotReached, match="没有要求的文件"):
         list(written(iter([Problem("alarm", b"other", "EIO")]), [b"a"], tmp_path))
+
+
+def test_an_mbox_in_a_repository_is_not_counted_and_never_passed():
+    repository = Repository(Told(), "/repo", "", StoreMap(StoreFormat.MBOX, "{user}"))
+    with pytest.raises(NotReached, match="mbox 不能清点"):
+        census_of(repository, lambda: iter(()))

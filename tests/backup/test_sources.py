@@ -5,6 +5,9 @@ import tarfile
 import pytest
 
 from mailcare.backup import pool, streams, zips
+from mailcare.backup.agent.seats import Here
+from mailcare.backup.mailstore import StoreMap
+from mailcare.backup.remote import RemoteSource
 from mailcare.backup.source import Fate, NotReached, Shard
 from tests.backup.stores import (
     add_mail,
@@ -28,6 +31,9 @@ def live(tmp_path):
 
 
 def copied(live, kind, tmp_path, **more):
+    if kind == "host":
+        copy = copy_of("tree", live, **more)
+        return RemoteSource(copy, StoreMap(copy.format, copy.layout), Here(), tmp_path)
     if kind == "tree":
         return local_source(copy_of(kind, shutil.copytree(live, tmp_path / "copy"), **more))
     return local_source(copy_of(kind, pack(live, kind, tmp_path / f"copy.{kind}"), **more))
@@ -276,7 +282,7 @@ MBOX = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "host"])
 def test_an_mbox_is_counted_as_a_range_and_read_in_every_kind(tmp_path, kind):
     live = tmp_path / "live"
     live.mkdir()

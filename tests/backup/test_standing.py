@@ -6,6 +6,8 @@ from mailcare.clock import utc_now
 from mailcare.papers.backup_lines import backup_rows
 from mailcare.records.customers import System
 from mailcare.records.session import reading
+from mailcare.reviews.facts import Span
+from mailcare.reviews.gathering import _backups
 from mailcare.systems.site import Site
 from tests.backup.test_steps import bank, carried_out  # noqa: F401 - a fixture
 
@@ -24,3 +26,16 @@ def test_an_inspections_report_tells_the_last_verdict_on_each_declared_copy(bank
     assert last_lines(system.id, until=before) == ()
     (row,) = backup_rows(declared, [])
     assert row["reason"] == "声明了副本，但从未验证"
+
+
+def test_a_review_tells_each_declared_copy_by_level_verified_or_not(bank):  # noqa: F811
+    with reading() as session:
+        system = session.query(System).one()
+        today = utc_now().date()
+        year = Span(today - timedelta(days=300), today + timedelta(days=1), today)
+        (never,) = _backups(session, [system.id], year)
+    assert (never.copy, never.last_on, never.last_verdict) == ("nightly", None, "NOT_RUN")
+    carried_out("manual__1", site="bank", through="L1")
+    with reading() as session:
+        (once,) = _backups(session, [system.id], year)
+    assert (once.counts, once.levels) == ({"PASS": 1}, {"L0": "PASS", "L1": "PASS"})

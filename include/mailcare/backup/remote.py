@@ -6,8 +6,9 @@ host may have no more than a Python without libraries.
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -43,7 +44,7 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.stored import Found, StoredCopy
-from mailcare.backup.trees import mbox_digest, mbox_message
+from mailcare.backup.trees import TreeStore, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
 
 BYTES_PER_S = 50_000_000.0
@@ -171,9 +172,27 @@ class RemoteStore:
     def restore(self, keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
         """Bring messages here, under our own numbers."""
         if self.map.is_read_to_count:
-            raise NotReached("tool", "远程主机上的 mbox 不能逐封恢复，请改用目录或归档副本")
-        if keys:
+            yield from self._cut_out(keys, scratch)
+        elif keys:
             yield from written(contents(self.seat, self.root, keys, LIMITS), keys, scratch)
+
+    def _cut_out(self, keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
+        """Bring whole mbox files here, one after the other, and cut the messages out."""
+        by_file: dict[bytes, dict[bytes, bytes]] = defaultdict(dict)
+        for key in keys:
+            path, _, number = key.rpartition(b"#")
+            by_file[path][b"0#" + number] = key
+        for at, (path, wanted) in enumerate(sorted(by_file.items())):
+            whole, cut = scratch / f"mbox{at}", scratch / f"cut{at}"
+            whole.mkdir()
+            cut.mkdir()
+            [brought] = written(contents(self.seat, self.root, [path], LIMITS), [path], whole)
+            if brought.path is None:
+                yield from (Restored(key, None, brought.problem) for key in wanted.values())
+                continue
+            for one in TreeStore(os.fsencode(whole), self.map).restore(wanted, cut):
+                yield replace(one, key=wanted[one.key])
+            shutil.rmtree(whole)
 
 
 def _below(folder: bytes, entry: Entry) -> bytes:

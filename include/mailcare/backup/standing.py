@@ -10,7 +10,9 @@ from sqlalchemy import func, select
 from mailcare.backup.verdicts import Level, Verdict, worst
 from mailcare.papers.backup_lines import BackupLine
 from mailcare.records.backups import BackupEvidence
+from mailcare.records.customers import System
 from mailcare.records.session import reading
+from mailcare.systems.site import Site
 
 
 def last_lines(system: int, *, until: datetime) -> tuple[BackupLine, ...]:
@@ -42,3 +44,10 @@ def _line(row: BackupEvidence) -> BackupLine:
         {level: worst(verdicts) for level, verdicts in by_level.items()},
         "；".join(reasons) if row.verdict.value != Verdict.PASS else "",
     )
+
+
+def declared_names(system: System) -> frozenset[str]:
+    """Return the names of the copies that a system's site file declares."""
+    if not system.definition.get("backups"):
+        return frozenset()
+    return frozenset(one.name for one in Site.model_validate(system.definition).backups)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -108,13 +108,18 @@ class VisitFact:
 
 @dataclass(frozen=True, slots=True)
 class BackupFact:
-    """What a year's verifications of one copy came to; `counts` by verdict (PASS, FAIL …)."""
+    """What a year's verifications of one copy came to; `counts` by verdict (PASS, FAIL …).
+
+    The last one, by level, is that which counted at the end of the year; a declared copy that was
+    never verified has none.
+    """
 
     system: str
     copy: str
     counts: Mapping[str, int]
-    last_on: date
+    last_on: date | None
     last_verdict: str
+    levels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

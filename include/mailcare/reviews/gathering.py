@@ -1,17 +1,20 @@
 """Gather a year's facts: of one contract, which is one customer's alone, or of the desk."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from mailcare.backup.standing import declared_names, last_lines
+from mailcare.backup.verdicts import Verdict
 from mailcare.clock import BEIJING
 from mailcare.contracts.details import balances_of, contract_value
 from mailcare.contracts.entering import version_in_force
 from mailcare.inspection.checks import all_checks
+from mailcare.papers.backup_lines import BackupLine
 from mailcare.records import contracts
 from mailcare.records.backups import BackupEvidence
 from mailcare.records.contracts import ContractVersion
@@ -301,23 +304,36 @@ def _training(session: Session, visits: Sequence[int]) -> dict[int, Decimal]:
 
 
 def _backups(session: Session, systems: Sequence[int], span: Span) -> Iterator[BackupFact]:
-    rows = session.execute(
-        select(BackupEvidence, System.title)
-        .join(System, System.id == BackupEvidence.system_id)
-        .where(
-            BackupEvidence.system_id.in_(systems),
+    """Yield each declared copy, verified or not, and each that was verified in the year."""
+    rows = session.scalars(select(System).where(System.id.in_(systems)).order_by(System.id))
+    for system in rows.all():
+        counts = _verdicts(session, system.id, span)
+        last = {one.copy: one for one in last_lines(system.id, until=_end(span))}
+        for name in sorted({*declared_names(system), *counts}):
+            yield _backup(system.title, name, counts.get(name, Counter()), last.get(name))
+
+
+def _verdicts(session: Session, system: int, span: Span) -> dict[str, Counter[str]]:
+    found = session.execute(
+        select(BackupEvidence.copy_name, BackupEvidence.verdict).where(
+            BackupEvidence.system_id == system,
             BackupEvidence.finished_at >= _start(span),
             BackupEvidence.finished_at < _end(span),
         )
-        .order_by(System.id, BackupEvidence.copy_name, BackupEvidence.finished_at)
     )
-    of_copy: dict[tuple[str, str], list[BackupEvidence]] = {}
-    for row, title in rows:
-        of_copy.setdefault((title, row.copy_name), []).append(row)
-    for (title, name), found in of_copy.items():
-        counts = Counter(str(one.verdict) for one in found)
-        last = found[-1]
-        yield BackupFact(title, name, counts, _day(last.finished_at), str(last.verdict))
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, verdict in found:
+        counts[name][str(verdict)] += 1
+    return counts
+
+
+def _backup(
+    system: str, name: str, counts: Mapping[str, int], last: BackupLine | None
+) -> BackupFact:
+    if last is None:
+        return BackupFact(system, name, counts, None, str(Verdict.NOT_RUN))
+    levels = {str(level): str(verdict) for level, verdict in sorted(last.levels.items())}
+    return BackupFact(system, name, counts, _day(last.verified_at), str(last.verdict), levels)
 
 
 def _start(span: Span) -> datetime:
