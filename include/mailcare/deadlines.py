@@ -29,7 +29,7 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Return 0 for the gravest, 3 for the lightest."""
-        return list(Level).index(self)
+        return int(self.value[1:]) - 1
 
     @property
     def label(self) -> str:

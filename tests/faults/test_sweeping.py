@@ -281,6 +281,28 @@ def test_a_stalled_sweep_is_told_once_an_hour():
     assert len(alerts()) == 2
 
 
+def test_many_that_are_due_at_once_take_the_statements_of_two():
+    add_member("甲", Rung.ENGINEER)
+
+    def statements(count: int, day: str) -> int:
+        for number in range(count):
+            declared("P3", f"{day} 09:00", key=f"{day}/{number}")
+        sweep(f"{day} 09:01")
+        seen = []
+
+        def note(*_: object) -> None:
+            seen.append(1)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            assert sweep(f"{day} 09:06").told == count
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return len(seen)
+
+    assert statements(2, "2026-03-02") == statements(12, "2026-03-03") > 0
+
+
 def test_a_kill_between_any_two_statements_loses_nothing_and_tells_nothing_twice():
     """The whole of declare → warn, killed at its first, second, … statement, then done again."""
     add_member("甲", Rung.ENGINEER)

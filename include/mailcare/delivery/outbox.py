@@ -3,8 +3,8 @@
 `deliver_papers` sends what is due. A letter exists once for its key, whoever posts it again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from mailcare.delivery.letters import message_id
 from mailcare.delivery.splitting import split_bytes
 from mailcare.errors import InputError
-from mailcare.records.changes import add_once
+from mailcare.records.changes import add_all_new, insert_all
 from mailcare.records.deliveries import (
     Delivery,
     DeliveryChannel,
@@ -71,20 +71,30 @@ class Draft:
 def post(session: Session, draft: Draft, *, at: datetime) -> int | None:
     """Write a letter down and return its id, or None where one of its key is there already.
 
-    A chat text that is too long for one message becomes several letters, keyed `KEY#2`, `KEY#3`…;
-    the first one's id is returned. What is no mail address is written down too, and refused when
-    its turn comes: one bad address stops no other letter, and the outbox shows it. Raise
-    `InputError` for files with a chat message.
+    See `post_all`.
     """
-    if draft.channel is DeliveryChannel.SMTP:
-        return _write_down(session, draft, draft.key, draft.body, at=at)
-    if draft.attachments:
-        raise InputError("群机器人消息不能带附件", subject=draft.key)
-    first, *others = _parts(draft)
-    written = _write_down(session, draft, draft.key, first, at=at)
-    for number, body in enumerate(others, 2):
-        _write_down(session, draft, f"{draft.key}#{number}", body, at=at)
-    return written
+    return post_all(session, (draft,), at=at).get(draft.key)
+
+
+def post_all(session: Session, drafts: Iterable[Draft], *, at: datetime) -> Mapping[str, int]:
+    """Write letters down; return the ids of those whose key was not there yet, by their keys.
+
+    However many they are, they take the same few statements. A chat text that is too long for one
+    message becomes several letters, keyed `KEY`, `KEY#2`, `KEY#3`… What is no mail address is
+    written down too, and refused when its turn comes: one bad address stops no other letter, and
+    the outbox shows it. Raise `InputError` for files with a chat message.
+    """
+    sender = read_settings().sender
+    letters: dict[str, Draft] = {}
+    for part in (part for draft in drafts for part in _parts(draft)):
+        # People who share a robot are told by one letter: of equal keys the first one counts.
+        letters.setdefault(part.key, part)
+    rows = [_values(one, sender, at=at) for one in letters.values()]
+    added = add_all_new(session, Delivery, rows, key=Delivery.key)
+    insert_all(session, DeliveryEvent, [_registered(one, at) for one in added.values()])
+    enclosed = [row for key, one in added.items() for row in _enclosed(letters[key], one)]
+    insert_all(session, Enclosure, enclosed)
+    return added
 
 
 def chat_text(subject: str, body: str) -> str:
@@ -92,7 +102,19 @@ def chat_text(subject: str, body: str) -> str:
     return f"{subject}\n{body}".strip()
 
 
-def _parts(draft: Draft) -> Sequence[str]:
+def _parts(draft: Draft) -> Iterator[Draft]:
+    """Yield the letters that a draft becomes."""
+    if draft.channel is DeliveryChannel.SMTP:
+        yield draft
+        return
+    if draft.attachments:
+        raise InputError("群机器人消息不能带附件", subject=draft.key)
+    for number, body in enumerate(_bodies(draft), 1):
+        key = draft.key if number == 1 else f"{draft.key}#{number}"
+        yield replace(draft, key=key, body=body)
+
+
+def _bodies(draft: Draft) -> Sequence[str]:
     heading = len(chat_text(draft.subject, "").encode()) + PART_MARK_BYTES
     room = CHAT_BYTES_MOST[draft.channel] - heading
     if room < PART_MARK_BYTES:
@@ -103,34 +125,31 @@ def _parts(draft: Draft) -> Sequence[str]:
     return [f"（{number}/{len(parts)}）\n{part}" for number, part in enumerate(parts, 1)]
 
 
-def _write_down(session: Session, draft: Draft, key: str, body: str, *, at: datetime) -> int | None:
-    added = add_once(session, Delivery, _values(draft, key, body, at=at))
-    if added is None:
-        return None
-    session.add(
-        DeliveryEvent(delivery_id=added, at=at, state=DeliveryState.PENDING, detail="已登记")
-    )
-    session.add_all(
-        Enclosure(
-            delivery_id=added,
-            name=one.name,
-            paper_file_id=one.paper_file,
-            evidence_file_id=one.evidence_file,
-        )
-        for one in draft.attachments
-    )
-    return added
+def _registered(delivery: int, at: datetime) -> dict[str, object]:
+    return {
+        "delivery_id": delivery, "at": at, "state": DeliveryState.PENDING, "detail": "已登记",
+    }  # fmt: skip
 
 
-def _values(draft: Draft, key: str, body: str, *, at: datetime) -> dict[str, object]:
+def _enclosed(draft: Draft, delivery: int) -> Iterator[dict[str, object]]:
+    for one in draft.attachments:
+        yield {
+            "delivery_id": delivery,
+            "name": one.name,
+            "paper_file_id": one.paper_file,
+            "evidence_file_id": one.evidence_file,
+        }
+
+
+def _values(draft: Draft, sender: str, *, at: datetime) -> dict[str, object]:
     is_mail = draft.channel is DeliveryChannel.SMTP
     return {
-        "key": key,
+        "key": draft.key,
         "channel": draft.channel,
         "recipient": draft.recipient,
         "subject": draft.subject,
-        "body": body,
-        "message_id": message_id(key, sender=read_settings().sender) if is_mail else None,
+        "body": draft.body,
+        "message_id": message_id(draft.key, sender=sender) if is_mail else None,
         "paper_id": draft.paper,
         "customer_id": draft.customer,
         "fault_id": draft.fault,

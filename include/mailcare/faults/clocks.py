@@ -50,6 +50,9 @@ class Kind(StrEnum):
     REPORT = "report"
 
 
+ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
 class State(StrEnum):
     """How a clock stands. `LATE` is a broken one, open or stopped; it stays late."""
 
@@ -122,9 +125,8 @@ def clocks(
         fault.look_for_breaches(event.at)
         _apply(event, fault)
     fault.look_for_breaches(at)
-    order = list(Kind)
     rows = [run.row(at) for run in fault.runs]
-    return tuple(sorted(rows, key=lambda row: (row.started_at, order.index(row.clock), row.epoch)))
+    return tuple(sorted(rows, key=lambda row: (row.started_at, ORDER[row.clock], row.epoch)))
 
 
 def keep_breaches(
@@ -224,8 +226,11 @@ class _Run:
 
     def passed_unmet(self, at: datetime) -> datetime | None:
         """Return its due moment if that has passed unmet by `at`."""
+        until = self.stopped_at or at
+        if all(until < bound.reached for bound in self.bounds):
+            return None  # holds move a due moment later only, and rounding too
         due = self.due()
-        return due.at if due and due.has_passed(self.stopped_at or at) else None
+        return due.at if due and due.has_passed(until) else None
 
     def end(self, state: State, at: datetime) -> None:
         """End an open epoch; held time after this does not move its due moment any more."""

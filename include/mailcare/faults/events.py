@@ -188,9 +188,11 @@ def _form(word: object) -> Form:
 
 
 def _one_of(words: type[StrEnum], name: str) -> Callable[[object], StrEnum]:
+    known = {str(one): one for one in words}
+
     def read(value: object) -> StrEnum:
-        if isinstance(value, str) and value in list(words):
-            return words(value)
+        if isinstance(value, str) and value in known:
+            return known[value]
         raise InputError(f"{name} {_unknown(value)}，可用：{'、'.join(words)}")
 
     return read

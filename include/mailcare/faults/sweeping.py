@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.delivery.alerts import alert
+from mailcare.delivery.alerts import Call, alert, alert_all
 from mailcare.faults.clocks import Clock, Kind
 from mailcare.faults.dossiers import (
     Dossier,
@@ -92,8 +92,7 @@ def sweep_displaced(session: Session, *, calendar: Calendar, now: datetime) -> S
     found = _locked(session, session.scalars(displaced).all())
     reckoned = reckon(found, calendar=calendar, now=now)
     written = write_clocks(session, reckoned, calendar=calendar, now=now)
-    for one in written.moved:
-        _tell_moved(session, one, now=now)
+    alert_all(session, [_moved(one) for one in written.moved], at=now)
     return Swept(len(found), 0, written.broken, len(written.moved))
 
 
@@ -140,30 +139,26 @@ def _tell(
     every = [(dossier, *one) for dossier, steps in reached for one in steps]
     rows = [step_row(*one, EscalationOutcome.TOLD, now=now) for one in every]
     add_all_once(session, faults.Escalation, rows)
-    for dossier, clock, step in every:
-        _post(session, dossier, clock, step, now=now)
+    alert_all(session, [_call(*one, now=now) for one in every], at=now)
     return len(every)
 
 
-def _post(session: Session, dossier: Dossier, clock: Clock, step: Step, *, now: datetime) -> None:
-    alert(
-        session,
+def _call(dossier: Dossier, clock: Clock, step: Step, *, now: datetime) -> Call:
+    return Call(
         key=f"fault/{dossier.number}/{clock.clock}/{clock.epoch}/{step.number}",
         rung=Rung(step.rung),
         subject=_subject(dossier, clock, _reached(clock, step)),
         text=_told(dossier, clock, now),
         is_urgent=is_urgent(clock),
-        at=now,
         fault=dossier.id,
         customer=dossier.customer_id,
     )
 
 
-def _tell_moved(session: Session, moved: Moved, *, now: datetime) -> None:
+def _moved(moved: Moved) -> Call:
     clock, due_at = moved.clock, moved.clock.due_at
     assert due_at is not None, "a report's clock is never held"
-    alert(
-        session,
+    return Call(
         key=f"fault/{moved.dossier.number}/{clock.clock}/{clock.epoch}/moved/{due_at.isoformat()}",
         rung=Rung.ENGINEER,
         subject=_subject(moved.dossier, clock, "报告时限变动"),
@@ -172,7 +167,6 @@ def _tell_moved(session: Session, moved: Moved, *, now: datetime) -> None:
             f"{moment(moved.before_at)} 改为 {moment(due_at)}（北京时间）。"
         ),
         is_urgent=False,
-        at=now,
         fault=moved.dossier.id,
         customer=moved.dossier.customer_id,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailcare.records.base import Base, Stateful, StateT
 from mailcare.records.customers import Authorisation
@@ -23,6 +23,28 @@ def add_all_once(session: Session, model: type[Base], rows: Sequence[Mapping[str
         session.connection().execute(
             _insert(session, model).on_conflict_do_nothing(), [dict(row) for row in rows]
         )
+
+
+def add_all_new(
+    session: Session,
+    model: type[Base],
+    rows: Sequence[Mapping[str, object]],
+    *,
+    key: InstrumentedAttribute[str],
+) -> Mapping[str, int]:
+    """Insert rows in one statement; return the ids of those whose unique `key` was new, by it."""
+    if not rows:
+        return {}
+    session.flush()
+    statement = _insert(session, model).on_conflict_do_nothing().returning(key, model.id)
+    added = session.connection().execute(statement, [dict(row) for row in rows])
+    return {row[0]: row[1] for row in added}
+
+
+def insert_all(session: Session, model: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of equal keys in one statement."""
+    if rows:
+        session.connection().execute(_insert(session, model), [dict(row) for row in rows])
 
 
 def put_all(
