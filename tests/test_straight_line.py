@@ -6,12 +6,13 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+import time_machine
 from pypdf import PdfReader
 from sqlalchemy import func, select
 
 from mailcare.delivery import steps as delivery
 from mailcare.delivery.smtp_relay import Refused, Uncertain
-from mailcare.errors import InputError, MailcareError, Unavailable
+from mailcare.errors import InputError, MailcareError
 from mailcare.inspection import steps as inspection
 from mailcare.inspection.outcome import count_results
 from mailcare.papers import steps as papers
@@ -385,13 +386,13 @@ def test_without_a_relay_the_letter_is_kept_and_the_run_says_so(paper):
     assert states() == [DeliveryState.PENDING]
 
 
-def test_a_relay_that_says_later_is_tried_again(paper, monkeypatch):
+def test_a_relay_that_says_later_leaves_the_letter_to_the_outbox(paper, monkeypatch):
     with smtp_server(RCPT=["451 4.7.1 greylisted", "250 2.1.5 Ok"]) as server:
         monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
-        with pytest.raises(Unavailable, match="greylisted"):
-            delivery.deliver_paper(paper)
-        assert states() == [DeliveryState.PENDING]
         delivery.deliver_paper(paper)
+        assert states() == [DeliveryState.PENDING]
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=2), tick=True):
+            assert delivery.send_due().sent == 1
     assert len(server.taken) == 1
     assert states() == [DeliveryState.SENT]
 

@@ -175,19 +175,21 @@ def deliver_paper(paper: int) -> None:
 
     However often this is called, a letter that was taken is not sent again; one that was refused is
     tried anew, for somebody has called again.
-    A letter is written down before it goes. Raise the first trouble after all letters were tried:
-    `Unavailable` where another try may help, a permanent error where a person must act.
+    A letter is written down before it goes. One that may go later is left to the outbox, which
+    tries it until it went or is dead. Raise the first trouble in which a person must act, after
+    all letters were tried.
     """
     settings = read_settings()
     troubles: list[MailcareError] = []
     for delivery in _write_letters(paper, settings):
         try:
             _send_now(delivery, settings)
+        except Unavailable:
+            continue
         except MailcareError as error:
             troubles.append(error)
-    # Another try sends what is still pending; what needs a person stays in the records.
     if troubles:
-        raise max(troubles, key=lambda trouble: not trouble.permanent)
+        raise troubles[0]
 
 
 def _write_letters(paper: int, settings: Settings) -> list[int]:
@@ -208,7 +210,9 @@ def _write_letters(paper: int, settings: Settings) -> list[int]:
 
 def _draft(paper: Paper, system: System, contact: Contact, settings: Settings) -> Draft:
     customer = Site.model_validate(system.definition).customer
-    pdf = next(file.id for file in paper.files if file.kind is FileKind.PDF)
+    files = {file.kind: file.id for file in paper.files}
+    # Where an engineer has signed it, that is the paper; the inspection itself asks for none.
+    pdf = files.get(FileKind.SIGNED) or files[FileKind.PDF]
     name = f"{paper.number}-v{paper.version}"
     return Draft(
         key=f"{name}/{contact.email}",
