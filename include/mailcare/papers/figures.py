@@ -173,9 +173,10 @@ def _lines(chart: Mapping[str, Any]) -> Markup:
 def _top(unit: str, known: Sequence[float]) -> float:
     if unit in FULL_SCALES:
         return FULL_SCALES[unit]
-    if unit == "%" and max(known) > 60:
-        return max(100.0, *known)
-    return max(known) * 1.12 or 1.0  # a line of noughts needs some height too
+    highest = max(known)
+    if unit == "%" and not 0 < highest <= 60:
+        return max(100.0, highest)
+    return highest * 1.12 or 1.0  # a line of noughts needs some height too
 
 
 def _line(axes: Axes, line: Mapping[str, Any], stroke: tuple[str, Any, str], at: float) -> None:
