@@ -217,7 +217,7 @@ def note_return(
     sent_at = max(one.at for one in dossier_of(session, row.fault_id).events
                   if isinstance(one, ReportSent))  # fmt: skip
     event = ReportReturned(at=max(at, sent_at))
-    backing = Backing(said, key=f"report/{row.id}/returned/{_last_event(session, delivery)}")
+    backing = Backing(said, key=f"report/{row.id}/came_back/{_last_event(session, delivery)}")
     _record(session, row, event, backing, ReportState.ISSUED, calendar=calendar, at=event.at)
     _tell_returned(session, row, backing, said, at=at)
     return True
