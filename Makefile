@@ -35,8 +35,8 @@ lab-matrix: setup ## inspect with every fault of the lab and without any; write 
 lab-backup-matrix: setup ## damage the lab's backups in every way; write docs/backup-detection.md
 	@$(BIN)/python -m lab.backup_matrix
 
-bench: setup ## measure against Ansible, pyinfra, gzip, restic, borg …; write docs/benchmarks.md
-	@$(BIN)/python -m bench
+bench: setup ## measure against Ansible, pyinfra, gzip, restic, borg …; write docs/benchmarks.md; PART=备份验证 for one section
+	@$(BIN)/python -m bench $(PART)
 
 up: ## start the production stack with Docker
 	@docker compose up -d --build --wait

@@ -1,4 +1,4 @@
-"""Run the benchmarks and write `docs/benchmarks.md`."""
+"""Run the benchmarks and write `docs/benchmarks.md`: `python -m bench [SECTION …]`."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,64 +82,83 @@ def fleet(folder: Path) -> Iterator[str]:
     yield f"每增加一台主机内存增长 {grown_kib:.1f} KiB，其中它自己的回复 {reply_kib:.1f} KiB。"
 
 
-def page(folder: Path) -> str:
-    """Return the whole page as Markdown."""
-    now = datetime.now(UTC)
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    parts = [
-        "# 性能",
-        "",
-        f"由 `make bench` 于 {now:%Y-%m-%d} 测得：{os.cpu_count()} 核、{memory_gib:.0f} GiB 内存，"
-        f"{platform.system()} {platform.release()}，Python {platform.python_version()}。"
-        "各方式轮流运行，取中位数；看比值，不看绝对值。",
-        "",
-        "## 取得主机信息",
-        "",
+def _facts_part(folder: Path) -> Iterator[str]:
+    yield (
         f"本机 sshd 的 N 个回环地址，各 {RUNS} 次，取两个对照也收集的信息："
         f"{'、'.join(targets.FACTS)}。"
         "裸连接用 asyncssh 运行同一份采集脚本。"
-        f"对照：{'、'.join(peers.VERSIONS)}，同时连接全部主机，Ansible 打开 pipelining。",
-        "",
-        *facts(folder),
-        "",
-        "## 大量主机",
-        "",
-        "一个进程询问应答极快的 SSH 服务。",
-        "",
-        *fleet(folder),
-        "",
-        "## 服务计划",
-        "",
-        "一个进程、SQLite：首次为各合同三年的服务建立计划，再一次则没有新的内容。",
-        "",
-        *planning(folder),
-        "",
-        "## 时限检查",
-        "",
-        "一个进程、SQLite：十万个未结故障、一百万个事件，一次检查；全部到期是停机之后的第一次，"
-        "此后每分钟只有到期的那些。",
-        "",
-        *sweeping(folder),
-        "",
-        "## 备份验证",
-        "",
-        *backups(folder, say),
-        "",
-    ]
-    return "\n".join(parts)
-
-
-def main() -> None:
-    """Measure everything and write the page."""
+        f"对照：{'、'.join(peers.VERSIONS)}，同时连接全部主机，Ansible 打开 pipelining。"
+    )
+    yield ""
     say("peers")
     peers.install()
+    yield from facts(folder)
+
+
+def _fleet_part(folder: Path) -> Iterator[str]:
+    yield "一个进程询问应答极快的 SSH 服务。"
+    yield ""
+    yield from fleet(folder)
+
+
+def _planning_part(folder: Path) -> Iterator[str]:
+    yield "一个进程、SQLite：首次为各合同三年的服务建立计划，再一次则没有新的内容。"
+    yield ""
+    yield from planning(folder)
+
+
+def _sweeping_part(folder: Path) -> Iterator[str]:
+    yield (
+        "一个进程、SQLite：十万个未结故障、一百万个事件，一次检查；全部到期是停机之后的第一次，"
+        "此后每分钟只有到期的那些。"
+    )
+    yield ""
+    yield from sweeping(folder)
+
+
+PARTS: dict[str, Callable[[Path], Iterator[str]]] = {
+    "取得主机信息": _facts_part,
+    "大量主机": _fleet_part,
+    "服务计划": _planning_part,
+    "时限检查": _sweeping_part,
+    "备份验证": lambda folder: backups(folder, say),
+}
+
+
+def _head() -> str:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return (
+        f"# 性能\n\n由 `make bench` 测得（`PART=备份验证` 只重测一节）：{os.cpu_count()} 核、"
+        f"{memory_gib:.0f} GiB 内存，{platform.system()} {platform.release()}，"
+        f"Python {platform.python_version()}。"
+        "各方式轮流运行，除另有说明外取中位数；看比值，不看绝对值。\n"
+    )
+
+
+def page(old: str, titles: Collection[str], folder: Path) -> str:
+    """Return the page as Markdown, with these sections measured anew and the others as before."""
+    kept = dict(_section(one) for one in old.split("\n## ")[1:])
+    for title in titles:
+        measured = "\n".join(PARTS[title](folder))
+        kept[title] = f"{datetime.now(UTC):%Y-%m-%d} 测得。{measured}"
+    sections = [f"\n## {title}\n\n{kept[title]}\n" for title in PARTS if title in kept]
+    return "".join([_head(), *sections])
+
+
+def _section(text: str) -> tuple[str, str]:
+    title, _, body = text.partition("\n")
+    return title, body.strip()
+
+
+def main(titles: Collection[str]) -> None:
+    """Measure the named sections, or all, and write the page."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o711)  # the service drill's server runs as somebody else
         targets.make_keys(folder)
-        PAGE.write_text(page(folder), "utf-8")
+        PAGE.write_text(page(PAGE.read_text("utf-8"), titles, folder), "utf-8")
     say(str(PAGE))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or PARTS)

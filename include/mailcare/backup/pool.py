@@ -36,6 +36,7 @@ def read_all(batches: Iterable[Batch]) -> Iterator[tuple[bytes, list[FileRead]]]
 def _spread(batches: Iterator[Batch], workers: int) -> Iterator[tuple[bytes, list[FileRead]]]:
     # Not fork: the program may have threads of its own.
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([read_batch.__module__])  # loaded once, not by every worker
     waiting: deque[tuple[bytes, Future[list[FileRead]]]] = deque()
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         for folder, names in batches:

@@ -6,6 +6,7 @@ all generations at once, so that reading one of them reads them all.
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,28 +254,29 @@ class TreeReading:
         self._is_finished = True
 
     def _files(self) -> Iterator[Digest]:
-        waiting: dict[bytes, Message] = {}
-        for folder, found in read_all(self._batches(waiting)):
-            inner = folder[len(self._store.root) + 1 :]
-            for name, size, sha256, is_mail, problem, fate in found:
-                one = waiting.pop(_join(inner, name))
+        waiting: deque[list[Message]] = deque()  # what each batch under way is of, in order
+        for _, found in read_all(self._batches(waiting)):
+            for one, (_, size, sha256, is_mail, problem, fate) in zip(
+                waiting.popleft(), found, strict=True
+            ):
                 yield Digest(
                     one.key, one.mailbox, one.identity, size, sha256, is_mail, problem, fate
                 )
 
-    def _batches(self, waiting: dict[bytes, Message]) -> Iterator[Batch]:
+    def _batches(self, waiting: deque[list[Message]]) -> Iterator[Batch]:
         for folder in self._store.folders(self._trouble):
-            names: list[tuple[int, bytes]] = []
             inodes = {entry.name: entry.inode() for entry in folder.files}
-            for one in self._store.listed(folder, self._trouble):
-                if is_in(self._shard, one.mailbox, one.identity):
-                    waiting[one.key] = one
-                    name = one.key.rpartition(b"/")[2]
-                    names.append((inodes[name], name))
-            names.sort()  # the order on the disk
+            found = [
+                (inodes[(name := one.key.rpartition(b"/")[2])], name, one)
+                for one in self._store.listed(folder, self._trouble)
+                if is_in(self._shard, one.mailbox, one.identity)
+            ]
+            found.sort()  # the order on the disk
             whole = _join(self._store.root, folder.path)
-            for start in range(0, len(names), BATCH_FILES):
-                yield whole, [name for _, name in names[start : start + BATCH_FILES]]
+            for start in range(0, len(found), BATCH_FILES):
+                part = found[start : start + BATCH_FILES]
+                waiting.append([one for _, _, one in part])
+                yield whole, [name for _, name, _ in part]
 
     def _mboxes(self) -> Iterator[Digest]:
         for folder in self._store.folders(self._trouble):
