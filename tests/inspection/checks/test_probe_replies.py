@@ -1,7 +1,16 @@
 import pytest
 
-from mailcare.inspection.check import ReplyError, Severity, Target
-from tests.inspection.checks.reply_files import REPLIES, check_named, verdicts
+from mailcare.inspection.check import (
+    Question,
+    Reply,
+    ReplyError,
+    Severity,
+    Subject,
+    Target,
+    Verdict,
+)
+from tests.inspection.checks.reply_files import RECORDED_AT, REPLIES, check_named, verdicts
+from tests.inspection.samples import lab_system
 
 OK, NOTICE, WARNING, CRITICAL = Severity
 PORT_587 = Target("mx1", 587)
@@ -228,3 +237,59 @@ def test_two_certificates_on_one_host_are_two_findings_each_with_its_ports():
     assert found["993、995"].severity is OK
     assert found["465"].severity is CRITICAL
     assert found["465"].metrics["days_left"] < 0
+
+
+def greeted(check: str, words: str) -> list[Reply]:
+    """Answer a check's first question about an SMTP port: its server says this, and no more."""
+    question = first_about_smtp(check)
+    head = "# connecting 10.66.0.11 25\n# connected\n# connect_ms 0.2\n"
+    stage = "# stage submission\n" if check.startswith("loop.") else ""
+    said = f"{stage}{head}< {words}\n"
+    if check == "service.steadiness":
+        kind = "declined" if words.startswith("4") else "failed"
+        rounds = (f"# round {number} {kind} {words}\n" for number in range(1, 11))
+        said = "# series smtp 10 5\n" + "".join(rounds)
+    return [Reply(said, 0, RECORDED_AT, f"{one.channel}://test") for one in question.asks]
+
+
+def judge_greeting(check: str, words: str) -> list[Verdict]:
+    judged = check_named(check)
+    fact = judged.parse(tuple(greeted(check, words)))
+    target = first_about_smtp(check).target
+    return list(judged.judge(fact, judged.limits, Subject(lab_system(), target, RECORDED_AT)))
+
+
+def first_about_smtp(check: str) -> Question:
+    asked = check_named(check).ask(lab_system())
+    return next(one for one in asked if one.target.port in (0, 25, 587))
+
+
+AT_CONNECT = (
+    *("smtp.greeting", "security.open_relay", "submission.login", "tls.handshake"),
+    *("service.steadiness", "loop.matrix", "loop.providers", "loop.internal", "loop.outbound"),
+)
+
+
+@pytest.mark.parametrize("check", AT_CONNECT)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "421 4.3.2 Too busy",
+        "450 4.7.1 Client host rejected: cannot find your hostname",
+        "451 4.7.1 Greylisting in action, please come back later",
+        "454 4.7.0 Connection rate limit exceeded",
+    ],
+)
+def test_a_server_that_puts_us_off_as_we_connect_is_unmeasured(check, words):
+    with pytest.raises(ReplyError, match=words[:3]):
+        judge_greeting(check, words)
+
+
+@pytest.mark.parametrize("check", AT_CONNECT)
+def test_a_server_that_refuses_us_for_good_is_never_called_sound(check):
+    try:
+        found = judge_greeting(check, "554 5.7.1 Your address is blocked")
+    except ReplyError:
+        assert check != "smtp.greeting"
+        return
+    assert all(one.severity > OK for one in found)

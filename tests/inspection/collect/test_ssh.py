@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,14 +11,24 @@ import asyncssh
 import pytest
 
 from mailcare.errors import InputError
-from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply, Severity
+from mailcare.inspection.check import (
+    Answer,
+    Ask,
+    Channel,
+    Finding,
+    NoReply,
+    Reply,
+    Result,
+    Severity,
+)
 from mailcare.inspection.checks.login import CHECKS as LOGIN_CHECKS
 from mailcare.inspection.collect import ssh, ssh_login
 from mailcare.inspection.collect.frames import BROKEN_OFF
 from mailcare.inspection.collect.scene import Scene
-from mailcare.inspection.collect.script import ask_key
+from mailcare.inspection.collect.script import ask_key, collector_script
 from mailcare.inspection.judging import judge_answers
-from mailcare.inspection.planning import plan_inspection
+from mailcare.inspection.planning import Plan, plan_inspection
+from mailcare.inspection.run import choose_checks, open_bundle
 from mailcare.secrets import Secret
 from mailcare.systems.site import Credential, Node, Ssh
 from mailcare.systems.system import System
@@ -164,6 +175,47 @@ def login_verdict(answers: dict[Ask, Answer]) -> tuple[Severity, str]:
     plan = plan_inspection(only, LOGIN_CHECKS)
     [result] = judge_answers(plan, {plan.asks()[0]: answers[LOGIN]})
     return result.severity, result.summary
+
+
+STEADY = (
+    *("os.release", "os.eol", "os.uptime", "os.boots", "storage.inodes", "storage.mounts"),
+    *("storage.network", "hardware.raid", "hardware.memory_errors", "service.processes"),
+    *("security.ssh_root", "app.version"),
+)
+
+
+def test_a_bundle_is_judged_as_the_same_host_over_ssh(tmp_path):
+    bundle = tmp_path / "reply.txt"
+    online: dict[Ask, Answer] = {}
+
+    async def both() -> Plan:
+        async with host(real_shell()) as port:
+            only = lab_system().site.model_copy(update={"nodes": (node_at(port),)})
+            plan = plan_inspection(System(only, lab_system().profile), choose_checks(STEADY))
+            asks = [ask for ask in plan.asks() if ask.channel is Channel.SSH]
+            online.update(await ask(node_at(port), asks=tuple(asks)))
+        child = await asyncio.create_subprocess_exec(
+            "sh", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await child.communicate(collector_script(asks).encode())
+        bundle.write_bytes(out)
+        return plan
+
+    plan = asyncio.run(both())
+    offline = open_bundle(bundle, plan)
+    said = [
+        [(type(one), one.check, one.target, getattr(one, "severity", None), how(one)) for one in
+         judge_answers(plan, answers)]
+        for answers in (online, offline)
+    ]  # fmt: skip
+    assert len({check for kind, check, *_ in said[0] if kind is Finding}) > 5
+    assert said[0] == said[1]
+
+
+def how(result: Result) -> str:
+    """Return the result's words without the numbers, which go on while it is asked twice."""
+    text = result.summary if isinstance(result, Finding) else getattr(result, "reason", "")
+    return re.sub(r"[\d.]+", "0", text)
 
 
 @pytest.fixture
