@@ -198,24 +198,24 @@ def _backups(backups: Sequence[BackupFact]) -> Section:
     if not backups:
         said = "本年度没有完成的备份验证，因此不能证明备份可以恢复。"
         return Section("备份验证", (said,))
-    head = (
-        "系统",
-        "副本",
-        *(f"{word}（次）" for word in VERDICTS.values()),
-        "最近一次",
-        "结论",
-        "各级",
-    )
-    rows = tuple(map(_backup, backups))
     said = "「未执行」既不是通过，也不是不通过；逐项结论见各次《备份验证报告》。"
-    return Section("备份验证", (said,), (Grid("逐个副本", head, rows),))
+    counted = ("系统", "副本", *(f"{word}（次）" for word in VERDICTS.values()))
+    stands = ("系统", "副本", "最近一次", "结论", "各级")
+    grids = (
+        Grid("逐个副本", counted, tuple(map(_verified, backups))),
+        Grid("最近一次", stands, tuple(map(_last, backups))),
+    )
+    return Section("备份验证", (said,), grids)
 
 
-def _backup(one: BackupFact) -> tuple[str | int | None, ...]:
-    counts = (one.counts.get(verdict, 0) for verdict in VERDICTS)
+def _verified(one: BackupFact) -> tuple[str | int, ...]:
+    return (one.system, one.copy, *(one.counts.get(verdict, 0) for verdict in VERDICTS))
+
+
+def _last(one: BackupFact) -> tuple[str | None, ...]:
     levels = "，".join(f"{level} {VERDICTS[verdict]}" for level, verdict in one.levels.items())
     word = VERDICTS[one.last_verdict]
-    return (one.system, one.copy, *counts, day(one.last_on), word, levels or None)
+    return (one.system, one.copy, day(one.last_on), word, levels or None)
 
 
 def satisfaction_section(asked: Sequence[Asked], groupings: Iterable[Grouping]) -> Section:
