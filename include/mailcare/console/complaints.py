@@ -25,6 +25,10 @@ SENTENCES = {
     "应为日期，例如 {}": "must be a date, such as {}",
     "应为日期和时间，例如 {}": "must be a date and time, such as {}",
     "应为“用户名@域名”，且只含 ASCII 字符": "must be user@domain, ASCII characters only",
+    "没有第 {} 版服务承诺，可用：{}": "there are no promises of version {}; there are: {}",
+    "这一时限没有记为违约或超目标；刚刚超时的，一分钟内记录": (
+        "not recorded as broken; what has just passed is recorded within a minute"
+    ),
     "联系人中有重名": "two contacts have the same name",
     "结束日期不能早于开始日期": "the last day must not be before the first day",
     "合同期不能超过 {} 年": "a contract lasts at most {} years",
