@@ -243,7 +243,7 @@ def _links(detail: FaultDetail) -> tuple[Action, ...]:
 def _broken(detail: FaultDetail) -> Mapping[str, str]:
     """Return the promises that are recorded as broken, by what the form calls them."""
     return {
-        f"{one.clock}/{one.epoch}": f"{KIND_TITLES[one.clock]} #{one.epoch}"
+        f"{one.clock}/{one.epoch}": KIND_TITLES[one.clock]
         for one in detail.clocks
         if one.breached_at
     }
