@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mailcare.inspection.check import Channel, Reply, Severity, Subject
-from tests.inspection.checks.reply_files import RECORDED_AT, check_named
+from tests.inspection.checks.reply_files import RECORDED_AT, check_named, replies_in
 from tests.inspection.samples import lab_system
 
 HARMLESS = (
@@ -72,6 +72,17 @@ def test_a_disk_that_fails_or_hangs_is_found_among_them(tools, tmp_path, line, s
     [(found, summary)] = judged("storage.errors", asked("storage.errors", tmp_path))
     assert found == severity
     assert "磁盘错误 1 条" in summary
+
+
+RECORDED = ("centos-6", "rhel-8", "openeuler-22.03", "busybox-without-journal")
+
+
+@pytest.mark.parametrize("file", RECORDED)
+def test_the_host_picks_out_what_the_kernels_of_many_distributions_say(tools, tmp_path, file):
+    [recorded] = replies_in("storage.errors", file)
+    lines = recorded.text.splitlines()[1:-1]
+    tools("dmesg", print_lines(*HARMLESS, *lines))
+    assert asked("storage.errors", tmp_path).text.splitlines()[1 : len(lines) + 1] == lines
 
 
 def test_of_a_log_of_all_programs_only_the_kernels_lines_are_taken(tools, tmp_path):
