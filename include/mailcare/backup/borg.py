@@ -7,10 +7,9 @@ commands are given the same.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from mailcare.backup.agent.protocol import Folder, Place, Record
@@ -18,20 +17,14 @@ from mailcare.backup.agent.running import once, text_of
 from mailcare.backup.agent.seats import Job
 from mailcare.backup.repository import (
     CheckedByTool,
-    Repository,
+    RepositorySource,
     Said,
-    census_of,
     heard,
-    messages_of,
-    written,
 )
 from mailcare.backup.source import (
-    Census,
     Generation,
-    Message,
     NotReached,
     Reach,
-    Restored,
     Shard,
     Soundness,
 )
@@ -66,16 +59,14 @@ _LAST_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BorgSource:
+@dataclass(frozen=True)
+class BorgSource(RepositorySource):
     """One borg repository; every method may raise `NotReached`."""
-
-    repository: Repository
 
     def reach(self) -> Reach:
         """List the archives, find who locks the repository, and whether it can be changed."""
         place, ahead_s = self.repository.place()
-        archives = json.loads("\n".join(self._run("list", "--json", _SHADOW).lines))["archives"]
+        archives = json.loads("\n".join(self.run("list", "--json", _SHADOW).lines))["archives"]
         generations = sorted(map(_generation, archives), key=lambda one: one.started_at)
         is_immutable, looked_at = self._immutability(place)
         return Reach(
@@ -88,7 +79,7 @@ class BorgSource:
 
     def _sized(self, generation: Generation) -> Generation:
         words = ("info", "--json", f"{_SHADOW}::{generation.name}")
-        [archive] = json.loads("\n".join(self._run(*words).lines))["archives"]
+        [archive] = json.loads("\n".join(self.run(*words).lines))["archives"]
         size_bytes = int(archive["stats"]["original_size"])
         return Generation(generation.name, generation.started_at, size_bytes)
 
@@ -102,30 +93,23 @@ class BorgSource:
     def _immutability(self, place: Place) -> tuple[bool | None, str]:
         if place.is_read_only or set(place.flags or ()) & {"immutable", "append"}:
             return True, "只读挂载或不可变标志"
-        told = self._run("config", _SHADOW, "append_only").lines
+        told = self.run("config", _SHADOW, "append_only").lines
         if told and told[0].strip() == "1":
             return True, "仓库配置为只追加（append_only）"
         return None, "仓库目录可写，未配置只追加"
 
-    def census(self, generation: Generation) -> Census:
-        """Count every mailbox by borg's own listing."""
-        return census_of(self.repository, lambda: self._listed(generation))
-
-    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
-        """List the messages of some mailboxes."""
-        return messages_of(self.repository, lambda: self._listed(generation), mailboxes)
-
-    def _listed(self, generation: Generation) -> Iterator[Folder]:
+    def listed(self, generation: Generation) -> Iterator[Folder]:
+        """Yield the folders of the tool's own listing."""
         said = Said()
         what = "{type}{path}{size}{isomtime}{source}"
         words = ["list", "--json-lines", "--format", what, f"{_SHADOW}::{generation.name}"]
         if self.repository.inside:
             words.append(f"pp:{self.repository.inside}")
-        job = {**self._job(*words), "output": "rows", "names": {"mtime": "isomtime"}}
+        job = {**self.job(*words), "output": "rows", "names": {"mtime": "isomtime"}}
         for record in heard(self.repository, job, said):
             if isinstance(record, Folder):
                 yield record
-        self._need_success(said)
+        self.need_success(said)
 
     def read(self, generation: Generation, shard: Shard) -> CheckedByTool:  # noqa: ARG002
         """Let borg check: the cryptographic check for all, the segments' CRC for a shard.
@@ -138,20 +122,15 @@ class BorgSource:
     def _checked(self, how: str) -> Soundness:
         words = ["check", "-v", "--progress", how, _SHADOW]
         said = Said()
-        for _ in heard(self.repository, self._job(*words), said):
+        for _ in heard(self.repository, self.job(*words), said):
             pass
         problems = [self.repository.hidden(one) for one in _damages(_told(said))]
         if said.code not in (0, 1) and not problems:
-            self._need_success(said)
+            self.need_success(said)
         return _soundness(f"borg check {how}", said, problems)
 
-    def restore(
-        self, generation: Generation, keys: Collection[bytes], scratch: Path
-    ) -> Iterator[Restored]:
-        """Let borg write the files as a tar stream and take them over under our own numbers."""
-        yield from written(self._restored(generation, list(keys)), keys, scratch)
-
-    def _restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+    def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        """Yield what the tool sends of the wanted files."""
         for first in range(0, len(keys), PATHS_A_RUN):
             yield from self._sent(generation, keys[first : first + PATHS_A_RUN])
 
@@ -162,19 +141,13 @@ class BorgSource:
         ]
         words = ["export-tar", f"{_SHADOW}::{generation.name}", "-", *wanted]
         said = Said()
-        job = {**self._job(*words), "output": "tar", "keys": paths}
+        job = {**self.job(*words), "output": "tar", "keys": paths}
         yield from heard(self.repository, job, said)
         if said.code not in (0, 1) and not _damages(_told(said)):
-            self._need_success(said)
+            self.need_success(said)
 
-    def _run(self, *words: str) -> Said:
-        said = Said()
-        for _ in heard(self.repository, self._job(*words), said):
-            pass
-        self._need_success(said)
-        return said
-
-    def _job(self, *words: str) -> dict[str, Any]:
+    def job(self, *words: str) -> dict[str, Any]:
+        """Return the job that runs the tool with these words."""
         return {
             "words": ["borg", "--log-json", *words],
             "env": {
@@ -187,7 +160,8 @@ class BorgSource:
             "output": "lines",
         }
 
-    def _need_success(self, said: Said) -> None:
+    def need_success(self, said: Said) -> None:
+        """Raise `NotReached` where the tool failed."""
         if said.code in (0, 1):
             return
         told = _told(said)

@@ -5,6 +5,7 @@ password reaches it by its environment; it is in no argument, no record and no m
 """
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from mailcare.backup.names import shown
 from mailcare.backup.source import (
     Census,
     Digest,
+    Generation,
     Message,
     NotReached,
     Restored,
@@ -265,3 +267,48 @@ class CheckedByTool:
         if self._found is None:
             self._found = self.check()
         return self._found
+
+
+@dataclass(frozen=True)
+class RepositorySource(ABC):
+    """A repository as a copy; how its tool is called and understood is its own."""
+
+    repository: Repository
+
+    @abstractmethod
+    def job(self, *words: str) -> dict[str, Any]:
+        """Return the job that runs the tool with these words."""
+
+    @abstractmethod
+    def need_success(self, said: Said) -> None:
+        """Raise `NotReached` where the tool failed."""
+
+    @abstractmethod
+    def listed(self, generation: Generation) -> Iterator[Folder]:
+        """Yield the folders of the tool's own listing."""
+
+    @abstractmethod
+    def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        """Yield what the tool sends of the wanted files."""
+
+    def run(self, *words: str) -> Said:
+        """Run the tool to its end and return what it said."""
+        said = Said()
+        for _ in heard(self.repository, self.job(*words), said):
+            pass
+        self.need_success(said)
+        return said
+
+    def census(self, generation: Generation) -> Census:
+        """Count every mailbox by the tool's own listing."""
+        return census_of(self.repository, lambda: self.listed(generation))
+
+    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
+        """List the messages of some mailboxes."""
+        return messages_of(self.repository, lambda: self.listed(generation), mailboxes)
+
+    def restore(
+        self, generation: Generation, keys: Collection[bytes], scratch: Path
+    ) -> Iterator[Restored]:
+        """Let the tool bring files back and take them over under our own numbers."""
+        yield from written(self.restored(generation, list(keys)), keys, scratch)

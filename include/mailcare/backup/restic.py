@@ -6,30 +6,23 @@ by what is said.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from mailcare.backup.agent.protocol import Folder, Record
 from mailcare.backup.agent.running import text_of
 from mailcare.backup.repository import (
     CheckedByTool,
-    Repository,
+    RepositorySource,
     Said,
-    census_of,
     heard,
-    messages_of,
-    written,
 )
 from mailcare.backup.source import (
-    Census,
     Generation,
-    Message,
     NotReached,
     Reach,
-    Restored,
     Shard,
     Soundness,
 )
@@ -56,11 +49,9 @@ _DAMAGE = re.compile(r"does not match|verification failed|not found in|error|inv
 _SPECIAL = re.compile(rb"([\\*?\[])")
 
 
-@dataclass(frozen=True, slots=True)
-class ResticSource:
+@dataclass(frozen=True)
+class ResticSource(RepositorySource):
     """One restic repository; every method may raise `NotReached`."""
-
-    repository: Repository
 
     def reach(self) -> Reach:
         """List the snapshots, find who locks the repository, and whether it can be changed."""
@@ -85,28 +76,21 @@ class ResticSource:
         return Generation(generation.name, generation.started_at, size_bytes)
 
     def _locked_since(self) -> datetime | None:
-        names = [line for line in self._run("list", "locks").lines if _is_id(line)]
+        names = [line for line in self.run("list", "locks").lines if _is_id(line)]
         moments = [datetime.fromisoformat(self._json("cat", "lock", one)["time"]) for one in names]
         return min(moments, default=None)
 
-    def census(self, generation: Generation) -> Census:
-        """Count every mailbox by restic's own listing."""
-        return census_of(self.repository, lambda: self._listed(generation))
-
-    def messages(self, generation: Generation, mailboxes: Collection[str]) -> Iterator[Message]:
-        """List the messages of some mailboxes."""
-        return messages_of(self.repository, lambda: self._listed(generation), mailboxes)
-
-    def _listed(self, generation: Generation) -> Iterator[Folder]:
+    def listed(self, generation: Generation) -> Iterator[Folder]:
+        """Yield the folders of the tool's own listing."""
         said = Said()
         words = ["ls", "--json", generation.name]
         if self.repository.inside:
             words += ["--recursive", f"/{self.repository.inside}"]
-        job = {**self._job(*words), "output": "rows", "names": {"mtime": "mtime"}}
+        job = {**self.job(*words), "output": "rows", "names": {"mtime": "mtime"}}
         for record in heard(self.repository, job, said):
             if isinstance(record, Folder):
                 yield record
-        self._need_success(said)
+        self.need_success(said)
 
     def read(self, generation: Generation, shard: Shard) -> CheckedByTool:  # noqa: ARG002
         """Let restic read the packs of a shard; a repository is checked as a whole."""
@@ -115,54 +99,43 @@ class ResticSource:
     def _checked(self, shard: Shard) -> Soundness:
         of = min(shard.of, SUBSETS_AT_MOST)
         number = shard.number % of
-        packs = [line for line in self._run("list", "packs").lines if _is_id(line)]
+        packs = [line for line in self.run("list", "packs").lines if _is_id(line)]
         wanted = sum(1 for one in packs if int(one[:2], 16) % of == number)
         how = ["--read-data"] if of == 1 else [f"--read-data-subset={number + 1}/{of}"]
         said = Said()
-        for _ in heard(self.repository, self._job("check", *how), said):
+        for _ in heard(self.repository, self.job("check", *how), said):
             pass
         method = f"restic check {how[0]}"
         if said.code == 0 and _SOUND in said.text:
             return Soundness(method, Coverage(wanted, wanted, ok=wanted))
         if _UNSOUND not in said.text and not _damages(said):
-            self._need_success(said)
+            self.need_success(said)
         problems = [self.repository.hidden(one) for one in _damages(said)]
         return _unsound(method, said, problems or [said.excerpt()], wanted=wanted)
 
-    def restore(
-        self, generation: Generation, keys: Collection[bytes], scratch: Path
-    ) -> Iterator[Restored]:
-        """Let restic restore the files and take them over under our own numbers."""
-        yield from written(self._restored(generation, list(keys)), keys, scratch)
-
-    def _restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+    def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
+        """Yield what the tool sends of the wanted files."""
         for first in range(0, len(keys), PATTERNS_A_RUN):
             part = {
                 key: b"/" + self.repository.path_of(key) for key in keys[first:][:PATTERNS_A_RUN]
             }
             patterns = [f"--include={_escaped(path)}" for path in part.values()]
-            job = self._job("restore", generation.name, "--target", "{scratch}/out", *patterns)
+            job = self.job("restore", generation.name, "--target", "{scratch}/out", *patterns)
             collected = {text_of(key): text_of(path) for key, path in part.items()}
             said = Said()
             yield from heard(self.repository, {**job, "collect": collected}, said)
             if not _damages(said):
-                self._need_success(said)
+                self.need_success(said)
 
     def _json(self, *words: str) -> Any:  # noqa: ANN401 - what a tool prints is known by its reader
-        said = self._run(*words)
+        said = self.run(*words)
         try:
             return json.loads("\n".join(said.lines) or "null")
         except ValueError:
             raise NotReached("tool", f"restic 的输出无法识别：{said.lines[:1]}") from None
 
-    def _run(self, *words: str) -> Said:
-        said = Said()
-        for _ in heard(self.repository, self._job(*words), said):
-            pass
-        self._need_success(said)
-        return said
-
-    def _job(self, *words: str) -> dict[str, Any]:
+    def job(self, *words: str) -> dict[str, Any]:
+        """Return the job that runs the tool with these words."""
         path = self.repository.path
         return {
             "words": [
@@ -178,7 +151,8 @@ class ResticSource:
             "output": "lines",
         }
 
-    def _need_success(self, said: Said) -> None:
+    def need_success(self, said: Said) -> None:
+        """Raise `NotReached` where the tool failed."""
         if said.code == 0:
             return
         code = _CODES.get(said.code or 0) or _told(said.text, _FAILURES)
