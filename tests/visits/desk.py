@@ -49,8 +49,8 @@ def visit_services() -> list[int]:
         return list(session.scalars(visits))
 
 
-def assign(number: str) -> None:
-    steps.assign(number, read_form(StaffForm, STAFF), by="li")
+def assign(number: str, **changes) -> None:
+    steps.assign(number, read_form(StaffForm, STAFF | changes), by="li")
 
 
 def propose(number: str, *starts: str, by: str = "li") -> None:

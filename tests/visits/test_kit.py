@@ -15,7 +15,7 @@ from mailcare.visits import steps
 from mailcare.visits.kit import marked_script, refuse_foreign_replies
 from tests.inspection.samples import LAB_SITE
 from tests.visits import desk
-from tests.visits.onsite_desk import PNG, SITE, TRAINING, output
+from tests.visits.onsite_desk import PNG, SITE, TRAINING, look, output, teach
 
 pytestmark = [
     pytest.mark.usefixtures("desk_records", "clock"),
@@ -86,6 +86,21 @@ def test_what_was_brought_home_is_taken_once(number, tmp_path):
     steps.complete_visit(number, by="lin")
 
 
+def test_what_was_corrected_since_stands_when_a_kit_is_taken_again(number, tmp_path):
+    steps.make_kit(number, tmp_path)
+    fill(tmp_path, number)
+    steps.import_kit(tmp_path, by="lin")
+    steps.write_entries(number, {"done": "更换电源"}, by="lin")
+    look(number, says="灯一红", verdict="warning", advice="更换")
+    teach(number, hours="3")
+    steps.import_kit(tmp_path, by="lin")
+    detail = steps.visit_detail(number)
+    assert detail.entries == {"done": "更换电源"}
+    assert [str(one.hours) for one in detail.trainings] == ["3.0"]
+    [seen] = [one for one in steps.day_items(number) if one.seen]
+    assert seen.seen.says == "灯一红"
+
+
 def test_a_kit_that_was_only_made_brings_nothing_and_is_no_mistake(number, tmp_path):
     steps.make_kit(number, tmp_path)
     brought = steps.import_kit(tmp_path, by="lin")
@@ -99,6 +114,7 @@ MISTAKES = (
     ({"words": {"nonsense": "x"}}, "没有这些栏目"),
     ({"photos": [{"file": "../visit.json"}]}, "不带路径"),
     ({"photos": [{"file": "missing.png"}]}, "无法读取"),
+    ({"words": {"done": "x", "causes": "好" * 4001}}, "4000"),
     ({"colour": "blue"}, "不认识的键"),
 )
 
@@ -111,6 +127,7 @@ def test_a_form_that_cannot_be_taken_writes_nothing(number, tmp_path):
             steps.import_kit(tmp_path, by="lin")
     detail = steps.visit_detail(number)
     assert (detail.entries, detail.trainings, detail.photos) == ({}, (), ())
+    assert desk.visit(number).state is VisitState.CONFIRMED
 
 
 def test_replies_of_another_visit_or_of_no_kit_are_refused(number, tmp_path):

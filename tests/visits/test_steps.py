@@ -15,6 +15,7 @@ from tests.contracts.desk import services
 from tests.inspection.samples import LAB_SITE
 from tests.visits import desk as desk_of
 
+OTHER_MAIL = "zhao@vendor.example"
 FIRST, SECOND = desk_of.FIRST, desk_of.SECOND
 
 pytestmark = [
@@ -100,6 +101,37 @@ def test_a_cancelled_visit_gives_back_leaves_the_calendars_and_can_be_taken_up_a
     assert (method, event["STATUS"], int(event["SEQUENCE"])) == ("CANCEL", "CANCELLED", 2)
     desk_of.confirm(number, SECOND)
     assert (desk_of.balance().left, desk_of.balance().planned) == (0, 1)
+
+
+def test_who_no_longer_goes_is_uninvited_and_the_customer_told_who_comes():
+    number = desk_of.planned_visit()
+    desk_of.assign(number)
+    desk_of.confirm(number)
+    for _ in range(2):  # nothing new is nothing to tell
+        desk_of.assign(number, engineer="zhao", engineer_name="赵示例", engineer_email=OTHER_MAIL)
+    told = {
+        side: event_of(desk_of.invitations(side)[-1])
+        for side in (desk_of.CUSTOMER_MAIL, OTHER_MAIL, desk_of.ENGINEER_MAIL)
+    }
+    assert [(method, int(event["SEQUENCE"])) for method, event in told.values()] == [
+        ("REQUEST", 2), ("REQUEST", 2), ("CANCEL", 2),
+    ]  # fmt: skip
+    assert len({str(event["UID"]) for _, event in told.values()}) == 1
+    assert "STATUS" not in told[desk_of.ENGINEER_MAIL][1]  # the visit itself goes on
+    assert "工程师：赵示例" in desk_of.letters()[-1].body
+    assert len(desk_of.letters(OTHER_MAIL)) == 1
+
+
+def test_a_visit_that_is_off_is_due_when_its_promise_says(clock):
+    number = desk_of.planned_visit()
+    promised = services()["HT-1/1/1/visit/1"].due_on
+    desk_of.confirm(number)
+    steps.cancel_visit(number, desk_of.end(), by="li")
+    assert services()["HT-1/1/1/visit/1"].due_on == promised > date(2026, 5, 11)
+    desk_of.confirm(number, "2026-08-10")
+    clock.move_to("2026-08-15T09:00:00+08:00")  # a Saturday after the promised day
+    steps.miss_visit(number, desk_of.end(), by="li")
+    assert services()["HT-1/1/1/visit/1"].due_on == date(2026, 8, 17)
 
 
 def test_taking_up_again_what_another_visit_has_used_needs_a_manager():

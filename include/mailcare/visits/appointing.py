@@ -10,7 +10,8 @@ from mailcare.clock import BEIJING
 from mailcare.contracts.details import balances_of, contract_value
 from mailcare.contracts.entering import version_in_force
 from mailcare.contracts.extra_visits import OUTSIDE
-from mailcare.contracts.terms import ContractYear
+from mailcare.contracts.planning import give_day, owed
+from mailcare.contracts.terms import Contract, ContractYear
 from mailcare.deadlines import VisitDays
 from mailcare.errors import InputError
 from mailcare.records import contracts
@@ -114,11 +115,16 @@ def is_given_up(session: Session, visit: Visit, *, today: date) -> bool:
 
 def _year_of(session: Session, visit: Visit) -> ContractYear | None:
     service = session.get_one(Service, visit.service_id)
+    contract = _contract_of(session, service)
+    years = contract.years() if contract else ()
+    return next((one for one in years if one.number == service.contract_year), None)
+
+
+def _contract_of(session: Session, service: Service) -> Contract | None:
     if service.contract_id is None:
         return None
     contract = session.get_one(contracts.Contract, service.contract_id)
-    value = contract_value(contract.number, version_in_force(session, contract))
-    return next((one for one in value.years() if one.number == service.contract_year), None)
+    return contract_value(contract.number, version_in_force(session, contract))
 
 
 def do(session: Session, visit: Visit, deed: Deed, *, at: datetime) -> VisitEvent:
@@ -222,10 +228,20 @@ def agree_on(session: Session, visit: Visit, days: VisitDays, calendar: Calendar
     service.is_provisional = any(calendar.day(one).is_provisional for one in days.days)
 
 
-def take_back(visit: Visit) -> None:
-    """Write down that no days are agreed any more."""
+def take_back(session: Session, visit: Visit, calendar: Calendar, *, today: date) -> None:
+    """Write down that no days are agreed any more; it is due again when its promise says.
+
+    A visit that a person asked for beside the promises has no other day than the agreed one.
+    """
     visit.starts_on = None
     visit.sequence += 1
+    service = session.get_one(Service, visit.service_id)
+    contract = _contract_of(session, service)
+    promised = owed(contract, since=date.min) if contract else ()
+    for one in promised:
+        if contract and one.key == service.key:
+            day = give_day(contract, one, calendar, today=today)
+            service.due_on, service.is_provisional = day.due_on, day.is_provisional
 
 
 def last_event(session: Session, visit: Visit) -> VisitEvent | None:
@@ -247,13 +263,16 @@ def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def reassign(session: Session, visit: Visit, form: StaffForm, *, by: str, at: datetime) -> None:
-    """Write down who goes and where to, audited."""
+def reassign(session: Session, visit: Visit, form: StaffForm, *, by: str, at: datetime) -> bool:
+    """Write down who goes and where to, audited; tell whether anything is new."""
     before = {name: getattr(visit, name) for name in StaffForm.model_fields}
     after = form.model_dump()
+    if after == before:
+        return False
     for name, value in after.items():
         setattr(visit, name, value)
     note_change(
         session, by=by, at=at, action="change", subject=f"visit/{visit.number}",
         before=before, after=after,
     )  # fmt: skip
+    return True

@@ -1,17 +1,49 @@
-"""What a completed visit hands on: the case that its customer is asked about."""
+"""End a visit: judge what was found, and ask its customer about the case."""
 
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.records.visits import Visit, VisitAct, VisitEvent
+from mailcare.errors import InputError
+from mailcare.inspection import onsite as inspecting
+from mailcare.inspection.check import Reply
+from mailcare.inspection.onsite import Standing
+from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState, VisitWay
 from mailcare.surveys.asking import CaseKind, EndedCase
-from mailcare.visits.entries import TOPIC_TITLES
-from mailcare.visits.onsite import entries_of, trainings_of
+from mailcare.surveys.steps import open_survey
+from mailcare.visits.appointing import Deed, Word, do
+from mailcare.visits.appointment import Act, Party
+from mailcare.visits.entries import TOPIC_TITLES, missing_to_complete
+from mailcare.visits.onsite import days_written, entries_of, refuse_unstarted, trainings_of
 from mailcare.visits.writing import customer_of, system_of
 
 DESCRIPTION = "现场巡检（硬件设备运行情况、系统整体性能运行分析、用户技术人员培训与交流）"
+
+
+def complete(session: Session, visit: Visit, *, by: str, at: datetime) -> None:
+    """End the three days: what was found is judged, the entitlement used, the customer asked.
+
+    Raise `InputError` that lists what is still missing. Safe to run twice.
+    """
+    if visit.state is VisitState.COMPLETED:
+        return
+    refuse_unstarted(visit)
+    inspection = inspecting.open_inspection(session, visit.service_id)
+    found = inspecting.standing(session, inspection)
+    _refuse_incomplete(session, visit, found)
+    inspecting.conclude(session, inspection, found, at=at)
+    word = Word(Party.VENDOR, VisitWay.CONSOLE, by, by)
+    do(session, visit, Deed(Act.COMPLETE, word), at=at)
+    open_survey(session, ended_case(session, visit), at=at)
+
+
+def _refuse_incomplete(session: Session, visit: Visit, found: Standing) -> None:
+    told = [ask for ask, one in found.answers.items() if isinstance(one, Reply)]
+    topics = {one.topic for one in trainings_of(session, visit)}
+    days = days_written(found.plan, told)
+    if missing := missing_to_complete(days_written=days, topics=topics):
+        raise InputError("；".join(missing), subject=visit.number)
 
 
 def ended_case(session: Session, visit: Visit) -> EndedCase:

@@ -7,6 +7,8 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from mailcare.contracts.forms import Day
+from mailcare.inspection.check import Severity, Target
+from mailcare.inspection.observations import Observation
 from mailcare.systems.forms import Line
 from mailcare.systems.profile import Strict
 from mailcare.systems.site import MailAddress
@@ -128,6 +130,15 @@ class ObservationForm(Strict):
     says: Written
     advice: Text = ""
     numbers: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+
+    def place(self) -> tuple[str, Target]:
+        """Return which check's target was looked at."""
+        return self.check, Target(self.node, self.port, self.part)
+
+    def observation(self) -> Observation:
+        """Return what was seen."""
+        severity = Severity[self.verdict.name]
+        return Observation(severity, self.says, self.advice, dict(self.numbers))
 
     @model_validator(mode="after")
     def _says_what_to_do(self) -> Self:

@@ -11,11 +11,20 @@ from mailcare.workdays import ONE_DAY
 PRODUCT = "-//mailcare//visits//ZH"
 
 
-class Method(StrEnum):
-    """What an invitation asks of the calendar: to hold the days (anew), or to let them go."""
+class Purpose(StrEnum):
+    """What an invitation asks of the calendar.
 
-    REQUEST = "REQUEST"
-    CANCEL = "CANCEL"
+    To hold the days (anew), to let them go, or to let them go for these attendees only.
+    """
+
+    HOLD = "hold"
+    CALL_OFF = "call_off"
+    UNINVITE = "uninvite"
+
+
+METHODS = {Purpose.HOLD: "REQUEST", Purpose.CALL_OFF: "CANCEL", Purpose.UNINVITE: "CANCEL"}
+# RFC 5546, 3.2.5: no status where the event goes on without these attendees.
+STATUSES = {Purpose.HOLD: "CONFIRMED", Purpose.CALL_OFF: "CANCELLED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Meeting:
     attendees: tuple[str, ...]
 
 
-def invitation(meeting: Meeting, method: Method, *, at: datetime) -> bytes:
+def invitation(meeting: Meeting, purpose: Purpose, *, at: datetime) -> bytes:
     """Return the .ics file; `at` is the moment of the change."""
     event = Event()
     event.add("uid", f"{meeting.number}@mailcare")
@@ -47,7 +56,8 @@ def invitation(meeting: Meeting, method: Method, *, at: datetime) -> bytes:
     event.add("dtend", meeting.days[-1] + ONE_DAY)  # the end of a whole-day event is left out
     event.add("location", meeting.place)
     event.add("description", _description(meeting))
-    event.add("status", "CANCELLED" if method is Method.CANCEL else "CONFIRMED")
+    if purpose in STATUSES:
+        event.add("status", STATUSES[purpose])
     event.add("transp", "OPAQUE")
     event.add("organizer", vCalAddress(f"mailto:{meeting.organizer}"))
     for one in meeting.attendees:
@@ -55,7 +65,7 @@ def invitation(meeting: Meeting, method: Method, *, at: datetime) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
-    calendar.add("method", str(method))
+    calendar.add("method", METHODS[purpose])
     calendar.add_component(event)
     return calendar.to_ical()
 

@@ -58,6 +58,21 @@ def moved(about: About, days: Sequence[date], *, note: str) -> Text:
     return _text(about, "现场巡检改期", body)
 
 
+def reassigned(about: About, days: Sequence[date]) -> Text:
+    """Return the letter that says that another engineer comes, or to another place."""
+    body = (
+        f"{_listed(days)} 的现场巡检，工程师或服务地点有变更，以下列信息为准，日期不变。"
+        "随信附上更新后的日程邀请。\n"
+    )
+    return _text(about, "现场巡检人员或地点变更", body)
+
+
+def released(about: About, days: Sequence[date]) -> Text:
+    """Return the letter to an engineer who no longer goes."""
+    body = f"{_listed(days)} 的现场巡检改由 {about.engineer} 前往，随信附上日程取消通知。\n"
+    return _text(about, "现场巡检改派", body)
+
+
 def called_off(about: About, days: Sequence[date], *, note: str) -> Text:
     """Return the letter that takes agreed days back."""
     told = f"原定 {_listed(days)} 的现场巡检取消，本次服务次数退回，随信附上日程取消通知。\n"

@@ -22,12 +22,13 @@ from mailcare.visits.appointing import (
     last_event,
     needs_approval,
     outside_note,
+    reassign,
     split_agreement,
     take_back,
     window_of,
 )
 from mailcare.visits.appointment import Act, Party, Window, checked_days, refuse_early_start
-from mailcare.visits.forms import AnswerForm, Choice, EndForm, MoveForm, OfferForm
+from mailcare.visits.forms import AnswerForm, Choice, EndForm, MoveForm, OfferForm, StaffForm
 from mailcare.workdays import Calendar
 
 
@@ -135,8 +136,20 @@ def call_off(
     event = do(session, visit, Deed(act, word, note=form.note), at=now.at)
     if visit.starts_on:
         days = visit_days(visit.starts_on, now.calendar).days
-        take_back(visit)
+        take_back(session, visit, now.calendar, today=now.today)
         writing.write_called_off(session, visit, event, days)
+
+
+def assign(session: Session, visit: Visit, form: StaffForm, now: Moment, *, by: str) -> None:
+    """Write down who goes and where to; where days are agreed, all whom it concerns are told."""
+    if visit.state in (VisitState.STARTED, VisitState.COMPLETED):
+        raise InputError("巡检已经开始，不能再更换工程师或地点", subject=visit.number)
+    before = visit.engineer_email
+    is_new = reassign(session, visit, form, by=by, at=now.at)
+    if is_new and visit.starts_on:
+        visit.sequence += 1
+        days = visit_days(visit.starts_on, now.calendar).days
+        writing.write_reassigned(session, visit, days, before=before, by=by, at=now.at)
 
 
 def start(session: Session, visit: Visit, now: Moment, *, by: str) -> None:

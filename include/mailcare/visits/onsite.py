@@ -81,6 +81,14 @@ def _check_entry(visit: Visit, field: str, text: str) -> None:
         raise complain(field, "应为 0 至 5 的整数，客户没有打分的留空")
 
 
+def was_written(session: Session, visit: Visit, field: str, text: str) -> bool:
+    """Tell whether a field has had these words, whatever was written since."""
+    known = select(VisitEntry.id).where(
+        VisitEntry.visit_id == visit.id, VisitEntry.field == field, VisitEntry.text == text
+    )
+    return session.scalar(known.limit(1)) is not None
+
+
 def entries_of(session: Session, visit: Visit) -> Mapping[str, str]:
     """Return the last words of each field."""
     rows = select(VisitEntry).where(VisitEntry.visit_id == visit.id).order_by(VisitEntry.id)
@@ -92,8 +100,7 @@ def write_training(
 ) -> None:
     """Write down what was taught on a topic; the same twice is once."""
     refuse_unstarted(visit)
-    told = Training(form.topic, form.taught_on, form.hours, form.content, form.attendees)
-    if told in trainings_of(session, visit):
+    if told_of(form) in trainings_of(session, visit):
         return
     session.add(
         VisitTraining(
@@ -109,14 +116,23 @@ def write_training(
     )
 
 
+def told_of(form: TrainingForm) -> Training:
+    """Return what a form tells."""
+    return Training(form.topic, form.taught_on, form.hours, form.content, form.attendees)
+
+
 def trainings_of(session: Session, visit: Visit) -> tuple[Training, ...]:
     """Return the last record of each topic, in the order of annex 2."""
+    last = {one.topic: one for one in all_trainings_of(session, visit)}
+    return tuple(last[topic] for topic in Topic if topic in last)
+
+
+def all_trainings_of(session: Session, visit: Visit) -> tuple[Training, ...]:
+    """Return every record of a topic, those that a later one stands for included."""
     rows = select(VisitTraining).where(VisitTraining.visit_id == visit.id)
-    last = {one.topic: one for one in session.scalars(rows.order_by(VisitTraining.id))}
     return tuple(
-        Training(topic, row.taught_on, row.hours, row.content, tuple(row.attendees))
-        for topic in Topic
-        if (row := last.get(str(topic)))
+        Training(Topic(one.topic), one.taught_on, one.hours, one.content, tuple(one.attendees))
+        for one in session.scalars(rows.order_by(VisitTraining.id))
     )
 
 

@@ -19,6 +19,6 @@ def due_reminder(start: date, calendar: Calendar, *, today: date) -> int | None:
     return min(due, default=None)
 
 
-def reminder_key(number: str, sequence: int, ahead: int) -> str:
+def reminder_key(number: str, start: date, ahead: int) -> str:
     """Return the key of a reminder: one for each day that was agreed, so a moved visit has new."""
-    return f"{number}/{sequence}/T-{ahead}"
+    return f"{number}/{start}/T-{ahead}"

@@ -16,12 +16,11 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import complain
 from mailcare.deadlines import visit_days
 from mailcare.errors import InputError
+from mailcare.inspection import onsite as inspecting
 from mailcare.inspection import steps as inspections
-from mailcare.inspection.check import Reply, Severity, Target
 from mailcare.inspection.checks import all_checks
 from mailcare.inspection.collect.frames import restore, unpacked
 from mailcare.inspection.collect.script import system_script
-from mailcare.inspection.observations import Observation
 from mailcare.listing import Page, Wish
 from mailcare.papers.items import read_items
 from mailcare.papers.keeping import keep_paper, pages, paper_file
@@ -39,6 +38,7 @@ from mailcare.visits import (
     appointing,
     closing,
     details,
+    homecoming,
     kit,
     negotiating,
     onsite,
@@ -55,10 +55,9 @@ from mailcare.visits.answering import (
     use_up,
     write_refusal,
 )
-from mailcare.visits.appointing import Deed, Word
+from mailcare.visits.appointing import Word
 from mailcare.visits.appointment import Act, Party
 from mailcare.visits.details import Item, VisitDetail, VisitRow, items_of
-from mailcare.visits.entries import missing_to_complete
 from mailcare.visits.forms import (
     AnswerForm,
     EndForm,
@@ -68,24 +67,13 @@ from mailcare.visits.forms import (
     StaffForm,
     TrainingForm,
 )
-from mailcare.visits.kit import Entries
+from mailcare.visits.homecoming import Imported
 from mailcare.visits.kit_folder import read_kit, write_kit
 from mailcare.visits.negotiating import Moment
 from mailcare.visits.reminders import due_reminder, reminder_key
 from mailcare.visits.reporting import Closed
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What a kit brought: new replies, and entries, lessons and photos that it holds."""
-
-    number: str
-    replies: int
-    observations: int
-    lessons: int
-    photos: int
 
 
 class TooManyRefusals(InputError):
@@ -116,12 +104,13 @@ def open_visit(service: int) -> int:
 
 
 def assign(number: str, form: StaffForm, *, by: str) -> None:
-    """Write down who goes and where to, until the visit has begun."""
-    with transaction() as session:
-        visit = appointing.find_visit(session, number)
-        if visit.state in (VisitState.STARTED, VisitState.COMPLETED):
-            raise InputError("巡检已经开始，不能再更换工程师或地点", subject=number)
-        appointing.reassign(session, visit, form, by=by, at=utc_now())
+    """Write down who goes and where to, until the visit has begun.
+
+    Where days are agreed, customer and engineer get the invitation anew, and an engineer who no
+    longer goes gets a cancellation.
+    """
+    with _changing(number) as (session, visit, now):
+        negotiating.assign(session, visit, form, now, by=by)
 
 
 def propose(number: str, form: OfferForm, *, by: str) -> None:
@@ -169,7 +158,7 @@ def start_visit(number: str, *, by: str) -> None:
     """Begin the three days of a visit."""
     with _changing(number) as (session, visit, now):
         negotiating.start(session, visit, now, by=by)
-    _inspection_of(number)
+        inspecting.open_inspection(session, visit.service_id)
 
 
 def list_visits(wish: Wish) -> Page[VisitRow]:
@@ -196,17 +185,17 @@ def day_items(number: str) -> tuple[Item, ...]:
     """
     with reading() as session:
         service = appointing.known_visit(session, number).service_id
-        begun = select(Inspection.id).where(Inspection.service_id == service)
-        inspection = session.scalar(begun)
-    return items_of(*inspections.looked_at(inspection)) if inspection else ()
+        inspection = inspecting.known_inspection(session, service)
+        if inspection is None:
+            return ()
+        found = inspecting.standing(session, inspection)
+    return items_of(found.plan, found.results, found.answers)
 
 
 def observe(number: str, form: ObservationForm, *, by: str) -> None:
     """Write down what the engineer saw of one check's target; the last one counts."""
-    inspection = _inspection_of(number)
-    target = Target(form.node, form.port, form.part)
-    seen = Observation(Severity[form.verdict.name], form.says, form.advice, dict(form.numbers))
-    inspections.observe(inspection, form.check, target, seen, by=by)
+    with _inspecting(number) as (session, inspection, now):
+        inspecting.observe(session, inspection, form.place(), form.observation(), by=by, at=now.at)
 
 
 def write_entries(number: str, words: Mapping[str, str], *, by: str) -> None:
@@ -247,11 +236,11 @@ def add_replies(number: str, file: tuple[str, bytes] | None) -> int:
     if file is None:
         raise complain("replies", "请选择采集结果文件")
     name, body = file
-    inspection = _inspection_of(number)
     try:
         data = unpacked(body)
         kit.refuse_foreign_replies(restore(data), number, name=name)
-        return inspections.take_bundle(inspection, data, source=name)
+        with _inspecting(number) as (session, inspection, _):
+            return inspecting.take_bundle(session, inspection, data, source=name)
     except InputError as error:
         raise complain("replies", str(error)) from None
 
@@ -271,31 +260,8 @@ def complete_visit(number: str, *, by: str) -> None:
 
     Raise `InputError` that lists what is still missing. Safe to run twice.
     """
-    inspection = _inspection_of(number)
-    _refuse_incomplete(number, inspection)
-    inspections.record(inspections.judge(inspection))
     with _changing(number) as (session, visit, now):
-        word = Word(Party.VENDOR, VisitWay.CONSOLE, by, by)
-        appointing.do(session, visit, Deed(Act.COMPLETE, word), at=now.at)
-        open_survey(session, closing.ended_case(session, visit), at=now.at)
-
-
-def _refuse_incomplete(number: str, inspection: int) -> None:
-    plan, _, answers = inspections.looked_at(inspection)
-    told = [ask for ask, one in answers.items() if isinstance(one, Reply)]
-    with reading() as session:
-        visit = appointing.known_visit(session, number)
-        topics = {one.topic for one in onsite.trainings_of(session, visit)}
-    if missing := missing_to_complete(days_written=onsite.days_written(plan, told), topics=topics):
-        raise InputError("；".join(missing), subject=number)
-
-
-def _inspection_of(number: str) -> int:
-    """Return the inspection of a visit that goes on, made on the first call."""
-    with reading() as session:
-        visit = appointing.known_visit(session, number)
-        onsite.refuse_unstarted(visit)
-    return inspections.open_onsite_inspection(visit.service_id)
+        closing.complete(session, visit, by=by, at=now.at)
 
 
 def print_sheet(number: str) -> int:
@@ -370,39 +336,9 @@ def import_kit(folder: Path, *, by: str) -> Imported:
     A visit whose first day has come is begun by it. The same kit taken twice adds nothing.
     """
     brought = read_kit(folder)
-    number = brought.number
-    with reading() as session:
-        is_agreed = appointing.known_visit(session, number).state is VisitState.CONFIRMED
-    if is_agreed:
-        start_visit(number, by=by)
-    inspection = _inspection_of(number)
-    _refuse_unasked(number, brought.entries)
     photos = {one: read_evidence(one, body) for one, body in brought.photos.items()}
-    replies = sum(
-        inspections.take_bundle(inspection, body, source=name)
-        for name, body in brought.replies.items()
-    )
-    entries = brought.entries
-    for form in entries.observations:
-        observe(number, form, by=by)
-    write_entries(number, entries.words, by=by)
-    for lesson in entries.training:
-        record_training(number, lesson, by=by)
-    with _changing(number) as (session, visit, now):
-        for one in entries.photos:
-            onsite.keep_photo(
-                session, visit, photos[one.file],
-                about=one.about, caption=one.caption, by=by, at=now.at,
-            )  # fmt: skip
-    return Imported(number, replies, len(entries.observations), len(entries.training), len(photos))
-
-
-def _refuse_unasked(number: str, entries: Entries) -> None:
-    known = {(one.check.name, one.target) for one in day_items(number)}
-    for one in entries.observations:
-        target = Target(one.node, one.port, one.part)
-        if (one.check, target) not in known:
-            raise InputError("本次巡检没有这一项", subject=f"{one.check} {target}")
+    with _changing(brought.number) as (session, visit, now):
+        return homecoming.take_kit(session, visit, brought, photos, now, by=by)
 
 
 def is_over(visit: int) -> bool | None:
@@ -422,6 +358,14 @@ def _changing(number: str) -> Iterator[tuple[Session, Visit, Moment]]:
     now = Moment(utc_now(), today(), working_calendar())
     with transaction() as session:
         yield session, appointing.find_visit(session, number), now
+
+
+@contextmanager
+def _inspecting(number: str) -> Iterator[tuple[Session, int, Moment]]:
+    """Yield the inspection of a visit that goes on, made on the first call."""
+    with _changing(number) as (session, visit, now):
+        onsite.refuse_unstarted(visit)
+        yield session, inspecting.open_inspection(session, visit.service_id), now
 
 
 def show_offer(knock: Knock) -> Offer:
@@ -500,5 +444,5 @@ def _remind(number: str, now: Moment) -> int:
         if ahead is None:
             return 0
         days = visit_days(visit.starts_on, now.calendar).days
-        key = reminder_key(number, visit.sequence, ahead)
+        key = reminder_key(number, visit.starts_on, ahead)
         return writing.write_reminder(session, visit, days, ahead=ahead, key=key, at=now.at)

@@ -1,7 +1,7 @@
 """Post the letters about a visit, in the transaction of what they tell."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import select
@@ -17,12 +17,21 @@ from mailcare.settings import read_settings
 from mailcare.systems.authorising import keep_evidence
 from mailcare.systems.evidence import Evidence
 from mailcare.visits import letters
-from mailcare.visits.invitation import Meeting, Method, invitation
+from mailcare.visits.invitation import Meeting, Purpose, invitation
 from mailcare.visits.letters import About, Text
 from mailcare.visits.links import VALID_FOR, digest, new_token
 
 OPENS = time(9)  # Beijing time
 ANSWER_PATH = "/mailcare-visit"  # where the plugin puts the customers' answer page
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """At whose doing letters go, when, and how their keys begin."""
+
+    key: str
+    by: str
+    at: datetime
 
 
 def customer_of(session: Session, visit: Visit) -> Customer:
@@ -67,14 +76,15 @@ def write_offer(
         text = letters.offer(
             about(session, visit), offered, link=link, until=until, note=event.note
         )
-        _post(session, visit, event.ordinal, (recipient,), text, at=event.at)
+        _post(session, visit, _of_event(visit, event), (recipient,), text)
 
 
 def write_agreed(
     session: Session, visit: Visit, event: VisitEvent, days: Sequence[date], text: Text
 ) -> None:
     """Post to both sides that days are agreed, with the invitation."""
-    _with_invitation(session, visit, event, days, text, method=Method.REQUEST)
+    sending = _of_event(visit, event)
+    _with_invitation(session, visit, sending, both_sides(session, visit), days, text, Purpose.HOLD)
 
 
 def write_called_off(
@@ -82,7 +92,26 @@ def write_called_off(
 ) -> None:
     """Post to both sides that agreed days are taken back, with the calendar's cancellation."""
     text = letters.called_off(about(session, visit), days, note=event.note)
-    _with_invitation(session, visit, event, days, text, method=Method.CANCEL)
+    sending = _of_event(visit, event)
+    _with_invitation(
+        session, visit, sending, both_sides(session, visit), days, text, Purpose.CALL_OFF
+    )
+
+
+def write_reassigned(
+    session: Session, visit: Visit, days: Sequence[date], *, before: str, by: str, at: datetime
+) -> None:
+    """Post to both sides who comes now; to the engineer `before`, if another one, that they don't.
+
+    `before` is a mail address, empty where nobody was to go.
+    """
+    told, everybody = about(session, visit), both_sides(session, visit)
+    sending = Sending(f"{visit.number}/staff/{visit.sequence}", by, at)
+    text = letters.reassigned(told, days)
+    _with_invitation(session, visit, sending, everybody, days, text, Purpose.HOLD)
+    if before and before not in everybody:
+        text = letters.released(told, days)
+        _with_invitation(session, visit, sending, (before,), days, text, Purpose.UNINVITE)
 
 
 def write_reminder(
@@ -125,16 +154,19 @@ def both_sides(session: Session, visit: Visit) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*recipients_of(session, visit), *own)))
 
 
+def _of_event(visit: Visit, event: VisitEvent) -> Sending:
+    return Sending(f"{visit.number}/{event.ordinal}", event.recorded_by, event.at)
+
+
 def _with_invitation(
     session: Session,
     visit: Visit,
-    event: VisitEvent,
+    sending: Sending,
+    recipients: tuple[str, ...],
     days: Sequence[date],
     text: Text,
-    *,
-    method: Method,
+    purpose: Purpose,
 ) -> None:
-    everybody = both_sides(session, visit)
     meeting = Meeting(
         number=visit.number,
         sequence=visit.sequence,
@@ -144,28 +176,28 @@ def _with_invitation(
         place=visit.place,
         engineer=visit.engineer_name,
         organizer=read_settings().sender,
-        attendees=everybody,
+        attendees=recipients,
     )
-    body = invitation(meeting, method, at=event.at)
+    body = invitation(meeting, purpose, at=sending.at)
     file = Evidence(f"{visit.number}.ics", "text/calendar", body)
-    kept = keep_evidence(session, file, by=event.recorded_by)
+    kept = keep_evidence(session, file, by=sending.by)
     reference = FileReference(file.name, evidence_file=kept)
-    _post(session, visit, event.ordinal, everybody, text, at=event.at, attachments=(reference,))
+    _post(session, visit, sending, recipients, text, attachments=(reference,))
 
 
 def _post(
     session: Session,
     visit: Visit,
-    ordinal: int,
+    sending: Sending,
     recipients: Iterable[str],
     text: Text,
     *,
-    at: datetime,
     attachments: tuple[FileReference, ...] = (),
 ) -> None:
     for one in recipients:
-        key = f"{visit.number}/{ordinal}/{one}"
-        post(session, _draft(session, visit, key, one, text, attachments=attachments), at=at)
+        key = f"{sending.key}/{one}"
+        draft = _draft(session, visit, key, one, text, attachments=attachments)
+        post(session, draft, at=sending.at)
 
 
 def _draft(
