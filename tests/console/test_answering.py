@@ -1,11 +1,14 @@
 """The customers' page: reachable without a login, and nothing but the page of a link that works."""
 
+from secrets import token_urlsafe
+
 import pytest
 import time_machine
 from fastapi.testclient import TestClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from mailcare.records.visits import VisitState
-from mailcare.visits.links import REFUSALS_MOST, new_token
+from mailcare.visits.links import REFUSALS_MOST
 from tests.visits import desk
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -24,10 +27,11 @@ def answering():
 
 
 @pytest.fixture
-def client(answering, database_url, engine, monkeypatch):
+def client(answering, database_url, engine, monkeypatch, tmp_path):
     from tests.contracts.desk import add_customer, add_system
 
     monkeypatch.setenv("MAILCARE_DB_URL", database_url)
+    monkeypatch.setenv("MAILCARE_HOME", str(tmp_path))
     monkeypatch.setenv("MAILCARE_PUBLIC_URL", "https://service.vendor.example")
     monkeypatch.setenv("MAILCARE_SENDER", "service@vendor.example")
     add_system(add_customer(contacts=desk.CONTACTS))
@@ -74,10 +78,32 @@ def test_what_is_wrong_is_said_and_may_be_corrected(client, link):
 
 def test_a_guess_is_refused_written_down_and_at_last_not_listened_to(client, link):
     number = link.split("/")[1]
-    codes = [client.get(f"/{number}/{new_token()}").status_code for _ in range(REFUSALS_MOST + 1)]
+    codes = [
+        client.get(f"/{number}/{token_urlsafe(32)}").status_code for _ in range(REFUSALS_MOST + 1)
+    ]
     assert codes == [404] * REFUSALS_MOST + [429]
     assert len(desk.refusals()) == REFUSALS_MOST
     assert client.post(link, data={"chosen": desk.FIRST, "said_by": "王"}).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("trusted", "known_as"), [("testclient", "203.0.113.9"), ("127.0.0.1", "testclient")]
+)
+def test_only_a_trusted_proxy_says_who_knocks(answering, client, link, trusted, known_as):
+    """The server that Airflow runs reads the addresses, from `MAILCARE_PROXY_IPS` alone."""
+    behind = ProxyHeadersMiddleware(answering, trusted_hosts=trusted)
+    knocking = TestClient(behind, headers=OWN | {"X-Forwarded-For": "192.0.2.1, 203.0.113.9"})
+    assert knocking.get(f"/{link.split('/')[1]}/{token_urlsafe(32)}").status_code == 404
+    assert desk.refusals() == [("unknown", known_as)]
+
+
+def test_trouble_of_ours_is_told_without_its_details(client, link, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("MAILCARE_DB_URL", f"sqlite:///{tmp_path}/empty.db")
+    told = client.get(link)
+    assert told.status_code == 400
+    assert "请与我们联系" in told.text
+    assert "empty.db" not in told.text
+    assert "mailcare db upgrade" in caplog.text
 
 
 @pytest.mark.parametrize(

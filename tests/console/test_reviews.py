@@ -45,6 +45,10 @@ def test_the_desks_year_is_made_without_a_contract(login):
     assert "另一客户" not in page
     assert "HT-2026-001" in page
     assert "全部客户" in page
+    for who, code in (("engineer", 403), ("auditor", 200)):
+        client = login(who)
+        paths = ("/reviews/1", "/papers/2", "/papers/2/pdf")
+        assert [client.get(path).status_code for path in paths] == [code] * 3, who
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_a_visit_is_answered_and_filled_in_on_a_phone(app, login, monkeypatch, t
         without("Debian's chromium")
     from mailcare.console.answering import create_answering
 
+    monkeypatch.setenv("MAILCARE_HOME", str(tmp_path))
     monkeypatch.setenv("MAILCARE_PUBLIC_URL", "https://service.vendor.example")
     monkeypatch.setenv("MAILCARE_SENDER", "service@vendor.example")
     login("engineer")

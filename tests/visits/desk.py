@@ -8,6 +8,7 @@ from sqlalchemy import select
 from mailcare.contracts.forms import read_form
 from mailcare.contracts.ledger import Balance
 from mailcare.contracts.steps import contract_detail, plan_due
+from mailcare.delivery.sealing import unsealed
 from mailcare.records.deliveries import Delivery, Enclosure
 from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.people import EvidenceFile
@@ -108,7 +109,8 @@ def invitations(recipient: str = CUSTOMER_MAIL) -> list[bytes]:
 
 def link(which: int = -1) -> tuple[str, str]:
     """Return the visit's number and the token of a letter's link."""
-    found = [re.search(r"/mailcare-visit/(XC-[\d-]+)/(\S+)", one.body or "") for one in letters()]
+    sent = [unsealed(one.body, one.key) for one in letters()]
+    found = [re.search(r"/mailcare-visit/(XC-[\d-]+)/(\S+)", one) for one in sent]
     return [one.groups() for one in found if one][which]
 
 

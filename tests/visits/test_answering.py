@@ -1,15 +1,23 @@
 """Links in letters: for one visit, once, for a while; whatever else is tried is written down."""
 
 from datetime import date, timedelta
+from email import message_from_bytes
+from email.policy import default
+from secrets import token_urlsafe
 
 import pytest
+from sqlalchemy import select
 
 from mailcare.contracts.forms import FormError
-from mailcare.records.visits import VisitState
+from mailcare.delivery.steps import send_due
+from mailcare.records.deliveries import Delivery
+from mailcare.records.session import reading
+from mailcare.records.visits import VisitLink, VisitState
 from mailcare.visits import steps
 from mailcare.visits.answering import Knock, LinkRefused
-from mailcare.visits.links import REFUSALS_MOST, REFUSALS_WINDOW, new_token
+from mailcare.visits.links import REFUSALS_MOST, REFUSALS_WINDOW
 from mailcare.visits.steps import TooManyRefusals
+from tests.delivery.smtp_server import smtp_server
 from tests.visits import desk as desk_of
 
 pytestmark = [
@@ -47,20 +55,24 @@ def test_a_link_shows_the_days_and_takes_one_answer(number):
     assert desk_of.history(number) == ["propose", "confirm"]
 
 
-def test_the_token_is_kept_as_a_hash_only(number):
-    from sqlalchemy import select
-
-    from mailcare.records.session import reading
-    from mailcare.records.visits import VisitLink
-
+def test_nobody_who_reads_the_records_has_the_token_and_the_customer_does(number, monkeypatch):
     _, token = desk_of.link()
     with reading() as session:
         [kept] = session.scalars(select(VisitLink))
-    assert token not in kept.token_sha256
+        [letter] = session.scalars(select(Delivery))
+    assert token not in f"{kept.token_sha256} {letter.body} {letter.key}"
+    with smtp_server() as server:
+        monkeypatch.setenv("MAILCARE_RELAY_URL", f"smtp://127.0.0.1:{server.port}")
+        send_due()
+        [taken] = server.taken
+    assert (
+        f"/mailcare-visit/{number}/{token}\r\n"
+        in message_from_bytes(taken, policy=default).get_content()
+    )
 
 
 def test_a_guessed_link_is_refused_and_logged(number, caplog):
-    assert refused(knock(number, new_token())) == "unknown"
+    assert refused(knock(number, token_urlsafe(32))) == "unknown"
     assert desk_of.refusals() == [("unknown", HOME)] * 2
     assert "refused: unknown from 203.0.113.9" in caplog.text
 
@@ -104,7 +116,7 @@ def test_a_day_that_cannot_be_leaves_the_link_as_it_was(number):
 def test_who_is_refused_too_often_is_not_listened_to_for_a_while(number, clock):
     for _ in range(REFUSALS_MOST):
         with pytest.raises(LinkRefused):
-            steps.show_offer(knock(number, new_token()))
+            steps.show_offer(knock(number, token_urlsafe(32)))
     good = desk_of.link()
     with pytest.raises(TooManyRefusals):
         steps.show_offer(knock(*good))

@@ -2,23 +2,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailcare.visits.links import Link, Refusal, digest, is_well_formed, new_token, why_refused
+from mailcare.delivery.sealing import sealed_word
+from mailcare.visits.links import Link, Refusal, is_well_formed, why_refused
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 NUMBER = "XC-2026-00001"
 LINK = Link(NUMBER, NOW + timedelta(days=1), None, is_current=True)
 
 
-def test_tokens_are_long_and_never_the_same():
-    tokens = {new_token() for _ in range(200)}
-    assert len(tokens) == 200
-    assert all(is_well_formed(NUMBER, one) for one in tokens)
-
-
-def test_what_is_kept_does_not_tell_the_token():
-    token = new_token()
-    assert token not in digest(token)
-    assert len(digest(token)) == 64
+def test_each_letter_has_a_token_of_its_own_that_only_this_installation_can_reckon(
+    tmp_path, monkeypatch
+):
+    words = {}
+    for home in ("here", "here", "there"):
+        monkeypatch.setenv("MAILCARE_HOME", str(tmp_path / home))
+        words.setdefault(home, set()).update(sealed_word(f"{NUMBER}/1/{n}") for n in range(20))
+    assert len(words["here"] | words["there"]) == 40
+    assert all(is_well_formed(NUMBER, one) for one in words["here"])
+    assert (tmp_path / "here" / "letters.key").stat().st_mode & 0o077 == 0
 
 
 def test_a_good_link_is_not_refused():

@@ -7,13 +7,10 @@ previous piece of the same copy. An audit judges the facts again: it needs the e
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailcare.backup.judging import KINDS, Facts, judge, kind_of
 from mailcare.backup.verdicts import Judgement, Level
 from mailcare.errors import InputError
+from mailcare.files import write_once
 
 SCHEMA = 1
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
@@ -176,20 +174,12 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
 
 def _make_key(path: Path) -> None:
     """Make a key whole, or leave the one alone that another process has made meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    handle, draft = mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(written)
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        Path(draft).unlink()
+    write_once(path, written)
 
 
 def _read_key(path: Path) -> Ed25519PrivateKey:

@@ -70,9 +70,14 @@ class Allowed:
         """Return the person; refuse one without a role, or without one of these."""
         if not person.roles:
             raise NoRole(person.login)
-        if not person.may(self.roles):
-            raise HTTPException(status.HTTP_403_FORBIDDEN, "您的角色不能做这件事")
+        refuse_others(person, self.roles)
         return person
+
+
+def refuse_others(person: Person, roles: frozenset[Role]) -> None:
+    """Raise 403 for a person who holds none of the roles."""
+    if not person.may(roles):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "您的角色不能做这件事")
 
 
 Reader = Annotated[Person, Depends(Allowed(EVERYBODY))]

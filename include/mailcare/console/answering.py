@@ -4,6 +4,7 @@ It stands apart from the console: no page of the console is reachable here, and 
 that of a link that works is refused. Looking changes nothing; only the form's answer acts.
 """
 
+import logging
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,18 @@ from mailcare.console.guard import Guard
 from mailcare.console.pages import explained, show
 from mailcare.console.visits import answered
 from mailcare.contracts.forms import FormError, read_form
-from mailcare.errors import MailcareError
+from mailcare.errors import InputError, MailcareError
 from mailcare.visits import steps
 from mailcare.visits.answering import Knock, LinkRefused
 from mailcare.visits.forms import AnswerForm
 from mailcare.visits.links import Refusal
 from mailcare.visits.steps import Offer, TooManyRefusals
 
+log = logging.getLogger(__name__)
 STYLE = Path(__file__).parent / "static" / "console.css"
 TITLE = "现场巡检日期确认"
 THANKS = "您的答复已登记，谢谢。约定的日期以随后收到的日程邀请为准。"
+NOT_TAKEN = "没有办成，本次没有登记任何内容。再试也无济于事，请与我们联系。"
 MISSING = "没有这个页面。请使用邮件中的完整链接。"
 GONE = frozenset({Refusal.USED, Refusal.EXPIRED, Refusal.SUPERSEDED})
 
@@ -85,6 +88,9 @@ def _say_refused(request: Request, error: Exception) -> Response:
         return _say(request, status.HTTP_410_GONE if gone else 404, str(error))
     if isinstance(error, TooManyRefusals):
         return _say(request, status.HTTP_429_TOO_MANY_REQUESTS, str(error))
+    log.error("a customer's answer was not taken: %s", error)
+    if isinstance(error, InputError):
+        return _say(request, status.HTTP_400_BAD_REQUEST, NOT_TAKEN)
     return _say(request, status.HTTP_503_SERVICE_UNAVAILABLE, "暂时无法处理，请稍后再试。")
 
 

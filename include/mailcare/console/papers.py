@@ -2,12 +2,23 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from mailcare.clock import utc_now
-from mailcare.console.access import ENGINEERS, EVERYBODY, STAFF, Engineer, Reader, Staff
+from mailcare.console.access import (
+    ENGINEERS,
+    EVERYBODY,
+    OVERSIGHT,
+    STAFF,
+    Engineer,
+    Person,
+    Reader,
+    Staff,
+    refuse_others,
+)
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import (
     Action,
@@ -38,6 +49,18 @@ from mailcare.systems.profile import Strict
 router = APIRouter()
 VERDICTS = {"intact": "good", "extended": "good", "changed": "bad"}
 KINDS = {"pdf": "PDF", "html": "HTML", "xlsx": "Excel", "signed": "签字 PDF"}
+
+
+def _may_see(person: Reader, paper: RowId) -> Person:
+    """Let everybody see a customer's paper; one of the whole desk only who answers for it."""
+    with or_404():
+        is_internal = steps.is_internal(paper)
+    if is_internal:
+        refuse_others(person, OVERSIGHT)
+    return person
+
+
+PaperReader = Annotated[Person, Depends(_may_see)]
 
 
 class ReturnForm(Strict):
@@ -159,14 +182,14 @@ def verify_upload(request: Request, _person: Reader, form: Form) -> Response:
 
 
 @router.get("/papers/{paper}")
-def show_paper(request: Request, person: Reader, paper: RowId) -> Response:
+def show_paper(request: Request, person: PaperReader, paper: RowId) -> Response:
     """Show a version of a paper with its files, signatures and what came back."""
     return _page(request, person, paper, {})
 
 
 def _page(
     request: Request,
-    person: Reader,
+    person: Person,
     paper: int,
     values: dict[str, str],
     *,
@@ -230,7 +253,7 @@ def _evidence(file: tuple[str, bytes] | None) -> Evidence:
 
 
 @router.get("/papers/{paper}/returned/{returned}")
-def returned_download(_person: Reader, paper: RowId, returned: RowId) -> Response:
+def returned_download(_person: PaperReader, paper: RowId, returned: RowId) -> Response:
     """Hand out what came back, as it came in."""
     with or_404():
         file = steps.returned_file(paper, returned)
@@ -238,7 +261,7 @@ def returned_download(_person: Reader, paper: RowId, returned: RowId) -> Respons
 
 
 @router.get("/papers/{paper}/{kind}")
-def paper_download(_person: Reader, paper: RowId, kind: str) -> Response:
+def paper_download(_person: PaperReader, paper: RowId, kind: str) -> Response:
     """Hand out a rendered file, held against its stored SHA-256."""
     with or_404():
         file = paper_file(paper, kind)

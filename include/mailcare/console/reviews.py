@@ -7,7 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from mailcare.console.access import EVERYBODY, MANAGERS, Manager, Reader
+from mailcare.console.access import (
+    EVERYBODY,
+    MANAGERS,
+    OVERSIGHT,
+    Manager,
+    Reader,
+    refuse_others,
+)
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import Action, add_list, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, Table, plain_table
@@ -58,10 +65,15 @@ def make_review(request: Request, person: Manager, form: Form) -> Response:
 
 
 @router.get("/reviews/{review}")
-def show_review(request: Request, _person: Reader, review: RowId) -> Response:
-    """Show a year's figures as they are now, and the paper that was made of them."""
+def show_review(request: Request, person: Reader, review: RowId) -> Response:
+    """Show a year's figures as they are now, and the paper that was made of them.
+
+    Those of the whole desk are for who answers for it.
+    """
     with or_404():
         detail = steps.review_detail(review)
+    if not detail.customer:
+        refuse_others(person, OVERSIGHT)
     return show(
         request,
         "review.html",

@@ -19,6 +19,7 @@ from mailcare.delivery.lists import LetterDetail, LetterRow, OutboxState
 from mailcare.delivery.outbox import Draft, FileReference, chat_text, post
 from mailcare.delivery.relays import Relay, parse_relay, refuse_system_under_test
 from mailcare.delivery.robots import parse_address, say
+from mailcare.delivery.sealing import unsealed
 from mailcare.delivery.smtp_relay import NoAnswer, Refused, Uncertain, addresses_of, send
 from mailcare.errors import InputError, MailcareError, Unavailable
 from mailcare.listing import Page, Wish
@@ -326,7 +327,7 @@ def _message(row: Delivery, settings: Settings) -> EmailMessage:
         sender=settings.sender,
         recipient=row.recipient,
         subject=row.subject,
-        body=row.body,
+        body=unsealed(row.body, row.key),
         attachments=tuple(_attachment(one) for one in row.enclosures),
     )
     return to_message(letter, date=row.created_at)

@@ -5,9 +5,7 @@ of it knows. It proves that a paper was not changed; who signed it, it proves to
 """
 
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -21,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 from cryptography.x509.oid import NameOID
 
 from mailcare.errors import InputError, Unavailable
+from mailcare.files import write_once
 from mailcare.settings import data_folder
 
 SETTING = "MAILCARE_SIGNING_CERTIFICATE"
@@ -123,7 +122,9 @@ def _kept(folder: Path, stem: str, make: Callable[[], tuple[Key, x509.Certificat
     file = folder / f"{stem}.pem"
     try:
         if not file.exists():
-            _write_once(file, *make())
+            key, certificate = make()
+            written = _pkcs8(key, Encoding.PEM) + certificate.public_bytes(Encoding.PEM)
+            write_once(file, written)
         text = file.read_bytes()
     except OSError as error:
         raise Unavailable(f"测试证书写不进去（{error.strerror}）", subject=str(file)) from error
@@ -131,16 +132,6 @@ def _kept(folder: Path, stem: str, make: Callable[[], tuple[Key, x509.Certificat
     return Identity(
         x509.load_pem_x509_certificate(text), (), is_test=True, key=_pkcs8(key, Encoding.DER)
     )
-
-
-def _write_once(file: Path, key: Key, certificate: x509.Certificate) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Made with mode 0600: nobody else may read it, not even while it is being written.
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".") as draft:
-        draft.write(_pkcs8(key, Encoding.PEM) + certificate.public_bytes(Encoding.PEM))
-        draft.flush()
-        with suppress(FileExistsError):
-            os.link(draft.name, file)
 
 
 def _make_authority(now: datetime) -> tuple[Key, x509.Certificate]:

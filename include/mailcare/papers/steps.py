@@ -121,6 +121,18 @@ def paper_detail(paper: int) -> PaperDetail:
     return PaperDetail(rows[0], files, signed, returns_of(paper), dict(sorted(versions.items())))
 
 
+def is_internal(paper: int) -> bool:
+    """Tell whether a paper is about the whole desk, and so about every customer.
+
+    Raise `InputError` for one that is not kept.
+    """
+    with reading() as session:
+        kept = session.get(Paper, paper)
+    if kept is None:
+        raise InputError("没有这份文书", subject=str(paper))
+    return kept.customer_id is None
+
+
 def sign_as(paper: int, *, login: str, at: datetime) -> int:
     """Sign a paper as the engineer who is logged in, and return the signed file's id.
 

@@ -82,7 +82,8 @@ def open_service(session: Session, service_id: int, *, at: datetime) -> Visit:
 def find_visit(session: Session, number: str) -> Visit:
     """Return a visit, locked against others who want to change it; `InputError` if unknown."""
     known = select(Visit).where(Visit.number == number).with_for_update()
-    visit = session.scalar(known)
+    # What was read before the lock is read anew: another one may have changed it meanwhile.
+    visit = session.scalar(known.execution_options(populate_existing=True))
     if visit is None:
         raise InputError("没有这个编号的现场巡检", subject=number)
     return visit

@@ -1,16 +1,15 @@
 """The link in a letter by which a customer answers: unguessable, for one visit, once, for a while.
 
-Only the token's SHA-256 is kept; whoever reads the records cannot answer in the customer's place.
+Only the token's SHA-256 is kept, and the letter has the token when it goes; whoever reads the
+records cannot answer in the customer's place.
 """
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-TOKEN_BYTES = 32
 VALID_FOR = timedelta(days=14)
 # Of one address in the window; a person mistypes a link now and then, a guesser does nothing else.
 REFUSALS_WINDOW = timedelta(minutes=15)
@@ -38,11 +37,6 @@ class Link:
     expires_at: datetime
     used_at: datetime | None
     is_current: bool
-
-
-def new_token() -> str:
-    """Return a token of 256 random bits, as a URL takes it."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def digest(token: str) -> str:

@@ -382,8 +382,9 @@ def answer_by_link(knock: Knock, form: AnswerForm) -> None:
     now = Moment(utc_now(), today(), working_calendar())
     with _guarded(knock, transaction) as session:
         opened = open_link(session, knock, at=now.at)
-        use_up(session, opened.link, at=now.at)
         visit = appointing.find_visit(session, opened.visit.number)
+        open_link(session, knock, at=now.at)  # again: somebody may have been before us in the queue
+        use_up(session, opened.link, at=now.at)
         word = Word(Party.CUSTOMER, VisitWay.LINK, form.said_by, f"link/{opened.link}")
         negotiating.answer(session, visit, form, now, word)
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
 from mailcare.delivery.outbox import Draft, FileReference, post
+from mailcare.delivery.sealing import MARK, sealed_word
 from mailcare.records.customers import Contact, Customer, System
 from mailcare.records.deliveries import DeliveryChannel
 from mailcare.records.inspections import Service
@@ -19,7 +20,7 @@ from mailcare.systems.evidence import Evidence
 from mailcare.visits import letters
 from mailcare.visits.invitation import Meeting, Purpose, invitation
 from mailcare.visits.letters import About, Text
-from mailcare.visits.links import VALID_FOR, digest, new_token
+from mailcare.visits.links import VALID_FOR, digest
 
 OPENS = time(9)  # Beijing time
 ANSWER_PATH = "/mailcare-visit"  # where the plugin puts the customers' answer page
@@ -32,6 +33,10 @@ class Sending:
     key: str
     by: str
     at: datetime
+
+    def key_for(self, recipient: str) -> str:
+        """Return the key of one recipient's letter."""
+        return f"{self.key}/{recipient}"
 
 
 def customer_of(session: Session, visit: Visit) -> Customer:
@@ -60,15 +65,15 @@ def write_offer(
     """
     settings = read_settings()
     until = event.at + VALID_FOR
+    sending = _of_event(visit, event)
     for recipient in recipients_of(session, visit):
         link = ""
         if settings.public_url:
-            token = new_token()
-            link = f"{settings.public_url.rstrip('/')}{ANSWER_PATH}/{visit.number}/{token}"
+            link = f"{settings.public_url.rstrip('/')}{ANSWER_PATH}/{visit.number}/{MARK}"
             session.add(
                 VisitLink(
                     event_id=event.id,
-                    token_sha256=digest(token),
+                    token_sha256=digest(sealed_word(sending.key_for(recipient))),
                     recipient=recipient,
                     expires_at=until,
                 )
@@ -76,7 +81,7 @@ def write_offer(
         text = letters.offer(
             about(session, visit), offered, link=link, until=until, note=event.note
         )
-        _post(session, visit, _of_event(visit, event), (recipient,), text)
+        _post(session, visit, sending, (recipient,), text)
 
 
 def write_agreed(
@@ -195,7 +200,7 @@ def _post(
     attachments: tuple[FileReference, ...] = (),
 ) -> None:
     for one in recipients:
-        key = f"{sending.key}/{one}"
+        key = sending.key_for(one)
         draft = _draft(session, visit, key, one, text, attachments=attachments)
         post(session, draft, at=sending.at)
 
