@@ -68,6 +68,16 @@ def test_an_answer_is_recorded_and_shown_with_its_words(login, survey):
     [kept] = answers()
     assert (kept.attitude, kept.skill, kept.recorded_by) == (0, None, "boss")
 
+    put = ANSWER | {"attitude": "3", "version": "1", "reason": ""}
+    wrong = client.post(f"/surveys/{survey}/correct", data=put)
+    assert wrong.status_code == 422
+    assert 'id="reason-error"' in wrong.text
+    corrected = client.post(f"/surveys/{survey}/correct", data=put | {"reason": "听错了"})
+    assert corrected.status_code == 303
+    page = client.get(f"/surveys/{survey}").text
+    assert "更正前的答复" in page
+    assert "3 分（一般）" in page
+
 
 def test_what_is_wrong_stands_beside_the_field_and_what_was_said_is_kept(login, survey):
     wrong = ANSWER | {"effect": "7", "answered_at": "gestern"}

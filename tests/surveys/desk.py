@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from mailcare.contracts.forms import CustomerForm, read_form
 from mailcare.contracts.steps import enter_customer
 from mailcare.records.session import transaction
-from mailcare.surveys.forms import AnswerForm, CallForm
+from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm
 from mailcare.surveys.steps import CaseKind, EndedCase, open_survey
 
 ASKED_AT = datetime(2026, 3, 2, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Beijing
@@ -45,6 +45,10 @@ def ask(case: EndedCase, *, at: datetime = ASKED_AT) -> int:
 
 def answer(**changes) -> AnswerForm:
     return read_form(AnswerForm, ANSWER | changes)
+
+
+def correction(**changes) -> CorrectionForm:
+    return read_form(CorrectionForm, ANSWER | {"version": "1", "reason": "听错了"} | changes)
 
 
 def call(**changes) -> CallForm:

@@ -7,13 +7,17 @@ import time_machine
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from mailcare.contracts.forms import FormError
+from mailcare.contracts.forms import FormError, read_form
 from mailcare.errors import InputError
 from mailcare.listing import Wish
+from mailcare.papers.steps import paper_detail
 from mailcare.records.people import AuditEntry, EvidenceFile
 from mailcare.records.session import reading, transaction
 from mailcare.records.surveys import AnswerWay, Survey, SurveyAnswer, SurveyCall, SurveyState
+from mailcare.surveys.forms import PeriodForm
 from mailcare.surveys.steps import (
+    correct_answer,
+    figures,
     follow_up,
     list_calls,
     list_surveys,
@@ -21,9 +25,10 @@ from mailcare.surveys.steps import (
     record_answer,
     record_call,
     record_sheet,
+    sheet_of,
     survey_detail,
 )
-from tests.surveys.desk import ASKED_AT, SCAN, add_customer, answer, ask, call, ended
+from tests.surveys.desk import ASKED_AT, SCAN, add_customer, answer, ask, call, correction, ended
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -117,6 +122,9 @@ def test_a_signed_sheet_is_kept_with_its_scan_and_refused_without(survey):
     assert found.calls == ()
     with reading() as session:
         assert session.scalars(select(EvidenceFile)).one().sha256 == found.answer.scan_sha256
+    [returned] = paper_detail(sheet_of(survey)).returned
+    assert (returned.sha256, returned.signer) == (found.answer.scan_sha256, "王示例")
+    assert returned.signed_on == date(2026, 3, 2)
 
 
 def test_the_engineer_who_handled_the_case_may_not_record_its_answer(survey):
@@ -167,6 +175,52 @@ def test_of_two_who_record_at_once_one_is_told(survey):
     assert len(answers()) == 1
 
 
+def test_a_corrected_answer_is_a_new_version_and_counts_once(survey):
+    record_answer(survey, answer(satisfaction="1", effect=""), by="service")
+    right = correction(satisfaction="5", effect="3")
+    with pytest.raises(InputError, match="不能登记自己的评价"):
+        correct_answer(survey, right, by="engineer")
+    correct_answer(survey, right, by="boss")
+    with pytest.raises(InputError, match="另一人"):
+        correct_answer(survey, right, by="service")
+
+    found = survey_detail(survey)
+    assert found.answer is not None
+    assert (found.answer.version, found.answer.satisfaction, found.answer.way) == (2, 5, "call")
+    assert (found.answer.reason, found.answer.recorded_by) == ("听错了", "boss")
+    assert [(one.version, one.satisfaction, one.effect) for one in found.corrected] == [
+        (1, 1, None)
+    ]
+    day = read_form(PeriodForm, {"since": "2026-03-01", "until": "2026-03-31"})
+    overall = figures(day).overall
+    assert (overall.asked, overall.answered, overall.rate_pct) == (1, 1, 100)
+    assert {name: (one.count, one.mean) for name, one in overall.tallies.items()} == {
+        "satisfaction": (1, 5), "attitude": (1, 4), "skill": (1, 5), "effect": (1, 3),
+        "overall": (4, 4.25),
+    }  # fmt: skip
+
+
+def test_only_an_answer_is_corrected_and_with_a_reason(survey):
+    with pytest.raises(InputError, match="还没有答复"):
+        correct_answer(survey, correction(), by="service")
+    with pytest.raises(FormError) as error:
+        correction(reason=" ")
+    assert [one.path for one in error.value.complaints] == [("reason",)]
+
+
+def test_an_answer_that_another_one_was_faster_with_is_told_and_not_kept(survey):
+    record_call(survey, call(), by="service")
+    with transaction() as session:
+        values = answer().model_dump() | {"way": AnswerWay.CALL, "recorded_by": "boss"}
+        session.add(
+            SurveyAnswer(survey_id=survey, version=1, reason="", recorded_at=NOON, **values)
+        )
+    with pytest.raises(InputError, match="另一人"):
+        record_answer(survey, answer(), by="service")
+    assert state(survey) is SurveyState.ASKED
+    assert len(survey_detail(survey).calls) == 1
+
+
 def test_an_answer_is_never_changed(survey):
     record_answer(survey, answer(), by="service")
     with pytest.raises(TypeError, match="append-only"), transaction() as session:
@@ -176,6 +230,8 @@ def test_an_answer_is_never_changed(survey):
 def test_the_database_refuses_a_score_out_of_the_form_and_a_sheet_without_scan(survey):
     values = {
         "survey_id": survey,
+        "version": 1,
+        "reason": "",
         "way": AnswerWay.CALL,
         "comments": "",
         "answered_by": "王示例",

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from mailcare.clock import BEIJING, utc_now
-from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
+from mailcare.console.access import EVERYBODY, OFFICE, STAFF, Office, Reader, Staff
 from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import (
     XLSX,
@@ -28,9 +28,9 @@ from mailcare.errors import InputError
 from mailcare.settings import read_settings
 from mailcare.surveys import steps
 from mailcare.surveys.asking import is_partial
-from mailcare.surveys.forms import AnswerForm, CallForm, PeriodForm, Unanswered
-from mailcare.surveys.lists import CallRow, SurveyDetail, SurveyRow
-from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS
+from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm, PeriodForm, Unanswered
+from mailcare.surveys.lists import AnswerRow, CallRow, SurveyDetail, SurveyRow
+from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, score_text
 from mailcare.surveys.statistics import Asked, Figures, Grouping
 from mailcare.surveys.tables import (
     FIGURE_COLUMNS,
@@ -81,6 +81,18 @@ CALLS: tuple[Column[CallRow], ...] = (
     Column("约定再打", lambda row: moment(row.call_again_at)),
     Column("方便时间", lambda row: row.best_hours),
     Column("备注", lambda row: row.note),
+)
+CORRECTED: tuple[Column[AnswerRow], ...] = (
+    Column("版本", lambda row: str(row.version)),
+    *(
+        Column(title, lambda row, name=name: score_text(getattr(row, name)))
+        for name, title in QUESTIONS.items()
+    ),
+    Column("意见与建议", lambda row: row.comments),
+    Column("作答人", lambda row: row.answered_by),
+    Column("登记人", lambda row: row.recorded_by),
+    Column("登记时间", lambda row: moment(row.recorded_at)),
+    Column("更正原因", lambda row: row.reason or "/"),
 )
 COMMENTS: tuple[Column[Asked], ...] = (
     Column("日期", lambda row: str(row.asked_on)),
@@ -169,6 +181,19 @@ def record_answer(request: Request, person: Staff, survey: RowId, form: Form) ->
     return go(request, f"/surveys/{survey}", done="recorded")
 
 
+@router.post("/surveys/{survey}/correct")
+def correct_answer(request: Request, person: Office, survey: RowId, form: Form) -> Response:
+    """Write an answer anew that was written down wrongly; the one before it is kept."""
+    detail = _detail(survey)
+    names = (*ANSWER_TEXTS, "version", "reason")
+    try:
+        entered = read_form(CorrectionForm, {name: form.one(name) for name in names})
+        steps.correct_answer(survey, entered, by=person.login)
+    except InputError as error:
+        return _page(request, detail, person.login, form=form, error=error)
+    return go(request, f"/surveys/{survey}", done="recorded")
+
+
 @router.post("/surveys/{survey}/sheet")
 def sheet(request: Request, _person: Staff, survey: RowId) -> Response:
     """Print the form for the customer's signature, once a version, and hand it out."""
@@ -199,7 +224,7 @@ def _page(
     error: InputError | None = None,
 ) -> Response:
     said = explained(error) if error else {}
-    names = (*ANSWER_TEXTS, *CALL_TEXTS, "way")
+    names = (*ANSWER_TEXTS, *CALL_TEXTS, "way", "reason")
     return show(
         request,
         "survey.html",
@@ -208,6 +233,7 @@ def _page(
         survey=detail,
         mark=MARKS.get(detail.row.state, ""),
         calls=plain_table(CALLS, detail.calls),
+        corrected=plain_table(CORRECTED, detail.corrected),
         values={name: form.one(name) for name in names} if form else _empty(detail),
         vendor=read_settings().vendor,
         questions=QUESTIONS,
@@ -215,14 +241,20 @@ def _page(
         outcomes={one: OUTCOME_TITLES[one] for one in Unanswered},
         titles={"state": STATE_TITLES, "case": CASE_TITLES, "way": WAY_TITLES},
         staff=STAFF,
+        office=OFFICE,
         is_own=is_partial(login, detail.handled_by),
         **said,
     )
 
 
 def _empty(detail: SurveyDetail) -> dict[str, str]:
-    """Return the form as it is first shown: no score stands in it."""
-    blank = dict.fromkeys((*ANSWER_TEXTS, *CALL_TEXTS, "way"), "")
+    """Return the form as it is first shown: no score stands in it but those to be corrected."""
+    blank = dict.fromkeys((*ANSWER_TEXTS, *CALL_TEXTS, "way", "reason"), "")
+    if answer := detail.answer:
+        said = {name: getattr(answer, name) for name in (*QUESTIONS, "comments", "answered_by")}
+        texts = {name: "" if value is None else str(value) for name, value in said.items()}
+        answered_at = f"{answer.answered_at.astimezone(BEIJING):%Y-%m-%dT%H:%M}"
+        return blank | texts | {"answered_at": answered_at}
     now = f"{utc_now().astimezone(BEIJING):%Y-%m-%dT%H:%M}"
     return blank | {"answered_by": detail.row.contact, "answered_at": now}
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
 from mailcare.errors import InputError
@@ -91,21 +92,37 @@ def file_signed_return(
 
     `signer` is who signed at the customer's. Raise `InputError` for a day after today in Beijing.
     """
+    with transaction() as session:
+        return file_return(
+            session, paper, evidence, signer=signer, signed_on=signed_on, by=by, at=at
+        )
+
+
+def file_return(
+    session: Session,
+    paper: int,
+    evidence: Evidence,
+    *,
+    signer: str,
+    signed_on: date,
+    by: str,
+    at: datetime,
+) -> int:
+    """File a signed return as `file_signed_return`, in the caller's transaction."""
     if signed_on > at.astimezone(BEIJING).date():
         raise InputError("签字日期不能晚于今天")
-    with transaction() as session:
-        if session.get(Paper, paper) is None:
-            raise InputError("没有这份文书", subject=str(paper))
-        file = keep_evidence(session, evidence, by=by)
-        values = {"signer": signer, "signed_on": signed_on, "recorded_by": by, "recorded_at": at}
-        key = {"paper_id": paper, "evidence_file_id": file}
-        added = add_once(session, SignedReturn, key | values)
-        if added is not None:
-            said: dict[str, object] = {"signer": signer, "signed_on": signed_on.isoformat()}
-            subject = f"paper/{paper}"
-            note_change(session, by=by, at=at, action="file_return", subject=subject, after=said)
-            return added
+    if session.get(Paper, paper) is None:
+        raise InputError("没有这份文书", subject=str(paper))
+    file = keep_evidence(session, evidence, by=by)
+    values = {"signer": signer, "signed_on": signed_on, "recorded_by": by, "recorded_at": at}
+    key = {"paper_id": paper, "evidence_file_id": file}
+    added = add_once(session, SignedReturn, key | values)
+    if added is None:
         return session.scalars(select(SignedReturn.id).filter_by(**key)).one()
+    said: dict[str, object] = {"signer": signer, "signed_on": signed_on.isoformat()}
+    subject = f"paper/{paper}"
+    note_change(session, by=by, at=at, action="file_return", subject=subject, after=said)
+    return added
 
 
 def returns_of(paper: int) -> tuple[Returned, ...]:

@@ -93,11 +93,14 @@ class SurveyCall(AppendOnly, Base):
 
 
 class SurveyAnswer(AppendOnly, Base):
-    """What the customer answered, once a survey; a score that is NULL was left open."""
+    """What the customer answered, once a survey; a score that is NULL was left open.
+
+    What was written down wrongly is written anew as the next version, with the reason.
+    """
 
     __tablename__ = "survey_answers"
     __table_args__ = (
-        UniqueConstraint("survey_id"),
+        UniqueConstraint("survey_id", "version"),
         CheckConstraint("satisfaction BETWEEN 0 AND 5", name="satisfaction_of_the_form"),
         CheckConstraint("attitude BETWEEN 0 AND 5", name="attitude_of_the_form"),
         CheckConstraint("skill BETWEEN 0 AND 5", name="skill_of_the_form"),
@@ -106,6 +109,8 @@ class SurveyAnswer(AppendOnly, Base):
     )
 
     survey_id: Mapped[int] = mapped_column(ForeignKey(Survey.id))
+    version: Mapped[int]
+    reason: Mapped[SentenceText]
     way: Mapped[AnswerWay]
     satisfaction: Mapped[int | None]
     attitude: Mapped[int | None]

@@ -79,3 +79,10 @@ class AnswerForm(Strict):
         """Return the scores as the rules take them."""
         given: Mapping[str, int | None] = {name: getattr(self, name) for name in QUESTIONS}
         return Scores(**given)
+
+
+class CorrectionForm(AnswerForm):
+    """An answer as it should have been written down; `version` is the one that is corrected."""
+
+    version: Annotated[int, Field(ge=1)]
+    reason: Line

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from mailcare.clock import BEIJING
 from mailcare.records.customers import Customer
 from mailcare.records.surveys import Survey, SurveyAnswer
+from mailcare.surveys.recording import is_answer_in_force
 from mailcare.surveys.scores import Scores
 from mailcare.surveys.statistics import Asked
 from mailcare.surveys.wording import CASE_TITLES
@@ -24,7 +25,7 @@ def gather(
     statement = (
         select(Survey, Customer.name, SurveyAnswer)
         .join(Customer, Customer.id == Survey.customer_id)
-        .outerjoin(SurveyAnswer, SurveyAnswer.survey_id == Survey.id)
+        .outerjoin(SurveyAnswer, is_answer_in_force())
         .where(Survey.asked_at >= _midnight(since), Survey.asked_at < _midnight(until + ONE_DAY))
         .order_by(Survey.asked_at, Survey.id)
     )

@@ -73,6 +73,8 @@ class AnswerRow:
     recorded_at: datetime
     scan_name: str | None
     scan_sha256: str | None
+    version: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ class Callee:
 
 @dataclass(frozen=True, slots=True)
 class SurveyDetail:
-    """A survey; hand `next_attempt` back with a call's outcome, `best_hours` are to call in."""
+    """A survey; hand `next_attempt` back with a call's outcome, `best_hours` are to call in.
+
+    `corrected` are the versions that `answer` stands for, the last one first.
+    """
 
     row: SurveyRow
     description: str
@@ -99,6 +104,7 @@ class SurveyDetail:
     calls: tuple[CallRow, ...]
     callees: tuple[Callee, ...]
     answer: AnswerRow | None
+    corrected: tuple[AnswerRow, ...]
 
 
 def survey_rows(session: Session, wish: Wish) -> Page[SurveyRow]:
@@ -120,6 +126,7 @@ def call_rows(session: Session, wish: Wish) -> Page[SurveyRow]:
 def describe_survey(session: Session, survey: int) -> SurveyDetail:
     """Return a survey with its calls and answer; raise `InputError` for one not recorded."""
     found = find_survey(session, survey)
+    answers = _answers(session, survey)
     [row] = rows_of(session, _surveys().where(Survey.id == survey), SurveyRow)
     return SurveyDetail(
         row=row,
@@ -132,7 +139,8 @@ def describe_survey(session: Session, survey: int) -> SurveyDetail:
         next_attempt=next_attempt(session, survey),
         calls=_calls(session, survey),
         callees=_callees(session, found.customer_id),
-        answer=_answer(session, survey),
+        answer=answers[0] if answers else None,
+        corrected=answers[1:],
     )
 
 
@@ -142,8 +150,9 @@ def scan_of(session: Session, survey: int) -> Evidence:
         select(EvidenceFile)
         .join(SurveyAnswer, SurveyAnswer.evidence_file_id == EvidenceFile.id)
         .where(SurveyAnswer.survey_id == survey)
+        .order_by(SurveyAnswer.version.desc())
     )
-    row = session.scalar(scan)
+    row = session.scalar(scan.limit(1))
     if row is None:
         raise InputError("这份调查没有签字表", subject=str(survey))
     return Evidence(row.name, row.media_type, row.body)
@@ -229,7 +238,7 @@ def _callees(session: Session, customer: int) -> tuple[Callee, ...]:
     )
 
 
-def _answer(session: Session, survey: int) -> AnswerRow | None:
+def _answers(session: Session, survey: int) -> tuple[AnswerRow, ...]:
     answer = SurveyAnswer
     statement = (
         select(
@@ -245,8 +254,11 @@ def _answer(session: Session, survey: int) -> AnswerRow | None:
             answer.recorded_at,
             EvidenceFile.name.label("scan_name"),
             EvidenceFile.sha256.label("scan_sha256"),
+            answer.version,
+            answer.reason,
         )
         .outerjoin(EvidenceFile, EvidenceFile.id == answer.evidence_file_id)
         .where(answer.survey_id == survey)
+        .order_by(answer.version.desc())
     )
-    return next(iter(rows_of(session, statement, AnswerRow)), None)
+    return rows_of(session, statement, AnswerRow)

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session, aliased
 
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
@@ -18,13 +18,17 @@ from mailcare.records.surveys import (
     SurveyState,
 )
 from mailcare.surveys.asking import is_partial
-from mailcare.surveys.forms import AnswerForm, CallForm, Unanswered
+from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm, Unanswered
+from mailcare.surveys.scores import QUESTIONS
 from mailcare.systems.authorising import keep_evidence
 from mailcare.systems.evidence import Evidence
 
 OPEN = (SurveyState.ASKED, SurveyState.REMINDED)
 # A signed sheet may come by post when nobody asks any more.
 ANSWERABLE = (*OPEN, SurveyState.EXPIRED)
+SAID = ("comments", "answered_by", "answered_at")
+CALLED = "打开本页之后已登记过一次回访，请重新打开再登记"
+CORRECTED = "打开本页之后另一人登记或更正了答复，请重新打开"
 STATE_SENTENCES = {
     SurveyState.ANSWERED: "这份调查已有答复，不能再登记",
     SurveyState.REFUSED: "客户已谢绝这份调查，不能再登记",
@@ -62,7 +66,7 @@ def add_call(session: Session, survey: int, form: CallForm, *, by: str, at: date
         "note": form.note,
     }
     if form.attempt != next_attempt(session, survey) or not add_once(session, SurveyCall, values):
-        raise InputError("打开本页之后已登记过一次回访，请重新打开再登记")
+        raise InputError(CALLED)
 
 
 def next_attempt(session: Session, survey: int) -> int:
@@ -86,46 +90,106 @@ def add_answer(
     answer from before the work began, or from the future.
     """
     row = find_survey(session, survey)
-    if is_partial(by, row.handled_by):
-        raise InputError("处理该服务的工程师不能登记自己的评价，请由客服或他人登记")
+    _refuse_partial(row, by)
     allowed = ANSWERABLE if scan else OPEN
     _check_moment(row, form, at)
     _close(session, row, SurveyState.ANSWERED, allowed, at)
     if scan is None:
         _note_answered_call(session, survey, by=by, at=form.answered_at)
-    session.add(
-        SurveyAnswer(
-            survey_id=survey,
-            way=AnswerWay.SHEET if scan else AnswerWay.CALL,
-            satisfaction=form.satisfaction,
-            attitude=form.attitude,
-            skill=form.skill,
-            effect=form.effect,
-            comments=form.comments,
-            answered_by=form.answered_by,
-            answered_at=form.answered_at,
-            recorded_by=by,
-            recorded_at=at,
-            evidence_file_id=keep_evidence(session, scan, by=by) if scan else None,
-        )
+    file = keep_evidence(session, scan, by=by) if scan else None
+    way = AnswerWay.SHEET if scan else AnswerWay.CALL
+    _keep_answer(
+        session,
+        survey,
+        form,
+        {
+            "version": 1,
+            "reason": "",
+            "way": way,
+            "evidence_file_id": file,
+            "recorded_by": by,
+            "recorded_at": at,
+        },
     )
     after = form.model_dump(mode="json")
     subject = f"survey/{survey}"
     note_change(session, by=by, at=at, action="answer", subject=subject, after=after)
 
 
-def _note_answered_call(session: Session, survey: int, *, by: str, at: datetime) -> None:
-    session.add(
-        SurveyCall(
-            survey_id=survey,
-            attempt=next_attempt(session, survey),
-            by=by,
-            called_at=at,
-            outcome=CallOutcome.ANSWERED,
-            best_hours="",
-            note="",
-        )
+def correct_answer(
+    session: Session, survey: int, form: CorrectionForm, *, by: str, at: datetime
+) -> None:
+    """Write an answer anew that was written down wrongly; the one before it is kept.
+
+    Raise `InputError` where there is none, where `by` handled the case, or where another one has
+    corrected it since the page was opened; `FormError` as for a new answer.
+    """
+    row = find_survey(session, survey)
+    _refuse_partial(row, by)
+    before = answer_in_force(session, survey)
+    if before is None:
+        raise InputError("这份调查还没有答复，不能更正", subject=row.subject)
+    _check_moment(row, form, at)
+    if before.version != form.version:
+        raise InputError(CORRECTED)
+    _keep_answer(
+        session,
+        survey,
+        form,
+        {
+            "version": before.version + 1,
+            "reason": form.reason,
+            "way": before.way,
+            "evidence_file_id": before.evidence_file_id,
+            "recorded_by": by,
+            "recorded_at": at,
+        },
     )
+    note_change(
+        session, by=by, at=at, action="correct_answer", subject=f"survey/{survey}",
+        before={name: getattr(before, name) for name in (*QUESTIONS, "comments")},
+        after=form.model_dump(mode="json"),
+    )  # fmt: skip
+
+
+def answer_in_force(session: Session, survey: int) -> SurveyAnswer | None:
+    """Return the last version of a survey's answer, None while there is none."""
+    answers = select(SurveyAnswer).where(SurveyAnswer.survey_id == survey)
+    return session.scalar(answers.order_by(SurveyAnswer.version.desc()).limit(1))
+
+
+def is_answer_in_force() -> ColumnElement[bool]:
+    """Return the condition that joins the surveys of a statement to their last answers."""
+    other = aliased(SurveyAnswer)
+    last = select(func.max(other.version)).where(other.survey_id == Survey.id)
+    return and_(SurveyAnswer.survey_id == Survey.id, SurveyAnswer.version == last.scalar_subquery())
+
+
+def _keep_answer(
+    session: Session, survey: int, form: AnswerForm, values: dict[str, object]
+) -> None:
+    said = {name: getattr(form, name) for name in (*QUESTIONS, *SAID)}
+    if add_once(session, SurveyAnswer, said | values | {"survey_id": survey}) is None:
+        raise InputError(CORRECTED)
+
+
+def _refuse_partial(row: Survey, by: str) -> None:
+    if is_partial(by, row.handled_by):
+        raise InputError("处理该服务的工程师不能登记自己的评价，请由客服或他人登记")
+
+
+def _note_answered_call(session: Session, survey: int, *, by: str, at: datetime) -> None:
+    values = {
+        "survey_id": survey,
+        "attempt": next_attempt(session, survey),
+        "by": by,
+        "called_at": at,
+        "outcome": CallOutcome.ANSWERED,
+        "best_hours": "",
+        "note": "",
+    }
+    if not add_once(session, SurveyCall, values):
+        raise InputError(CALLED)
 
 
 def _check_moment(row: Survey, form: AnswerForm, at: datetime) -> None:

@@ -7,13 +7,14 @@ from datetime import date, datetime
 from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import working_calendar
-from mailcare.clock import utc_now
+from mailcare.clock import BEIJING, utc_now
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.papers.document import Json
 from mailcare.papers.keeping import keep_paper, pages
 from mailcare.papers.numbering import Series, paper_number
+from mailcare.papers.signing import file_return
 from mailcare.papers.survey import survey_sheet
 from mailcare.records.session import reading, transaction
 from mailcare.settings import read_settings
@@ -21,7 +22,7 @@ from mailcare.surveys import following, lists, opening, recording, telling
 from mailcare.surveys.asking import CaseKind, EndedCase
 from mailcare.surveys.ended import ended_cases
 from mailcare.surveys.following import Follow
-from mailcare.surveys.forms import AnswerForm, CallForm, PeriodForm
+from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm, PeriodForm
 from mailcare.surveys.gathering import gather
 from mailcare.surveys.lists import SurveyDetail, SurveyRow
 from mailcare.surveys.statistics import (
@@ -152,11 +153,27 @@ def record_answer(survey: int, form: AnswerForm, *, by: str) -> None:
 
 
 def record_sheet(survey: int, form: AnswerForm, scan: tuple[str, bytes] | None, *, by: str) -> None:
-    """Record a signed sheet with its scan (name and content); `FormError` without a usable one."""
+    """Record a signed sheet with its scan (name and content), filed as the sheet's signed return.
+
+    Raise `FormError` without a usable scan.
+    """
     evidence = _scan(scan)
+    paper = sheet_of(survey)
     with transaction() as session:
         now = utc_now()
         recording.add_answer(session, survey, form, evidence, by=by, at=now)
+        signed_on = form.answered_at.astimezone(BEIJING).date()
+        file_return(
+            session, paper, evidence, signer=form.answered_by, signed_on=signed_on, by=by, at=now
+        )
+        telling.tell_worst(session, survey, form, at=now)
+
+
+def correct_answer(survey: int, form: CorrectionForm, *, by: str) -> None:
+    """Write an answer anew that was written down wrongly; see `recording.correct_answer`."""
+    with transaction() as session:
+        now = utc_now()
+        recording.correct_answer(session, survey, form, by=by, at=now)
         telling.tell_worst(session, survey, form, at=now)
 
 
