@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
 
 from mailcare.contracts.authorisation import Authorisation
 from mailcare.inspection.check import (
@@ -421,3 +425,15 @@ def report(
         past=past,
         remarks=Remarks(**remarks),
     )
+
+
+def photo(size: tuple[int, int], *, orientation: int = 1, latitude: float = 0.0) -> bytes:
+    """Return a JPEG, red at the left and blue at the right, with what a phone writes into it."""
+    picture = Image.new("RGB", size, "red")
+    picture.paste("blue", (size[0] // 2, 0, *size))
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    exif.get_ifd(IFD.GPSInfo)[GPS.GPSLatitude] = (latitude, 0.0, 0.0)
+    body = BytesIO()
+    picture.save(body, "JPEG", exif=exif)
+    return body.getvalue()

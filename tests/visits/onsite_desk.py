@@ -11,6 +11,7 @@ from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from mailcare.visits.forms import ObservationForm, TrainingForm
 from tests.inspection.samples import LAB_SITE
+from tests.papers.sample import photo
 from tests.visits import desk
 
 SITE = "shili-bank-lab"
@@ -58,6 +59,9 @@ def complete(number: str) -> None:
     look(number, check="app.version", says="6.0.1")
     teach(number)
     steps.write_entries(number, {"done": "清理队列", "faults_dns": "无"}, by="lin")
+    steps.add_photo(
+        number, ("IMG_1.jpg", photo((640, 480))), about="机柜", caption="机柜正面", by="lin"
+    )
     steps.complete_visit(number, by="lin")
 
 

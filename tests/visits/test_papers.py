@@ -1,5 +1,6 @@
 """The sheet before the trip and the report after it, printed from the records."""
 
+import hashlib
 from io import BytesIO
 
 import pytest
@@ -7,12 +8,13 @@ from pypdf import PdfReader
 from sqlalchemy import select
 
 from mailcare.errors import InputError
-from mailcare.papers.keeping import latest_paper
+from mailcare.papers.keeping import latest_paper, paper_file
 from mailcare.records.papers import FileKind, Paper, PaperFile
 from mailcare.records.session import reading
 from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from tests.inspection.samples import LAB_SITE
+from tests.papers.sample import photo
 from tests.visits import desk
 from tests.visits.onsite_desk import SITE, completed_visit
 
@@ -22,11 +24,12 @@ pytestmark = [
 ]
 
 
+def body_of(paper: int) -> bytes:
+    return paper_file(paper, FileKind.PDF).body
+
+
 def text_of(paper: int) -> str:
-    with reading() as session:
-        of_paper = select(PaperFile).where(PaperFile.paper_id == paper)
-        files = {one.kind: one.body for one in session.scalars(of_paper)}
-    pages = PdfReader(BytesIO(files[FileKind.PDF])).pages
+    pages = PdfReader(BytesIO(body_of(paper))).pages
     return "".join(page.extract_text() for page in pages).replace("\n", "")
 
 
@@ -48,11 +51,13 @@ def test_the_report_tells_of_three_days_and_is_signed_once(clock):
     number = completed_visit(clock)
     visit = desk.visit(number).id
     paper = steps.render_report(visit)
+    assert b"/DCTDecode" in body_of(paper)
     assert steps.render_report(visit) == paper
     told = text_of(paper)
     for word in (
         *("客户方填写", "现场测得", "示例市示例路 1 号机房", "指示灯全绿", "温度 43 ℃", "故障排除"),
         *("队列查看与服务启停", "王示例、赵示例", "清理队列", "客户意见", "使用率 12 %"),
+        *("图 1", "机柜正面", hashlib.sha256(photo((640, 480))).hexdigest()),
     ):
         assert word in told, word
     kept = latest_paper(number)

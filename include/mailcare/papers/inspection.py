@@ -39,7 +39,7 @@ from mailcare.systems.profile import (
 from mailcare.systems.system import System
 
 TEMPLATE = "inspection/report.html"
-TEMPLATE_VERSION = 4
+TEMPLATE_VERSION = 5
 URGENT_COUNT = 3
 # Page one is one page, whatever was found; widths in half-width columns.
 URGENT_SAYS_COLUMNS = 132

@@ -1,7 +1,7 @@
 """Keep papers of any kind, each version once, and find them again."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from mailcare.errors import InputError, MailcareError
 from mailcare.papers.document import Document
-from mailcare.papers.render import print_pdf, render_html
+from mailcare.papers.render import NONE, print_pdf, render_html
 from mailcare.records.changes import take_turns
 from mailcare.records.customers import System
 from mailcare.records.papers import FileKind, Paper, PaperFile
@@ -65,9 +65,11 @@ def keep_paper(
     return known.id if known else _keep(document, dict(files()), system, customer)
 
 
-def pages(document: Document) -> Iterator[tuple[FileKind, bytes]]:
-    """Render a document as HTML and PDF."""
-    html = render_html(document)
+def pages(
+    document: Document, *, pictures: Mapping[str, str] = NONE
+) -> Iterator[tuple[FileKind, bytes]]:
+    """Render a document as HTML and PDF; `pictures` as `render_html` takes them."""
+    html = render_html(document, pictures=pictures)
     yield FileKind.HTML, html.encode()
     yield FileKind.PDF, print_pdf(html)
 

@@ -22,7 +22,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A photo or file that was kept as evidence."""
+    """A photo or file that was kept as evidence; `body` is there of the photos that are shown."""
 
     name: str
     about: str
@@ -30,6 +30,7 @@ class Picture:
     size_bytes: int
     sha256: str
     taken_at: datetime
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def tell_onsite(visit: OnSite) -> dict[str, Json]:
         "taught": [_taught(one) for one in visit.taught],
         "done": _lines(visit.done),
         "causes": _lines(visit.causes),
-        "pictures": [_picture(one) for one in visit.pictures],
+        "shown": [_picture(one) for one in visit.pictures if one.body],
+        "files": [_picture(one) for one in visit.pictures if not one.body],
     }
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import get_ident
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -35,6 +36,7 @@ FAMILIES: Mapping[str, str] = {
     "Noto Sans CJK SC": "fonts-noto-cjk",
     "DejaVu Sans Mono": "fonts-dejavu-core",
 }
+NONE: Mapping[str, str] = MappingProxyType({})
 COMPLAINTS_MAX = 5
 # Holds the box signs ☐ and ☑; comes with DejaVu Sans Mono.
 SPARE_FAMILIES = frozenset({"DejaVu Sans"})
@@ -54,9 +56,10 @@ class _Print:
     complaints: tuple[str, ...]
 
 
-def render_html(document: Document) -> str:
+def render_html(document: Document, *, pictures: Mapping[str, str] = NONE) -> str:
     """Return the paper as one HTML file that needs no other; also what the PDF is printed from.
 
+    `pictures` are the data URIs of the photos that the content names by their SHA-256.
     A name that the template uses and the content lacks raises `jinja2.UndefinedError`.
     """
     template = _environment().get_template(document.template)
@@ -66,6 +69,7 @@ def render_html(document: Document) -> str:
         template_version=document.template_version,
         fingerprint=document.fingerprint(),
         states=STATES,
+        photos=pictures,
     )
 
 

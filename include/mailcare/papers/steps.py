@@ -25,8 +25,9 @@ from mailcare.papers.document import Document
 from mailcare.papers.inspection import Remarks, inspection_report
 from mailcare.papers.keeping import PaperBody, keep_paper, latest_version, pages, paper_file
 from mailcare.papers.numbering import Series, paper_number
-from mailcare.papers.onsite import OnSite
+from mailcare.papers.onsite import OnSite, Picture
 from mailcare.papers.pades import Signature
+from mailcare.papers.pictures import shown_pictures
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.signing import (
     Returned,
@@ -236,7 +237,11 @@ def _outcome(inspection: Inspection, document: Document) -> Iterator[tuple[str, 
 
 
 def _files(
-    inspection: Inspection, document: Document, *, past: Sequence[Past] = ()
+    inspection: Inspection,
+    document: Document,
+    *,
+    past: Sequence[Past] = (),
+    photos: Sequence[Picture] = (),
 ) -> Iterator[tuple[FileKind, bytes]]:
     yield (
         FileKind.XLSX,
@@ -247,7 +252,7 @@ def _files(
             past=past,
         ),
     )
-    yield from pages(document)
+    yield from pages(document, pictures=shown_pictures(photos))
 
 
 def _findings_json(inspection: Inspection) -> bytes:
@@ -352,7 +357,10 @@ def render_visit(identity: int, onsite: OnSite) -> int:
         onsite=onsite,
     )
     return keep_paper(
-        document, lambda: _files(inspection, document, past=past), system=system, customer=None
+        document,
+        lambda: _files(inspection, document, past=past, photos=onsite.pictures),
+        system=system,
+        customer=None,
     )
 
 

@@ -22,6 +22,8 @@ from mailcare.visits.forms import TrainingForm
 
 WRITABLE = frozenset({VisitState.STARTED, VisitState.COMPLETED})
 TEXT_MOST = 4000
+PHOTO_TYPES = frozenset({"image/jpeg", "image/png"})
+PHOTOS_SHOWN_MOST = 16  # on four pages of the report; all others are named there
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,15 @@ def photos_of(session: Session, visit: Visit) -> tuple[Photo, ...]:
         )
         for row, file in rows
     )  # fmt: skip
+
+
+def photo_bodies(session: Session, visit: Visit) -> Mapping[int, bytes]:
+    """Return the first photos of a visit by their file's id: those that its report shows."""
+    shown = [one.file for one in photos_of(session, visit) if one.media_type in PHOTO_TYPES]
+    files = select(EvidenceFile.id, EvidenceFile.body).where(
+        EvidenceFile.id.in_(list(dict.fromkeys(shown))[:PHOTOS_SHOWN_MOST])
+    )
+    return {row.id: row.body for row in session.execute(files)}
 
 
 def days_written(plan: Plan, answers: Sequence[Ask]) -> set[int]:

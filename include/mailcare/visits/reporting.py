@@ -31,7 +31,7 @@ from mailcare.visits.entries import (
     Topic,
     day_of_check,
 )
-from mailcare.visits.onsite import entries_of, photos_of, trainings_of
+from mailcare.visits.onsite import entries_of, photo_bodies, photos_of, trainings_of
 from mailcare.visits.writing import system_of
 from mailcare.workdays import Calendar
 
@@ -153,7 +153,7 @@ def _by_hand(system: System) -> Sequence[Item]:
 
 def onsite_of(session: Session, visit: Visit, calendar: Calendar) -> OnSite:
     """Return what people did and wrote on site, as the report tells it."""
-    words = entries_of(session, visit)
+    words, bodies = entries_of(session, visit), photo_bodies(session, visit)
     days = visit_days(visit.starts_on, calendar).days if visit.starts_on else ()
     return OnSite(
         visit.number,
@@ -171,7 +171,10 @@ def onsite_of(session: Session, visit: Visit, calendar: Calendar) -> OnSite:
         words.get("done", ""),
         words.get("causes", ""),
         tuple(
-            Picture(one.name, one.about, one.caption, one.size_bytes, one.sha256, one.recorded_at)
+            Picture(
+                one.name, one.about, one.caption, one.size_bytes, one.sha256, one.recorded_at,
+                bodies.get(one.file, b""),
+            )
             for one in photos_of(session, visit)
         ),
     )  # fmt: skip
