@@ -15,6 +15,10 @@ SENTENCES = {
     "最多 {} 位数字": "at most {} digits",
     "格式不对（应符合 {}）": "not of the right form (must match {})",
     "不能为空": "must not be empty",
+    "打开本页之后另一人登记或更正了答复，请重新打开": (
+        "somebody recorded or corrected the answer since you opened this page: open it again"
+    ),
+    "这份调查还没有答复，不能更正": "there is no answer yet that could be corrected",
     "不能超过 {} 个字": "at most {} characters",
     "至少要有 {} 项": "at least {} needed",
     "不能小于 {}": "must not be below {}",
