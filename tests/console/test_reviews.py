@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from mailcare.records.deliveries import Delivery
 from mailcare.records.session import reading
+from tests.console.test_pages import audited
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -35,6 +36,8 @@ def test_a_review_is_made_shown_downloaded_and_handed_to_the_outbox(login):
 
     assert client.post("/reviews/1/deliver").status_code == 303
     assert {one.customer_id for one in letters()} == {1}
+    told = [one[:2] for one in audited() if one[2] == "review/1"]
+    assert told == [("boss", "render"), ("boss", "deliver")]
     assert "HT-2026-001" in client.get("/reviews").text
 
 

@@ -58,7 +58,7 @@ def make_review(request: Request, person: Manager, form: Form) -> Response:
     try:
         asked = read_form(ReviewForm, values)
         review = steps.open_review(contract=asked.contract, year=asked.year, by=person.login)
-        steps.render_review(review)
+        steps.render_review(review, by=person.login)
     except InputError as error:
         return _form(request, values, error=error)
     return go(request, f"/reviews/{review}", done="recorded")
@@ -86,17 +86,17 @@ def show_review(request: Request, person: Reader, review: RowId) -> Response:
 
 
 @router.post("/reviews/{review}/render")
-def render_review(request: Request, _person: Manager, review: RowId) -> Response:
+def render_review(request: Request, person: Manager, review: RowId) -> Response:
     """Make the paper of the figures as they are now."""
     with or_404():
-        steps.render_review(review)
+        steps.render_review(review, by=person.login)
     return go(request, f"/reviews/{review}", done="recorded")
 
 
 @router.post("/reviews/{review}/deliver")
-def deliver_review(request: Request, _person: Manager, review: RowId) -> Response:
+def deliver_review(request: Request, person: Manager, review: RowId) -> Response:
     """Hand the latest version to the outbox."""
-    steps.deliver_review(review)
+    steps.deliver_review(review, by=person.login)
     return go(request, f"/reviews/{review}", done="posted")
 
 

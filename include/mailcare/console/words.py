@@ -85,6 +85,8 @@ LABELS = VISIT_LABELS | {
     "survey/sheet.html": "客户满意度调查表",
     "review/report.html": "年度服务报告",
     "decide": "处理信件",
+    "render": "生成报告",
+    "deliver": "交发件箱",
     "triage": "处理来信",
 }
 

@@ -13,6 +13,7 @@ from mailcare.papers.document import Document
 from mailcare.papers.keeping import KeptPaper, keep_paper, latest_paper, pages
 from mailcare.papers.numbering import Series, paper_number
 from mailcare.papers.review import review_document, review_xlsx
+from mailcare.records.audit import note_change
 from mailcare.records.papers import FileKind
 from mailcare.records.reviews import Review
 from mailcare.records.session import reading, transaction
@@ -57,7 +58,7 @@ def open_review(
         return opening.open_desk(session, on.year if year is None else year, by=by, at=now)
 
 
-def render_review(review: int) -> int:
+def render_review(review: int, *, by: str = opening.PLANNER) -> int:
     """Make a review's paper of the figures as they are now and return the review.
 
     Equal figures are the same version and are never rendered twice.
@@ -74,10 +75,13 @@ def render_review(review: int) -> int:
         vendor=read_settings().vendor,
     )
     keep_paper(document, lambda: _files(document, sections), system=None, customer=customer_id)
+    with transaction() as session:
+        subject = f"review/{review}"
+        note_change(session, by=by, at=utc_now(), action="render", subject=subject)
     return review
 
 
-def deliver_review(review: int) -> int:
+def deliver_review(review: int, *, by: str = opening.PLANNER) -> int:
     """Post the latest version of a review's paper and return how many letters are new.
 
     Raise `InputError` where it was not made yet, or its customer has nobody who gets papers.
@@ -87,8 +91,9 @@ def deliver_review(review: int) -> int:
         paper = latest_paper(_number(row))
         if paper is None:
             raise InputError("这份年度服务报告还没有生成", subject=_number(row))
-        vendor = read_settings().vendor
-        return sending.post_review(session, row, paper, vendor=vendor, at=utc_now())
+        vendor, now = read_settings().vendor, utc_now()
+        note_change(session, by=by, at=now, action="deliver", subject=f"review/{review}")
+        return sending.post_review(session, row, paper, vendor=vendor, at=now)
 
 
 def review_detail(review: int) -> ReviewDetail:
