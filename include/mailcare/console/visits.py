@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Request, status
 from fastapi.responses import Response
 
-from mailcare.console.access import EVERYBODY, FIELD, STAFF, FieldStaff, Reader, Staff
+from mailcare.console.access import EVERYBODY, FIELD, STAFF, FieldStaff, Person, Reader, Staff
 from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, plain_table
@@ -19,6 +19,7 @@ from mailcare.contracts.forms import read_form
 from mailcare.errors import InputError
 from mailcare.inspection.check import Target
 from mailcare.papers.wording import STATES
+from mailcare.systems.profile import Strict
 from mailcare.visits import steps
 from mailcare.visits.appointment import ACT_TITLES, STATE_TITLES, Act, Party, State, acts_of
 from mailcare.visits.details import EventRow, Item, VisitDetail, VisitRow
@@ -77,11 +78,9 @@ def show_visit(request: Request, _person: Reader, number: Number) -> Response:
 @router.post("/visits/{number}/assign")
 def assign(request: Request, person: Staff, number: Number, form: Form) -> Response:
     """Write down who goes and where to."""
-    texts = _texts(form, StaffForm)
-    return _done(
-        request, number, "assign", texts,
-        lambda: steps.assign(number, read_form(StaffForm, texts), by=person.login),
-    )  # fmt: skip
+    return _entered(
+        request, person, number, "assign", StaffForm, _texts(form, StaffForm), steps.assign
+    )
 
 
 @router.post("/visits/{number}/propose")
@@ -89,20 +88,14 @@ def propose(request: Request, person: Staff, number: Number, form: Form) -> Resp
     """Propose days to the customer."""
     starts = [one for one in form.every("starts") if one]
     data = {"starts": starts, "note": form.one("note")}
-    return _done(
-        request, number, "propose", data,
-        lambda: steps.propose(number, read_form(OfferForm, data), by=person.login),
-    )  # fmt: skip
+    return _entered(request, person, number, "propose", OfferForm, data, steps.propose)
 
 
 @router.post("/visits/{number}/answer")
 def answer(request: Request, person: Staff, number: Number, form: Form) -> Response:
     """Write down what the customer answered by phone."""
     data = answered(form)
-    return _done(
-        request, number, "answer", data,
-        lambda: steps.answer_by_phone(number, read_form(AnswerForm, data), by=person.login),
-    )  # fmt: skip
+    return _entered(request, person, number, "answer", AnswerForm, data, steps.answer_by_phone)
 
 
 @router.post("/visits/{number}/accept")
@@ -117,30 +110,23 @@ def accept(request: Request, person: Staff, number: Number) -> Response:
 def move(request: Request, person: Staff, number: Number, form: Form) -> Response:
     """Move agreed days."""
     texts = _texts(form, MoveForm) | {"is_split_agreed": bool(form.one("is_split_agreed"))}
-    return _done(
-        request, number, "move", texts,
-        lambda: steps.move_visit(number, read_form(MoveForm, texts), by=person.login),
-    )  # fmt: skip
+    return _entered(request, person, number, "move", MoveForm, texts, steps.move_visit)
 
 
 @router.post("/visits/{number}/cancel")
 def cancel(request: Request, person: Staff, number: Number, form: Form) -> Response:
     """Cancel a visit."""
-    texts = _texts(form, EndForm)
-    return _done(
-        request, number, "cancel", texts,
-        lambda: steps.cancel_visit(number, read_form(EndForm, texts), by=person.login),
-    )  # fmt: skip
+    return _entered(
+        request, person, number, "cancel", EndForm, _texts(form, EndForm), steps.cancel_visit
+    )
 
 
 @router.post("/visits/{number}/miss")
 def miss(request: Request, person: Staff, number: Number, form: Form) -> Response:
     """Write down that an agreed visit did not take place."""
-    texts = _texts(form, EndForm)
-    return _done(
-        request, number, "miss", texts,
-        lambda: steps.miss_visit(number, read_form(EndForm, texts), by=person.login),
-    )  # fmt: skip
+    return _entered(
+        request, person, number, "miss", EndForm, _texts(form, EndForm), steps.miss_visit
+    )
 
 
 @router.post("/visits/{number}/start")
@@ -177,11 +163,15 @@ def write_words(request: Request, person: FieldStaff, number: Number, form: Form
 @router.post("/visits/{number}/training")
 def record_training(request: Request, person: FieldStaff, number: Number, form: Form) -> Response:
     """Write down what was taught."""
-    texts = _texts(form, TrainingForm)
-    return _done(
-        request, number, "training", texts,
-        lambda: steps.record_training(number, read_form(TrainingForm, texts), by=person.login),
-    )  # fmt: skip
+    return _entered(
+        request,
+        person,
+        number,
+        "training",
+        TrainingForm,
+        _texts(form, TrainingForm),
+        steps.record_training,
+    )
 
 
 @router.post("/visits/{number}/photo")
@@ -311,6 +301,22 @@ def answered(form: Entered) -> dict[str, Any]:
 
 def _texts(form: Entered, shape: Any) -> dict[str, Any]:  # noqa: ANN401 - a pydantic model's class
     return {name: form.one(name) for name in shape.model_fields}
+
+
+def _entered(
+    request: Request,
+    person: Person,
+    number: str,
+    part: str,
+    shape: type[Strict],
+    data: Mapping[str, Any],
+    act: Callable[..., None],
+) -> Response:
+    """Read a form and hand it to the step that it is for; see `_done`."""
+    return _done(
+        request, number, part, data,
+        lambda: act(number, read_form(shape, data), by=person.login),
+    )  # fmt: skip
 
 
 def _done(
