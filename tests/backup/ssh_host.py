@@ -123,8 +123,11 @@ def ssh_host(relay: Relay = passes_on, *, path: str | None = None) -> Iterator[T
         async def close() -> None:
             server.close()
             await server.wait_closed()
+            here = asyncio.current_task()
+            if sessions := [one for one in asyncio.all_tasks() if one is not here]:
+                await asyncio.wait(sessions, timeout=5)  # a child that ends takes its time
 
-        asyncio.run_coroutine_threadsafe(close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(close(), loop).result(20)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
