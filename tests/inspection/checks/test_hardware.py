@@ -48,6 +48,7 @@ WORST = [
     ("hardware.history", "ok-12-hour", OK, "最高 13%"),
     ("hardware.history", "ok-ubuntu-16.04", OK, "最高 2%"),
     ("hardware.history", "ok-sles-12-after-restart", OK, "最高 0%"),
+    ("hardware.history", "ok-ubuntu-18.04-empty-interval", OK, "最高 9%"),
     ("hardware.history", "ubuntu-24.04", WARNING, "繁忙时 100%"),
     ("hardware.history", "bad", WARNING, "中位 77%（≥ 70% 警告）"),
     ("hardware.history", "waiting", WARNING, "等待磁盘 45%（≥ 30% 警告）"),

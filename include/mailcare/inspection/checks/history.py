@@ -64,6 +64,8 @@ def _parse(replies: tuple[Reply, ...]) -> History:
         return History(0, (), ())
     lines = lines_of(reply.text, width=300)
     rows = [[float(one) for one in row[1].split()] for row in map(_ROW.match, lines) if row]
+    # Not even idle: the interval was too short to be counted (sysstat's issues 182 and 288).
+    rows = [row for row in rows if any(row)]
     if not rows:
         raise ReplyError("sar 的记录无法读取（文件损坏、版本不符或无权限）")
     # %user %nice %system %iowait %steal … %idle
