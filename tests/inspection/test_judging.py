@@ -12,16 +12,22 @@ from mailcare.inspection.check import (
     NoReply,
     NotApplicable,
     Question,
+    Reply,
     ReplyError,
     Severity,
     Target,
     Unmeasured,
     Verdict,
 )
+from mailcare.inspection.checks import all_checks
+from mailcare.inspection.hosts import CUT
 from mailcare.inspection.judging import judge_answers
+from mailcare.inspection.outcome import read_replies
 from mailcare.inspection.planning import plan_inspection
 from mailcare.systems.profile import ProfileGap
-from tests.inspection.samples import AT, Number, ask_mx1, lab_system, number_check, reply
+from tests.inspection.samples import AT, LAB_SITE, Number, ask_mx1, lab_system, number_check, reply
+
+RECORDED = LAB_SITE.parent / "recorded.jsonl"
 
 
 def judged(check, answers):
@@ -72,6 +78,26 @@ def test_a_command_that_was_cut_off_is_unmeasured():
     [result] = judged(number_check("n"), {ask_mx1("cat", "n"): reply("1", exit_code=124)})
     assert isinstance(result, Unmeasured)
     assert "没有完成" in result.reason
+
+
+def test_an_output_cut_at_the_collectors_limit_answers_nothing_whatever_it_says():
+    checks = [one for one in all_checks() if not one.name.startswith("queue.")]
+    plan = plan_inspection(lab_system(), checks)
+    recorded = read_replies(RECORDED.read_bytes())
+    cut = {
+        ask: replace(answer, exit_code=CUT)
+        if ask.channel is Channel.SSH and isinstance(answer, Reply)
+        else answer
+        for ask, answer in recorded.items()
+    }
+    about_hosts = {
+        (check.name, question.target)
+        for check, question in plan.questions
+        if any(ask.channel is Channel.SSH and ask.words for ask in question.asks)
+    }
+    results = {(one.check, one.target): one for one in judge_answers(plan, cut)}
+    assert len(about_hosts) > 40
+    assert {type(results[one]) for one in about_hosts} == {Unmeasured}
 
 
 def test_a_check_without_questions_does_not_apply():

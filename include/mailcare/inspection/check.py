@@ -140,12 +140,14 @@ class Question:
     """The asks, in the order in which `parse` wants their replies, about one target.
 
     `asides` add to the picture: what came back for them follows the replies, and one that brought
-    nothing is left out.
+    nothing is left out. An output that was cut at the collector's limit answers nothing, but where
+    `may_be_cut`.
     """
 
     target: Target
     asks: tuple[Ask, ...]
     asides: tuple[Ask, ...] = ()
+    may_be_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

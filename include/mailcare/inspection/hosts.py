@@ -54,8 +54,6 @@ def output_of(reply: Reply, command: str) -> str:
 def whole_output_of(reply: Reply, command: str) -> str:
     """Return the output of a command that ended well; raise `ReplyError` with its first line."""
     text = output_of(reply, command)
-    if reply.exit_code == CUT:
-        raise ReplyError(f"命令 {command} 的输出过长，已截断")
     if reply.exit_code != 0:
         raise ReplyError(f"命令 {command} 失败（退出码 {reply.exit_code}）：{first_line(text)}")
     return text

@@ -25,6 +25,7 @@ from mailcare.inspection.check import (
     Unmeasured,
     Verdict,
 )
+from mailcare.inspection.hosts import CUT
 from mailcare.inspection.observations import ON_SITE, judge_observation, person_ask
 from mailcare.inspection.planning import Plan
 from mailcare.systems.system import System
@@ -98,8 +99,11 @@ def _findings(
     if question.asks[0].channel is Channel.PERSON:
         raise ForPerson(" ".join(question.asks[0].words))
     replies = tuple(_reply(ask, answers) for ask in question.asks)
-    asides = (answers.get(ask) for ask in question.asides)
-    fact = check.parse((*replies, *(one for one in asides if isinstance(one, Reply))))
+    if not question.may_be_cut and any(map(_is_cut, question.asks, replies)):
+        raise ReplyError("主机的输出过长，已截断")
+    asides = ((ask, answers.get(ask)) for ask in question.asides)
+    whole = (one for ask, one in asides if isinstance(one, Reply) and not _is_cut(ask, one))
+    fact = check.parse((*replies, *whole))
     subject = Subject(system, question.target, replies[-1].taken_at)
     verdicts = tuple(check.judge(fact, check.limits, subject))
     assert verdicts, f"{check.name} judged nothing"
@@ -116,6 +120,10 @@ def _reply(ask: Ask, answers: Mapping[Ask, Answer]) -> Reply:
         command = " ".join(" ".join(ask.words).split())
         raise ReplyError(f"命令在 {ask.timeout_s:g} 秒内没有完成：{command[:COMMAND_WIDTH]}")
     return answer
+
+
+def _is_cut(ask: Ask, reply: Reply) -> bool:
+    return ask.channel is Channel.SSH and reply.exit_code == CUT
 
 
 def _finding(

@@ -1,7 +1,7 @@
 """Turn checks and a system into questions, and the questions into the asks of each channel."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mailcare.inspection.check import (
@@ -54,10 +54,10 @@ def plan_inspection(system: System, checks: Sequence[AnyCheck]) -> Plan:
 
 def _sharing(question: Question, known: dict[Ask, Ask]) -> Question:
     """Let equal asks be one object: a fleet's plan grows by each ask once, not once a check."""
-    return Question(
-        question.target,
-        tuple(known.setdefault(ask, ask) for ask in question.asks),
-        tuple(known.setdefault(ask, ask) for ask in question.asides),
+    return replace(
+        question,
+        asks=tuple(known.setdefault(ask, ask) for ask in question.asks),
+        asides=tuple(known.setdefault(ask, ask) for ask in question.asides),
     )
 
 

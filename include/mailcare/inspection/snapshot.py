@@ -20,7 +20,7 @@ from typing import TypeVar
 import psutil
 
 from mailcare.inspection.check import Ask, Question, Reply, ReplyError, Target
-from mailcare.inspection.hosts import CUT, asked_hosts, host_ask, lines_of, output_of
+from mailcare.inspection.hosts import asked_hosts, host_ask, lines_of, output_of
 from mailcare.systems.site import Node
 from mailcare.systems.system import System
 
@@ -178,8 +178,6 @@ def windows_between(snapshots: Sequence[Snapshot]) -> tuple[Window, ...]:
 
 
 def _snapshot(reply: Reply) -> Snapshot:
-    if reply.exit_code == CUT:
-        raise ReplyError("/proc 各文件的输出过长，已截断")
     files = _sections(output_of(reply, "head"))
     uptime = _UPTIME.match(files.get("uptime", ""))
     if not uptime:

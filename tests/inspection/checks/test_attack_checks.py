@@ -106,7 +106,6 @@ UNMEASURED = [
     ("security.attack_signs", "unmeasured-absent", "没有产品档案所写的日志"),
     ("security.attack_signs", "unmeasured-stale", "多日没有写入"),
     ("security.attack_signs", "unmeasured-empty", "为空"),
-    ("security.attack_signs", "unmeasured-cut-answer", "截断"),
     ("security.attack_signs", "unmeasured-not-finished", "没有查完"),
     ("security.attack_signs", "unmeasured-no-tools", "awk"),
     ("security.attack_signs", "unmeasured-no-clock", "时间和时区"),

@@ -155,7 +155,6 @@ UNMEASURED = [
     ("security.listeners", "unmeasured", "Permission denied"),
     ("service.listeners", "unmeasured", "Permission denied"),
     ("service.processes", "unmeasured", "hidepid"),
-    ("service.processes", "unmeasured-cut", "已截断"),
     ("service.processes", "no-ps", "没有命令 ps"),
     ("service.processes", "odd", "命令 ps 失败"),
     ("ssh.login", "unmeasured", "没有结果"),

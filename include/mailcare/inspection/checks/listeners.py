@@ -16,7 +16,6 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.hosts import (
-    CUT,
     LOGIN_FIRST,
     NOT_FOUND,
     asked_hosts,
@@ -66,8 +65,8 @@ def _parse(replies: tuple[Reply, ...]) -> tuple[Socket, ...]:
 
 def read_sockets(reply: Reply) -> tuple[Socket, ...]:
     """Read the rows of `LISTENING`; raise `ReplyError` where they cannot be had."""
-    if reply.exit_code in (NOT_FOUND, CUT):
-        raise ReplyError("主机上没有 grep，或其输出被截断")
+    if reply.exit_code == NOT_FOUND:
+        raise ReplyError("主机上没有 grep")
     rows = [(found, line) for line in lines_of(reply.text) if (found := _ROW.match(line))]
     if not rows and (reply.text.strip() or reply.exit_code not in _FOUND_OR_NOT):
         raise ReplyError(f"无法读取 /proc/net/tcp：{first_line(reply.text)}")

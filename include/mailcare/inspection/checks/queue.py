@@ -61,7 +61,8 @@ def _ask(system: System) -> Iterator[Question]:
     if query.kind is QueueKind.DIRECTORY and not query.path:
         raise ProfileGap(f"产品档案「{system.profile.title}」未填写 queue.path")
     for node in system.nodes_of(Role.MAIL):
-        yield Question(Target(node.name), (_queue_ask(node, query), host_ask(node, *DATE)))
+        asks = (_queue_ask(node, query), host_ask(node, *DATE))
+        yield Question(Target(node.name), asks, may_be_cut=True)
 
 
 def _ask_reasons(system: System) -> Iterator[Question]:

@@ -19,7 +19,6 @@ from mailcare.inspection.check import (
     Verdict,
 )
 from mailcare.inspection.hosts import (
-    CUT,
     LOGIN_FIRST,
     NOT_FOUND,
     asked_hosts,
@@ -151,8 +150,8 @@ def _parse(replies: tuple[Reply, ...]) -> Updates:
 
 
 def _whole(reply: Reply) -> str:
-    if reply.exit_code in (NOT_FOUND, CUT):
-        raise ReplyError("主机上没有 sh，或更新清单过长被截断")
+    if reply.exit_code == NOT_FOUND:
+        raise ReplyError("主机上没有 sh")
     return reply.text
 
 
