@@ -47,8 +47,9 @@ _LOG = (
     "for way in dmesg 'sudo -n dmesg' 'journalctl -k -b -q --no-pager -n 20000' "
     "'tail -n 20000 /var/log/kern.log' 'tail -n 20000 /var/log/messages'; do "
     'text=$($way 2>/dev/null) && [ -n "$text" ] || continue; echo "== $way"; '
-    "only=; case $way in tail*) only=' kernel: ';; esac; "
-    f"printf '%s\\n' \"$text\" | grep -F \"$only\" | grep -E '{_LOG_PATTERN}' | "
+    # A line of RFC 5424 says `kernel - - -` where the older form says `kernel:`.
+    "only=; case $way in tail*) only=' kernel(: | - )';; esac; "
+    f"printf '%s\\n' \"$text\" | grep -E \"$only\" | grep -E '{_LOG_PATTERN}' | "
     f"grep -vE '{_LOG_HARMLESS}' | "
     "cut -c 1-300 | tail -n 40; break; done; "
     "for file in /sys/fs/ext4/*/errors_count; do "
