@@ -4,7 +4,8 @@ import tarfile
 
 import pytest
 
-from mailcare.backup import pool, streams, zips
+from mailcare.backup import pool
+from mailcare.backup.agent import packed, zips
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.remote import RemoteSource
@@ -220,7 +221,7 @@ def test_a_small_sparse_file_is_read_with_its_holes(tmp_path):
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "zip"])
 def test_a_bomb_is_stopped(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(streams, "RATIO_GRACE_BYTES", 1 << 20)
+    monkeypatch.setattr(packed, "RATIO_GRACE_BYTES", 1 << 20)
     monkeypatch.setattr(zips, "RATIO_GRACE_BYTES", 1 << 20)
     live = make_store(tmp_path / "live", mailboxes=1, each=1)
     (live / "bank.example/user0/cur/1700000000.M9P1.mx1:2,").write_bytes(bytes(32 << 20))

@@ -4,19 +4,21 @@ An mbox in an archive is taken apart while it passes by. Hard links (rsnapshot p
 resolved to the member that they name in a second pass, which happens only where there are any.
 """
 
-import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from mailcare.backup.files import HEAD_BYTES, LONG_HEAD_BYTES, explained, problem_of
+from mailcare.backup.agent.archive import NO_HEAD, NOT_THERE, ZIP_METHOD, Content
+from mailcare.backup.agent.packed import Broken, TooMuch
+from mailcare.backup.agent.protocol import Hashed
+from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
+from mailcare.backup.agent.zips import ZipWalk
+from mailcare.backup.files import explained, problem_of
 from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece, Splitter
 from mailcare.backup.names import shown
-from mailcare.backup.opening import looks_like_mail
 from mailcare.backup.source import (
     Census,
     Digest,
@@ -26,25 +28,23 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
-from mailcare.backup.streams import Broken, TooMuch, opened
-from mailcare.backup.tar import SPARSE_LIMIT_BYTES, Kind, Member, Take, TarDamage, TarStream
+from mailcare.backup.streams import opened
 from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
-from mailcare.backup.zips import MemberDamage, ZipWalk
 from mailcare.systems.backups import CopyKind
 
 
 class Walk(Protocol):
     """The members of an archive, each with its content while it is the current one."""
 
-    oddities: list[str]
+    oddities: list[tuple[bytes, str]]
 
     def __iter__(self) -> Iterator[Member]:
         """Go through the members; after the last one the archive was read to its end."""
         ...
 
-    def take(self, member: Member, each: Take) -> None:
-        """Hand out the content of the current member."""
+    def take(self, member: Member, sink: "Sink") -> None:
+        """Hand the content of the current member to a sink; raise `MemberDamage`."""
         ...
 
 
@@ -68,8 +68,9 @@ Choose = Callable[[Member, bytes], Sink | None]
 
 @dataclass(slots=True)
 class Pass:
-    """What became of one pass over an archive."""
+    """What became of one pass over an archive; a listing looks at no content."""
 
+    is_listing: bool = False
     method: str = ""
     problems: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
@@ -77,60 +78,54 @@ class Pass:
     is_finished: bool = False
     members: int = 0
 
+    def ended(self, method: str, oddities: Iterable[tuple[bytes, str]]) -> None:
+        """Note the archive's checksum, and what was odd about which path."""
+        self.method = method
+        self.oddities.extend(f"{shown(path)}：{what}" if path else what for path, what in oddities)
+
     def failed(self, error: Exception) -> None:
         """Note why the pass could not go on."""
         if isinstance(error, OSError):
             told, fate = explained(error)
             (self.alarms if fate is Fate.ALARM else self.problems).append(told)
         elif isinstance(error, ValueError):
-            self.problems.append("归档的扩展头无法读取")
+            self.problems.append(NO_HEAD)
         else:
             self.problems.append(str(error))
 
 
 class HashSink:
-    """Hashes a file and looks at its beginning; nearly every one comes in one piece."""
+    """Hashes a file; where that was done elsewhere, it is told of it."""
 
-    __slots__ = ("_digest", "_head", "_is_mail", "_is_zeros", "problem", "size_bytes")
+    __slots__ = ("_content", "problem", "take")
 
     def __init__(self) -> None:
         self.problem = ""
-        self.size_bytes = 0
-        self._digest: hashlib._Hash | None = None
-        self._head = b""
-        self._is_mail = False
-        self._is_zeros = True
+        content = Content()
+        self._content: Content | Hashed = content
+        self.take = content.take
 
-    def take(self, piece: memoryview) -> None:
-        """Take a piece of the content."""
-        if self._digest is None:
-            self._digest = sha256(piece)
-            self._is_mail = looks_like_mail(bytes(piece[:HEAD_BYTES]))
-            self._is_zeros = not self._is_mail
-        else:
-            self._digest.update(piece)
-        self.size_bytes += len(piece)
-        if not self._is_mail:
-            self._look(piece)
+    def told(self, content: Hashed) -> None:
+        """Take what another has read."""
+        self._content = content
 
-    def _look(self, piece: memoryview) -> None:
-        """Look further for what every mail begins with, and for anything but zeros."""
-        if len(self._head) < LONG_HEAD_BYTES:
-            self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
-            self._is_mail = looks_like_mail(self._head)
-        self._is_zeros = self._is_zeros and not bytes(piece).strip(b"\0")
+    @property
+    def size_bytes(self) -> int:
+        """How many bytes there were."""
+        return self._content.size_bytes
 
     def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
         """Return how a message was read."""
         name = path.rpartition(b"/")[2]
-        problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self._is_zeros)
+        content = self._content
+        problem = self.problem or problem_of(name, content.size_bytes, is_zeros=content.is_zeros)
         return Digest(
             path,
             place.mailbox,
             identity,
-            self.size_bytes,
-            (self._digest or sha256()).hexdigest(),
-            self._is_mail,
+            content.size_bytes,
+            content.sha256(),
+            content.is_mail,
             problem,
             _BAD if problem else _OK,
         )
@@ -215,7 +210,7 @@ class ArchiveStore:
                 yield mbox_message(path, place, piece), place
             return
         links: list[tuple[Member, bytes, Place]] = []
-        for member, path, _ in self.contents(_nothing, done):
+        for member, path, _ in self.contents(None, done):
             place = self.place(member, path)
             if place is None or not place.holds_mail:
                 continue
@@ -247,7 +242,7 @@ class ArchiveStore:
         wanted = {member.link for member, _, _ in links}
         if not wanted:
             return {}
-        every = self.contents(_nothing, Pass(), everything=True)
+        every = self.contents(None, Pass(), everything=True)
         return {one.path: one.size_bytes for one, _, _ in every if one.path in wanted}
 
     def mbox_pieces(self, done: Pass) -> Iterator[tuple[bytes, Place, Piece]]:
@@ -266,19 +261,20 @@ class ArchiveStore:
                     done.oddities.append(f"{shown(path)}：{told}")
 
     def contents(
-        self, choose: Choose, done: Pass, *, everything: bool = False
+        self, choose: Choose | None, done: Pass, *, everything: bool = False
     ) -> Iterator[tuple[Member, bytes, Sink | None]]:
         """Go through the archive to its end; what `choose` returns takes a member's content.
 
-        Members that lie outside of `inside` are read, but yielded only with `everything`. What
-        stops the pass is in `done`; nothing is raised.
+        Without `choose` it is a listing only. Members that lie outside of `inside` are read, but
+        yielded only with `everything`. What stops the pass is in `done`; nothing is raised.
         """
+        done.is_listing = choose is None
         try:
-            with open_walk(self.path, self.kind, done) as walk:
+            with self.open_walk(done) as walk:
                 for member in walk:
                     done.members += 1
                     path = self._inner(member.path)
-                    sink = choose(member, path) if path is not None else None
+                    sink = choose(member, path) if choose and path is not None else None
                     if sink is not None:
                         self._fill(walk, member, sink)
                     if path is not None or everything:
@@ -287,12 +283,27 @@ class ArchiveStore:
         except (Broken, TooMuch, TarDamage, ValueError, OSError) as error:
             done.failed(error)
 
-    def _fill(self, walk: Walk, member: Member, sink: Sink) -> None:
-        if member.sparse is not None and member.size_bytes > SPARSE_LIMIT_BYTES:
-            sink.problem = f"稀疏文件声明 {member.size_bytes} 字节，未展开"
+    @contextmanager
+    def open_walk(self, done: Pass) -> Iterator[Walk]:
+        """Open the archive for one pass; its checksum's name and oddities go into `done`."""
+        if self.kind is CopyKind.ZIP:
+            with self.path.open("rb") as file:
+                walk: Walk = ZipWalk(file)
+                try:
+                    yield walk
+                finally:
+                    done.ended(ZIP_METHOD, walk.oddities)
             return
+        with opened(self.path, self.kind) as (stream, ahead):
+            walk = TarStream(ahead)
+            try:
+                yield walk
+            finally:
+                done.ended(stream.method, walk.oddities)
+
+    def _fill(self, walk: Walk, member: Member, sink: Sink) -> None:
         try:
-            walk.take(member, sink.take)
+            walk.take(member, sink)
         except MemberDamage as error:
             sink.problem = str(error)
 
@@ -337,7 +348,7 @@ class ArchiveStore:
                 yield from _cut_out(sink, found)
             else:
                 yield from (Restored(key, sink.path, sink.problem) for key in found)
-        told = "；".join([*done.alarms, *done.problems]) or "备份中没有这封邮件"
+        told = "；".join([*done.alarms, *done.problems]) or NOT_THERE
         yield from (Restored(key, None, told) for found in wanted.values() for key in found)
 
     def _written(
@@ -363,31 +374,7 @@ def _cut_out(sink: FileSink, keys: list[bytes]) -> Iterator[Restored]:
             target = sink.path.with_name(f"{sink.path.name}-{piece.number}")
             target.write_bytes(cut(sink.path, piece))
             yield Restored(left.pop(piece.number), target)
-    yield from (Restored(key, None, "备份中没有这封邮件") for key in left.values())
-
-
-def _nothing(_member: Member, _path: bytes) -> None:
-    """Take nothing: a listing only."""
-
-
-@contextmanager
-def open_walk(path: Path, kind: CopyKind, done: Pass) -> Iterator[Walk]:
-    """Open an archive for one pass; its checksum's name and oddities go into `done`."""
-    if kind is CopyKind.ZIP:
-        walk: Walk = ZipWalk(path)
-        done.method = "zip CRC-32"
-        try:
-            yield walk
-        finally:
-            done.oddities.extend(walk.oddities)
-        return
-    with opened(path, kind) as (stream, ahead):
-        walk = TarStream(ahead)
-        try:
-            yield walk
-        finally:
-            done.method = stream.method
-            done.oddities.extend(walk.oddities)
+    yield from (Restored(key, None, NOT_THERE) for key in left.values())
 
 
 class ArchiveReading:

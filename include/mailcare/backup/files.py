@@ -13,12 +13,12 @@ import os
 import stat
 from collections.abc import Sequence
 
+from mailcare.backup.agent.archive import LONG_HEAD_BYTES
+from mailcare.backup.agent.script import HEAD_BYTES
 from mailcare.backup.opening import looks_like_mail, stated_bytes
 from mailcare.backup.source import Fate
 
 BUFFER_BYTES = 1024 * 1024
-HEAD_BYTES = 4096
-LONG_HEAD_BYTES = 256 * 1024
 _BUFFER = bytearray(BUFFER_BYTES)
 _VIEW = memoryview(_BUFFER)
 _BUFFERS = [_BUFFER]

@@ -1,13 +1,13 @@
 """Copies and live stores on a customer's host: listed and read there, by the agent over SSH.
 
-A tree is read where it lies. An archive is brought here once, into scratch, and read here: its
-host may have no more than a Python without libraries.
+A tree is read where it lies, and so is an archive. Brought here once, into scratch, and read here
+is what the host cannot read: see `RemoteSource.store`.
 """
 
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -16,13 +16,14 @@ from mailcare.backup.agent.protocol import (
     Entry,
     FileDigest,
     Folder,
+    Header,
     Piece,
     Problem,
     Special,
     Whole,
 )
 from mailcare.backup.agent.protocol import Place as Seen
-from mailcare.backup.agent.running import contents, digests, listing, look, once
+from mailcare.backup.agent.running import LIMITS, contents, digests, listing, look, once
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.archives import ArchiveStore
 from mailcare.backup.files import problem_of
@@ -30,6 +31,7 @@ from mailcare.backup.mailstore import StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece as MboxPiece
 from mailcare.backup.mbox import Splitter
 from mailcare.backup.names import shown
+from mailcare.backup.remote_archives import RemoteArchiveStore
 from mailcare.backup.repository import written
 from mailcare.backup.source import (
     Census,
@@ -46,15 +48,14 @@ from mailcare.backup.source import (
 from mailcare.backup.stored import Found, StoredCopy
 from mailcare.backup.trees import TreeStore, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
+from mailcare.systems.backups import CopyKind
 
-BYTES_PER_S = 50_000_000.0
 _FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
 _WHY = {
     "gone": "读取期间消失",
     "unreadable": "无法读取",
     "alarm": "输入/输出错误：磁盘可能正在损坏",
 }
-LIMITS: Mapping[str, float] = {"bytes_per_s": BYTES_PER_S}
 
 
 @dataclass(slots=True)
@@ -253,6 +254,7 @@ class RemoteSource(StoredCopy):
     seat: Seat
     scratch: Path
     _brought: dict[str, Path] = field(default_factory=dict)
+    _why: list[str] = field(default_factory=list)
 
     def reach(self) -> Reach:
         """Look at the copy."""
@@ -273,7 +275,9 @@ class RemoteSource(StoredCopy):
             "只读挂载或不可变属性" if is_immutable else "可以修改（没有 chattr +i，不是只读挂载）"
         )
         known = is_immutable if newest.flags is not None or is_immutable else None
-        return Reach(generations, is_immutable=known, immutability=told, ahead_s=ahead_s)
+        why = self._why_brought() if self.copy.kind.is_archive else ""
+        remarks = (f"归档整份取回后校验：{why}",) if why else ()
+        return Reach(generations, None, known, told, remarks, ahead_s)
 
     def stamped_at(self) -> datetime:
         """Return when the file was changed that the backup job touches."""
@@ -287,9 +291,28 @@ class RemoteSource(StoredCopy):
 
     def store(self, generation: Generation) -> RemoteStore | ArchiveStore:
         """Return the mail store of a generation."""
-        if not self.copy.kind.is_archive:
+        copy = self.copy
+        if not copy.kind.is_archive:
             return self._tree(generation.name)
-        return ArchiveStore(self.file(generation), self.copy.kind, self.map, self.copy.inside)
+        if self._why_brought():
+            return ArchiveStore(self.file(generation), copy.kind, self.map, copy.inside)
+        path = Path(self._path(generation.name))
+        return RemoteArchiveStore(path, copy.kind, self.map, copy.inside, seat=self.seat)
+
+    def _why_brought(self) -> str:
+        """Say why an archive cannot be read where it lies; empty where it can."""
+        if self.map.is_read_to_count:
+            return "mbox 须整份解析"  # the packed archive is the least that can travel
+        if self.copy.kind is CopyKind.TAR_ZST:
+            return "主机的标准 Python 不能解开 zstd"
+        if not self._why:
+            self._why.append(self._tried())
+        return self._why[0]
+
+    def _tried(self) -> str:
+        told = list(once(self.seat, Job("look", {"paths": []})))
+        has_python = any(isinstance(one, Header) and one.python for one in told)
+        return "" if has_python else "主机没有 Python 3.6 以上版本"
 
     def _tree(self, name: str) -> RemoteStore:
         path = PurePosixPath(self._path(name)) / self.copy.inside

@@ -16,61 +16,19 @@ from backports import zstd
 from isal import igzip
 from isal.igzip_lib import IsalError
 
+from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited, PlainStream
 from mailcare.backup.source import NotReached
 from mailcare.systems.backups import CopyKind
 
-# Mail packs 1.5 to 20 times, the dullest text 300 times; zeros 1,000 by deflate, 30,000 by zstd.
-RATIO_MOST = 500
 ZSTD_RATIO_MOST = 2000
-RATIO_GRACE_BYTES = 64 * 1024 * 1024
 INPUT_BYTES = 256 * 1024
-BLOCK_BYTES = 1024 * 1024
 BLOCKS_AHEAD = 2
 WINDOW_LOG_MOST = 27  # 128 MiB of memory, zstd's own limit without --long
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHECKSUM_FLAG = 0b100
 
 
-class Broken(Exception):
-    """The stream's own checksum, framing or end is wrong."""
-
-
-class TooMuch(Exception):
-    """The stream unpacks to more than a mail archive of its size can."""
-
-
-class PlainStream:
-    """A file as it is; a tar by itself has no checksum over its content."""
-
-    method = ""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def block(self) -> bytes:
-        """Return what comes next; empty at the end."""
-        return self._file.read(BLOCK_BYTES)
-
-
-class _Limited:
-    """What compressed streams have in common: the input, and the ratio of both ends."""
-
-    ratio_most = RATIO_MOST
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._out = 0
-
-    def _counted(self, produced: bytes) -> bytes:
-        self._out += len(produced)
-        read = self._file.tell()
-        if self._out > RATIO_GRACE_BYTES and self._out > self.ratio_most * max(read, 1):
-            told = f"{read} 字节解压出 {self._out} 字节，超过 {self.ratio_most} 倍"
-            raise TooMuch(f"{told}，疑为压缩炸弹，已停止")
-        return produced
-
-
-class GzipStream(_Limited):
+class GzipStream(Limited):
     """A gzip file, all its members, each with its CRC-32."""
 
     method = "gzip CRC-32"
@@ -82,7 +40,7 @@ class GzipStream(_Limited):
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
         try:
-            return self._counted(self._unpacked.read(BLOCK_BYTES))
+            return self.counted(self._unpacked.read(BLOCK_BYTES))
         except EOFError:
             raise Broken("gzip 数据提前结束，归档不完整") from None
         except igzip.BadGzipFile as error:
@@ -91,7 +49,7 @@ class GzipStream(_Limited):
             raise Broken(f"gzip 数据损坏（{error}）") from None
 
 
-class ZstdStream(_Limited):
+class ZstdStream(Limited):
     """A zstd file, frame by frame; `method` is empty once a frame had no checksum."""
 
     method = "zstd XXH64"
@@ -107,7 +65,7 @@ class ZstdStream(_Limited):
         try:
             while self._frame is not None or self._begin():
                 if part := self._unpack():
-                    return self._counted(part)
+                    return self.counted(part)
         except zstd.ZstdError as error:
             raise Broken(f"zstd 校验不符或数据损坏（{error}）") from None
         return b""

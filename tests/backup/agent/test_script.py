@@ -28,7 +28,8 @@ from mailcare.backup.agent.protocol import (
 )
 from tests.surroundings import without
 
-SOURCE = Path(script.__file__)
+PARTS = ("script", "packed", "tar", "zips", "archive")
+OURS = "mailcare.backup.agent."
 AFTER_3_6 = {"dataclasses", "contextvars", "importlib.resources", "zoneinfo", "graphlib"}
 
 
@@ -60,8 +61,10 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_it_is_written_in_python_3_6_and_imports_nothing_newer():
-    tree = ast.parse(SOURCE.read_text(), feature_version=(3, 6))
+@pytest.mark.parametrize("part", PARTS)
+def test_it_is_written_in_python_3_6_and_imports_nothing_newer(part):
+    source = Path(script.__file__).with_name(f"{part}.py").read_text()
+    tree = ast.parse(source, feature_version=(3, 6))
     imported = {
         name
         for node in ast.walk(tree)
@@ -73,6 +76,7 @@ def test_it_is_written_in_python_3_6_and_imports_nothing_newer():
             else []
         )
     }
+    imported -= {OURS + name for name in PARTS}
     assert imported
     assert imported <= set(sys.stdlib_module_names)
     assert not imported & AFTER_3_6
@@ -159,7 +163,7 @@ def test_a_folder_that_is_closed_to_us_is_told_and_the_rest_listed(tree):
     for parent in takewhile(lambda one: one != Path(gettempdir()), tree.parents):
         parent.chmod(0o755)
     job = json.dumps({"task": "list", "root": str(tree)})
-    text = f"{SOURCE.read_text()}\nsys.exit(main({job!r}))\n"
+    text = f"{Path(script.__file__).read_text()}\nsys.exit(main({job!r}))\n"
     done = subprocess.run(
         ["/usr/bin/python3", "-I", "-"],
         input=text.encode(),

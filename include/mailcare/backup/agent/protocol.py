@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailcare.backup.agent.tar import Kind, Member
+
 VERSION = 1
 _LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -116,6 +118,53 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveState:
+    """What an archive is told from a later one of its name by: inode, size, time in ns."""
+
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """What a member's content is in short, as far as it was read."""
+
+    digest: str
+    size_bytes: int
+    is_mail: bool
+    is_zeros: bool
+
+    def sha256(self) -> str:
+        """Return its SHA-256, in hex."""
+        return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member of an archive; `content` is None where it was not to be read."""
+
+    member: Member
+    content: Hashed | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Some members of an archive, in order."""
+
+    rows: tuple[MemberRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a pass over an archive ended: `errno` or `text` say what stopped it before its end."""
+
+    method: str
+    oddities: tuple[tuple[bytes, str], ...]
+    errno: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of a tool's standard output."""
 
@@ -154,6 +203,9 @@ Record = (
     | Problem
     | Special
     | Place
+    | ArchiveState
+    | Members
+    | Ended
     | Line
     | ErrorLine
     | Exit
@@ -232,6 +284,13 @@ def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
+def _member(
+    path: str, kind: str, size: int, stored: int, mtime_s: float, link: str, *read: Any
+) -> MemberRow:
+    member = Member(_bytes(path), Kind(kind), size, stored, mtime_s, _bytes(link))
+    return MemberRow(member, Hashed(*read[:4]), read[4]) if read else MemberRow(member)
+
+
 _RECORDS = {
     "header": lambda v: Header(v["host"], v["python"], v["at"]),
     "folder": lambda v: Folder(
@@ -253,6 +312,14 @@ _RECORDS = {
         v["read_only"],
         v["free_bytes"],
         None if v["flags"] is None else tuple(v["flags"]),
+    ),
+    "archive": lambda v: ArchiveState(tuple(v["state"])),
+    "members": lambda v: Members(tuple(_member(*row) for row in v["rows"])),
+    "ended": lambda v: Ended(
+        v["method"],
+        tuple((_bytes(path), what) for path, what in v["oddities"]),
+        v["errno"],
+        v["text"],
     ),
     "line": lambda v: Line(v["text"]),
     "error": lambda v: ErrorLine(v["text"]),

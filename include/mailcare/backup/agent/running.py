@@ -3,12 +3,19 @@
 import base64
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mailcare.backup.agent.protocol import (
+    ArchiveState,
     CutOff,
+    Ended,
     FileDigest,
     Folder,
     Header,
+    MemberRow,
+    Members,
     Piece,
     Place,
     Problem,
@@ -23,6 +30,7 @@ from mailcare.backup.source import NotReached
 from mailcare.clock import utc_now
 
 TRIES = 3
+LIMITS: Mapping[str, float] = {"bytes_per_s": 50_000_000.0}
 PATHS_A_JOB = 20_000
 
 
@@ -144,6 +152,66 @@ def contents(
     for record in once(seat, job):
         if isinstance(record, Piece | Whole | Problem):
             yield record
+
+
+def members(
+    seat: Seat, path: Path, kind: str, *, is_hashed: bool
+) -> Generator[MemberRow | Ended, None, None]:
+    """Yield the members of an archive, each once, then how the pass ended.
+
+    After a cut the same archive is read anew over there, and told behind the last member that
+    came; it is given up after `TRIES` cuts without progress. An archive that changed meanwhile is
+    `NotReached`.
+    """
+    given = {"path": str(path), "kind": kind, "hashed": is_hashed, **LIMITS}
+    so_far, tries = _Pass(), TRIES
+    while True:
+        before = so_far.after
+        try:
+            yield from _members(seat, given, so_far)
+        except CutOff as cut:
+            tries = TRIES if so_far.after > before else tries - 1
+            if not tries:
+                raise NotReached("unreachable", f"反复中断：{cut}", subject=seat.name) from None
+        else:
+            return
+
+
+@dataclass(slots=True)
+class _Pass:
+    """How far a pass over an archive has come, and over which."""
+
+    after: int = 0
+    state: tuple[int, ...] | None = None
+
+
+def _members(
+    seat: Seat, given: Mapping[str, Any], at: _Pass
+) -> Generator[MemberRow | Ended, None, None]:
+    """Yield the members behind those that came before, and in the end how the pass ended."""
+    ended = None
+    for record in records(seat, Job("archive", {**given, "after": at.after, "state": at.state})):
+        if isinstance(record, ArchiveState):
+            at.state = record.values
+        elif isinstance(record, Members):
+            at.after += len(record.rows)
+            yield from record.rows
+        elif isinstance(record, Ended):
+            ended = record
+    if ended is None:
+        raise NotReached("unreadable", "主机没有说明归档是否读完", subject=seat.name)
+    yield ended
+
+
+def chosen_members(
+    seat: Seat, path: Path, kind: str, wanted: Mapping[bytes, bytes]
+) -> Iterator[Record]:
+    """Yield the content of members of an archive, by their paths, under the names given for them.
+
+    A cut is `NotReached`.
+    """
+    keys = {text_of(member): text_of(name) for member, name in wanted.items()}
+    yield from once(seat, Job("members", {"path": str(path), "kind": kind, "keys": keys, **LIMITS}))
 
 
 def text_of(data: bytes) -> str:

@@ -34,6 +34,15 @@ SILENCE_S = 60.0  # the agent says something every five seconds
 CHUNK_BYTES = 256 * 1024
 _PENDING_CHUNKS = 64
 _FLAGS = ("-I", "-S", "-B", "-")
+_AGENT = "mailcare.backup.agent"
+_SCRIPT, _ARCHIVE_PARTS = "script", ("packed", "tar", "zips", "archive")
+_WHOLE = """\
+import sys, types
+for name, source in {parts}:
+    module = sys.modules[name] = types.ModuleType(name)
+    exec(compile(source, name, "exec"), module.__dict__)
+sys.exit(sys.modules["{script}"].main({text!r}))
+"""
 # A host's own Python may have another name; what is older than 3.6 cannot read the script.
 _FIND_INTERPRETER = """\
 for python in python3 /usr/libexec/platform-python; do
@@ -56,14 +65,15 @@ class Job:
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def script(self) -> bytes:
-        """Return the agent with this job at its end."""
-        source = resources.files("mailcare.backup.agent").joinpath("script.py").read_text("utf-8")
+        """Return the agent as one text, its parts as modules in it, with this job at its end."""
+        names = (_SCRIPT, *_ARCHIVE_PARTS) if self.task in ("archive", "members") else (_SCRIPT,)
+        parts = [(f"{_AGENT}.{name}", _source(f"{name}.py")) for name in names]
         text = json.dumps({"task": self.task, **self.given})
-        return f"{source}\n\nsys.exit(main({text!r}))\n".encode()
+        return _WHOLE.format(parts=ascii(parts), script=parts[0][0], text=text).encode("ascii")
 
     def shell_script(self) -> bytes:
         """Return the agent for a host without Python, with this job before it."""
-        source = resources.files("mailcare.backup.agent").joinpath("script.sh").read_bytes()
+        source = _source("script.sh").encode()
         given = self.given
         paths = given.get("paths", ())
         names = map(os.fsencode if self.task == "look" else base64.b64decode, paths)
@@ -80,6 +90,10 @@ class Job:
     def with_(self, **more: Any) -> "Job":  # what a task is given is JSON, and its own business
         """Return the job with something else given."""
         return Job(self.task, {**self.given, **more})
+
+
+def _source(name: str) -> str:
+    return resources.files(_AGENT).joinpath(name).read_text("utf-8")
 
 
 def _escaped(name: bytes) -> str:

@@ -1,16 +1,13 @@
 """Read a tar as a stream, to the last byte: ustar, GNU long names, pax, sparse files.
 
 The standard library's reader stops at the first end mark and so never meets a compressor's
-checksum; this one drains. Nothing is ever written under a name from the archive.
+checksum; this one drains. Nothing is ever written under a name from the archive. It reads archives
+here and, sent along with the agent, on hosts with Python 3.6: no syntax that came after that.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple, Protocol
+from enum import Enum
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from zlib import adler32
-
-from mailcare.backup.names import shown
 
 BLOCK = 512
 NAME_LIMIT_BYTES = 1024 * 1024
@@ -28,15 +25,11 @@ class TarDamage(Exception):
     """The archive ends too early or is no tar at some place; it says where."""
 
 
-class Stream(Protocol):
-    """Where the bytes come from."""
-
-    def block(self) -> bytes:
-        """Return what comes next, as much of it as is worth a call; empty at the end."""
-        ...
+class MemberDamage(Exception):
+    """One member of an archive cannot be read; the others can."""
 
 
-class Kind(StrEnum):
+class Kind(str, Enum):
     """What a member is."""
 
     FILE = "file"
@@ -54,29 +47,42 @@ class Member(NamedTuple):
     stored_bytes: int
     mtime_s: float
     link: bytes = b""
-    sparse: tuple[tuple[int, int], ...] | None = None
+    sparse: Optional[Tuple[Tuple[int, int], ...]] = None
 
 
 Take = Callable[[memoryview], None]
 _FILE, _FOLDER = Kind.FILE, Kind.FOLDER
 
 
-@dataclass(slots=True)
 class TarStream:
     """The members of a tar; after the last of them the stream is at its end.
 
-    `oddities` are what a careful person would want to know: odd names, links, a lone zero block.
+    `stream.block()` returns what comes next, as much of it as is worth a call; empty at the end.
+    `oddities` are what a careful person would want to know, each with the path it is about: odd
+    names, links, a lone zero block.
     """
 
-    stream: Stream
-    oddities: list[str] = field(default_factory=list)
-    _before: int = 0  # bytes of the blocks before this one
-    _block: bytes = b""
-    _view: memoryview = field(default_factory=lambda: memoryview(b""))
-    _from: int = 0
-    _to: int = 0
-    _left: int = 0  # of the current member, padding included
-    _pax: dict[str, bytes] = field(default_factory=dict)
+    __slots__ = (
+        "_before",
+        "_block",
+        "_from",
+        "_left",
+        "_pax",
+        "_to",
+        "_view",
+        "oddities",
+        "stream",
+    )
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.oddities: List[Tuple[bytes, str]] = []
+        self._before = 0  # bytes of the blocks before this one
+        self._block = b""
+        self._view = memoryview(b"")
+        self._from = self._to = 0
+        self._left = 0  # of the current member, padding included
+        self._pax: Dict[str, bytes] = {}
 
     @property
     def position(self) -> int:
@@ -85,8 +91,8 @@ class TarStream:
 
     def __iter__(self) -> Iterator[Member]:
         """Yield every member; what is not taken of its content is passed by."""
-        following: dict[str, bytes] = {}
-        while (header := self._header()) is not None:
+        following: Dict[str, bytes] = {}
+        for header in iter(self._header, None):
             kind = header[156:157]
             if kind in _ORDINARY and not (following or self._pax):
                 yield self._ordinary(header)
@@ -94,11 +100,11 @@ class TarStream:
             elif kind in (b"L", b"K"):
                 following["path" if kind == b"L" else "linkpath"] = self._text(header).rstrip(b"\0")
             elif kind == b"x":
-                following |= _records(self._text(header))
+                following.update(_records(self._text(header)))
             elif kind == b"g":
-                self._pax |= _records(self._text(header))
+                self._pax.update(_records(self._text(header)))
             else:
-                member = self._member(header, self._pax | following)
+                member = self._member(header, dict(self._pax, **following))
                 following = {}
                 self._note(member)
                 yield member
@@ -107,11 +113,17 @@ class TarStream:
             raise TarDamage("结尾处有无主的扩展头")
         self._drain()
 
-    def take(self, member: Member, each: Take) -> None:
-        """Hand the content of the current member to `each`, holes of a sparse file as zeros."""
+    def take(self, member: Member, sink: Any) -> None:
+        """Hand the content of the current member to a sink, holes of a sparse file as zeros.
+
+        Raise `MemberDamage` for a sparse file that would be too large.
+        """
+        each = sink.take
         if member.sparse is None:
             self._give(member.stored_bytes, each)
             return
+        if member.size_bytes > SPARSE_LIMIT_BYTES:
+            raise MemberDamage(f"稀疏文件声明 {member.size_bytes} 字节，未展开")
         at = 0
         for offset, length in member.sparse:
             _zeros(offset - at, each)
@@ -119,7 +131,7 @@ class TarStream:
             at = offset + length
         _zeros(member.size_bytes - at, each)
 
-    def _header(self) -> bytes | None:
+    def _header(self) -> Optional[bytes]:
         block = self._exactly(BLOCK)
         if not block[0] and block == _ZEROS:
             if self._exactly(BLOCK) != _ZEROS:
@@ -144,7 +156,7 @@ class TarStream:
         self._left = size + -size % BLOCK
         return Member(path, _FOLDER if path[-1:] == b"/" else _FILE, size, size, mtime_s)
 
-    def _member(self, header: bytes, pax: dict[str, bytes]) -> Member:
+    def _member(self, header: bytes, pax: Dict[str, bytes]) -> Member:
         flag = header[156:157]
         stored = int(pax.get("size", b"-1")) if "size" in pax else _number(header[124:136])
         if stored < 0:
@@ -183,7 +195,7 @@ class TarStream:
 
     def _odd(self, member: Member, what: str) -> None:
         if len(self.oddities) < ODDITIES_MOST:
-            self.oddities.append(f"{shown(member.path)}：{what}")
+            self.oddities.append((member.path, what))
 
     def _text(self, header: bytes) -> bytes:
         size = _number(header[124:136])
@@ -191,7 +203,7 @@ class TarStream:
             raise TarDamage(f"第 {self.position} 字节处的扩展头过大（{size} 字节）")
         return self._exactly(-(-size // BLOCK) * BLOCK)[:size]
 
-    def _old_sparse(self, header: bytes) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def _old_sparse(self, header: bytes) -> Tuple[int, Tuple[Tuple[int, int], ...]]:
         pairs = _pairs(header[386:482])
         more = header[482] != 0
         while more:
@@ -201,18 +213,20 @@ class TarStream:
         return _checked_map(_number(header[483:495]), pairs)
 
     def _pax_sparse(
-        self, pax: dict[str, bytes], stored: int
-    ) -> tuple[int, tuple[tuple[int, int], ...], int]:
+        self, pax: Dict[str, bytes], stored: int
+    ) -> Tuple[int, Tuple[Tuple[int, int], ...], int]:
         size = int(pax.get("GNU.sparse.realsize") or pax.get("GNU.sparse.size") or b"0")
         if "GNU.sparse.map" in pax:
             numbers = [int(one) for one in pax["GNU.sparse.map"].split(b",")]
         else:
             numbers, read = self._map_in_front()
             stored -= read
-        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        if len(numbers) % 2:
+            raise TarDamage("稀疏文件的表自相矛盾")
+        pairs = list(zip(numbers[::2], numbers[1::2]))
         return (*_checked_map(size, pairs), stored)
 
-    def _map_in_front(self) -> tuple[list[int], int]:
+    def _map_in_front(self) -> Tuple[List[int], int]:
         text = self._content_block()
         count, _, rest = text.partition(b"\n")
         wanted, blocks = int(count) * 2, 1
@@ -279,7 +293,7 @@ class TarStream:
         while self._fill():
             is_clean = is_clean and not self._block.strip(b"\0")
         if not is_clean:
-            self.oddities.append("归档结束标记之后还有数据（可能是追加的归档）")
+            self.oddities.append((b"", "归档结束标记之后还有数据（可能是追加的归档）"))
 
 
 def _is_checked(block: bytes) -> bool:
@@ -306,7 +320,7 @@ def _number(text: bytes) -> int:
 
 def _odd_number(text: bytes) -> int:
     if text[0] in (0x80, 0xFF):
-        value = int.from_bytes(text[1:])
+        value = int.from_bytes(text[1:], "big")
         return value if text[0] == 0x80 else value - (1 << 8 * (len(text) - 1))
     try:
         return int(text.split(b"\0")[0].strip() or b"0", 8)
@@ -314,7 +328,7 @@ def _odd_number(text: bytes) -> int:
         raise TarDamage("文件头中的数字无法读取") from None
 
 
-def _seconds(pax: bytes | None, text: bytes) -> float:
+def _seconds(pax: Optional[bytes], text: bytes) -> float:
     try:
         return float(pax) if pax is not None else float(_number(text))
     except (ValueError, TarDamage):
@@ -335,10 +349,10 @@ def _kind(flag: bytes, path: bytes) -> Kind:
     return Kind.FILE if flag in (b"0", b"\0", b"7", b"S") else Kind.OTHER
 
 
-def _records(text: bytes) -> dict[str, bytes]:
+def _records(text: bytes) -> Dict[str, bytes]:
     """Return the records of a pax header, `LENGTH KEY=VALUE` and a line end each."""
-    found: dict[str, bytes] = {}
-    offsets: list[bytes] = []
+    found: Dict[str, bytes] = {}
+    offsets: List[bytes] = []
     while text.strip(b"\0"):
         length, _, _ = text.partition(b" ")
         try:
@@ -356,7 +370,7 @@ def _records(text: bytes) -> dict[str, bytes]:
     return found
 
 
-def _pairs(text: bytes) -> list[tuple[int, int]]:
+def _pairs(text: bytes) -> List[Tuple[int, int]]:
     pairs = []
     for start in range(0, len(text) - 23, 24):
         entry = text[start : start + 24]
@@ -367,8 +381,8 @@ def _pairs(text: bytes) -> list[tuple[int, int]]:
 
 
 def _checked_map(
-    size: int, pairs: list[tuple[int, int]]
-) -> tuple[int, tuple[tuple[int, int], ...]]:
+    size: int, pairs: List[Tuple[int, int]]
+) -> Tuple[int, Tuple[Tuple[int, int], ...]]:
     at = 0
     for offset, length in pairs:
         if offset < at or length < 0 or offset + length > size:

@@ -1,17 +1,14 @@
-"""The members of a zip by its directory, each read to its CRC."""
+"""The members of a zip by its directory, each read to its CRC; for Python 3.6, see `agent.tar`."""
 
 import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
+from typing import Any, Iterator, List, Optional, Set, Tuple
 
-from mailcare.backup.names import shown
-from mailcare.backup.streams import RATIO_GRACE_BYTES, RATIO_MOST, Broken
-from mailcare.backup.tar import ODDITIES_MOST, Kind, Member, Take
-from mailcare.clock import BEIJING
+from mailcare.backup.agent.packed import RATIO_GRACE_BYTES, RATIO_MOST, Broken
+from mailcare.backup.agent.tar import ODDITIES_MOST, Kind, Member, MemberDamage
 
 CHUNK_BYTES = 1024 * 1024
 DAMAGE = (
@@ -29,27 +26,24 @@ _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 _FILE_TYPES = 0o170000
 _REGULAR = (0, 0o100000)
-
-
-class MemberDamage(Exception):
-    """One member of an archive cannot be read; the others can."""
+_BEIJING = timezone(timedelta(hours=8))
 
 
 class ZipWalk:
-    """The members of a zip; see `archives.Walk`."""
+    """The members of a zip, whose `file` stays its owner's; see `archives.Walk`."""
 
-    def __init__(self, path: Path) -> None:
-        self.oddities: list[str] = []
+    def __init__(self, file: Any) -> None:
+        self.oddities: List[Tuple[bytes, str]] = []
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise Broken(f"zip 的目录无法读取，归档不完整或已损坏（{error}）") from None
-        self._current: zipfile.ZipInfo | None = None
+        self._current: Optional[zipfile.ZipInfo] = None
 
     def __iter__(self) -> Iterator[Member]:
         """Go through the directory."""
         with self._zip:
-            seen: set[bytes] = set()
+            seen: Set[bytes] = set()
             for one in self._zip.infolist():
                 self._current = one
                 member = _member(one)
@@ -62,7 +56,7 @@ class ZipWalk:
                     self._odd(member.path, "符号链接或设备，已跳过")
                 yield member
 
-    def take(self, member: Member, each: Take) -> None:
+    def take(self, member: Member, sink: Any) -> None:
         """Read the current member to its CRC; raise `MemberDamage`."""
         entry = self._current
         assert entry is not None
@@ -73,11 +67,11 @@ class ZipWalk:
         taken = 0
         try:
             with self._zip.open(entry) as file:
-                while piece := file.read(CHUNK_BYTES):
+                for piece in iter(lambda: file.read(CHUNK_BYTES), b""):
                     taken += len(piece)
                     if taken > limit:
                         raise MemberDamage(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
-                    each(memoryview(piece))
+                    sink.take(memoryview(piece))
         except DAMAGE as error:
             raise MemberDamage(f"CRC 不符或数据损坏（{error}）") from None
         if taken != member.size_bytes:
@@ -102,7 +96,7 @@ class ZipWalk:
 
     def _odd(self, path: bytes, what: str) -> None:
         if len(self.oddities) < ODDITIES_MOST:
-            self.oddities.append(f"{shown(path)}：{what}")
+            self.oddities.append((path, what))
 
 
 def _member(entry: zipfile.ZipInfo) -> Member:
@@ -115,13 +109,13 @@ def _raw(entry: zipfile.ZipInfo) -> bytes:
     return entry.orig_filename.encode("utf-8" if entry.flag_bits & _UTF8_NAME else "cp437")
 
 
-def _moment(day: int, clock: int) -> tuple[int, ...]:
+def _moment(day: int, clock: int) -> Tuple[int, ...]:
     date = ((day >> 9) + 1980, (day >> 5) & 0xF, day & 0x1F)
     return (*date, clock >> 11, (clock >> 5) & 0x3F, (clock & 0x1F) * 2)
 
 
 def _written_s(entry: zipfile.ZipInfo) -> float:
     try:
-        return datetime(*entry.date_time, tzinfo=BEIJING).timestamp()
+        return datetime(*entry.date_time, tzinfo=_BEIJING).timestamp()
     except ValueError:
         return 0.0

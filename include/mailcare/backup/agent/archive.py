@@ -1,0 +1,240 @@
+"""The agent's part for archives: read where they lie, by the readers that read them at home too.
+
+It is sent after `agent.script`, with `agent.packed`, `agent.tar` and `agent.zips`; Python 3.6, the
+standard library. A packed stream has no places to jump to: after a cut it is read anew over there,
+and what was told before is passed by.
+"""
+
+import hashlib
+import os
+import stat
+from typing import IO, Any, Dict, Iterator, List, Tuple
+
+from mailcare.backup.agent.packed import Broken, PlainStream, TooMuch, ZlibGzipStream
+from mailcare.backup.agent.script import (
+    FILES_A_RECORD,
+    HEAD_BYTES,
+    PIECE_BYTES,
+    TASKS,
+    Pace,
+    Refused,
+    Stream,
+    b64,
+    looks_like_mail,
+    open_quietly,
+)
+from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
+from mailcare.backup.agent.zips import ZipWalk
+
+LONG_HEAD_BYTES = 256 * 1024
+TEXT_A_RECORD = 1024 * 1024
+NO_HEAD = "归档的扩展头无法读取"
+NOT_THERE = "备份中没有这封邮件"
+ZIP_METHOD = "zip CRC-32"
+
+
+class Content:
+    """Hashes a file and looks at its beginning; nearly every one comes in one piece."""
+
+    __slots__ = ("_digest", "_head", "is_mail", "is_zeros", "size_bytes")
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self.is_mail = False
+        self.is_zeros = True
+        self._digest: Any = None
+        self._head = b""
+
+    def take(self, piece: memoryview) -> None:
+        """Take a piece of the content."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(piece)
+            self.is_mail = looks_like_mail(bytes(piece[:HEAD_BYTES]))
+            self.is_zeros = not self.is_mail
+        else:
+            self._digest.update(piece)
+        self.size_bytes += len(piece)
+        if not self.is_mail:
+            self._look(piece)
+
+    def _look(self, piece: memoryview) -> None:
+        """Look further for what every mail begins with, and for anything but zeros."""
+        if len(self._head) < LONG_HEAD_BYTES:
+            self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
+            self.is_mail = looks_like_mail(self._head)
+        self.is_zeros = self.is_zeros and not bytes(piece).strip(b"\0")
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of what came, in hex."""
+        return (self._digest or hashlib.sha256()).hexdigest()
+
+
+class PacedFile:
+    """A file that is read no faster than allowed."""
+
+    def __init__(self, file: IO[bytes], pace: Pace) -> None:
+        self._file, self._pace = file, pace
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, count: int = -1) -> bytes:
+        """Read some bytes."""
+        data = self._file.read(count)
+        self._pace.take(len(data))
+        return data
+
+
+class Rows:
+    """Tells of members in batches that fit a line."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._rows: List[list] = []
+        self._length = 0
+
+    def add(self, number: int, row: list) -> None:
+        """Add the row of the member with that number."""
+        self._rows.append(row)
+        self._length += len(row[0]) + len(row[5])
+        if len(self._rows) == FILES_A_RECORD or self._length > TEXT_A_RECORD:
+            self.flush()
+            self._stream.cursor = str(number)
+
+    def flush(self) -> None:
+        """Tell of what has not been told."""
+        if self._rows:
+            self._stream.say("members", rows=self._rows)
+            self._stream.count("files", len(self._rows))
+        self._rows, self._length = [], 0
+
+
+def opened(path: bytes) -> IO[bytes]:
+    """Open an archive; what is no file is refused."""
+    file = os.fdopen(open_quietly(path), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise Refused("unreadable", "%s is no file" % os.fsdecode(path))
+
+
+def walk_of(kind: str, file: Any) -> Tuple[Any, str]:
+    """Return a walk over the members of an archive, and the name of its checksum."""
+    if kind == "zip":
+        return ZipWalk(file), ZIP_METHOD
+    stream = {"tar": PlainStream, "tar.gz": ZlibGzipStream}[kind](file)
+    return TarStream(stream), stream.method
+
+
+def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
+    """Go through an archive to its end: a row for each member, hashed where the job says so."""
+    with opened(os.fsencode(job["path"])) as file:
+        now = os.fstat(file.fileno())
+        state = [now.st_ino, now.st_size, now.st_mtime_ns]
+        if job.get("state") not in (None, state):
+            raise Refused("unreadable", "the archive has changed since its first part was read")
+        stream.say("archive", state=state)
+        stream.say("ended", **gone_through(job, PacedFile(file, pace), stream))
+        forget(file)
+
+
+def gone_through(job: Dict[str, Any], file: Any, stream: Stream) -> Dict[str, Any]:
+    """Tell of every member behind the cursor; return how the pass ended."""
+    rows, ending = Rows(stream), {"method": "", "oddities": [], "errno": 0, "text": ""}
+    oddities: List[Tuple[bytes, str]] = []
+    try:
+        walk, ending["method"] = walk_of(job["kind"], file)
+        oddities = walk.oddities
+        for number, member in enumerate(walk, 1):
+            if number > job["after"]:
+                rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
+    except (Broken, TooMuch, TarDamage) as error:
+        ending["text"] = str(error)
+    except ValueError:
+        ending["text"] = NO_HEAD
+    except OSError as error:
+        ending["errno"] = error.errno or -1
+    rows.flush()
+    ending["oddities"] = [[b64(path), what] for path, what in oddities]
+    return ending
+
+
+def row_of(member: Member, walk: Any, is_hashed: bool) -> list:
+    """Return what is told of a member; a hashed one was read to its end, or says why not."""
+    row = [b64(member.path), member.kind.value, member.size_bytes, member.stored_bytes]
+    row += [member.mtime_s, b64(member.link)]
+    if not is_hashed or member.kind is not Kind.FILE:
+        return row
+    content, problem = Content(), ""
+    try:
+        walk.take(member, content)
+    except MemberDamage as error:
+        problem = str(error)
+    facts = [content.sha256(), content.size_bytes, content.is_mail, content.is_zeros, problem]
+    return row + facts
+
+
+def forget(file: IO[bytes]) -> None:
+    """Let the cache forget a file."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+class Sender:
+    """Sends the content of a member in pieces small enough for a line."""
+
+    def __init__(self, name: str, stream: Stream) -> None:
+        self._name, self._stream = name, stream
+
+    def take(self, piece: memoryview) -> None:
+        """Send a piece."""
+        for first in range(0, len(piece), PIECE_BYTES):
+            data = b64(bytes(piece[first : first + PIECE_BYTES]))
+            self._stream.say("piece", path=self._name, data=data)
+        self._stream.count("bytes", len(piece))
+
+
+def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
+    """Send the wanted members of an archive whole, and stop behind the last of them."""
+    wanted, text = dict(job["keys"]), NOT_THERE  # what to call them, by their paths
+    with opened(os.fsencode(job["path"])) as file:
+        try:
+            walk, _ = walk_of(job["kind"], PacedFile(file, pace))
+            for member, name in wanted_of(walk, wanted):
+                send(member, name, walk, stream)
+        except (Broken, TooMuch, TarDamage) as error:
+            text = str(error)
+        except ValueError:
+            text = NO_HEAD
+        forget(file)
+    for name in wanted.values():
+        stream.say("problem", what="unreadable", path=name, text=text)
+
+
+def wanted_of(walk: Any, wanted: Dict[str, str]) -> Iterator[Tuple[Member, str]]:
+    """Yield the wanted files; what was sent whole is wanted no longer."""
+    for member in walk:
+        path = plain(member.path)
+        if member.kind is Kind.FILE and path in wanted:
+            yield member, wanted[path]
+            del wanted[path]
+            if not wanted:
+                return
+
+
+def plain(path: bytes) -> str:
+    """Return the path of a member without empty steps and dots."""
+    return b64(b"/".join(step for step in path.split(b"/") if step not in (b"", b".")))
+
+
+def send(member: Member, name: str, walk: Any, stream: Stream) -> None:
+    """Send a member; a damaged one is a problem."""
+    try:
+        walk.take(member, Sender(name, stream))
+    except MemberDamage as error:
+        stream.say("problem", what="unreadable", path=name, text=str(error))
+    else:
+        stream.say("whole", path=name)
+        stream.count("files")
+
+
+TASKS["archive"] = task_archive
+TASKS["members"] = task_members

@@ -1,0 +1,187 @@
+"""Archives on a host, read there: nothing else comes out than where they are read at home."""
+
+import io
+import os
+import re
+import tarfile
+
+import pytest
+
+from mailcare.backup.agent import archive, packed, script, zips
+from mailcare.backup.agent.seats import Here
+from mailcare.backup.archives import ArchiveStore
+from mailcare.backup.mailstore import StoreMap
+from mailcare.backup.remote import RemoteSource
+from mailcare.backup.remote_archives import RemoteArchiveStore
+from mailcare.backup.source import NotReached, Shard
+from mailcare.systems.backups import CopyKind, StoreFormat
+from tests.backup.ssh_host import cuts_after, ssh_host
+from tests.backup.stores import (
+    add_mail,
+    copy_of,
+    flip,
+    local_source,
+    mail,
+    make_store,
+    name_of,
+    pack,
+    tar_of,
+)
+from tests.surroundings import need
+
+LAYOUT = "{domain}/{user}"
+READ_THERE = ("tar", "tar.gz", "zip")
+
+
+class Within:
+    """The agent within this process; it notes its jobs."""
+
+    name = "bak1"
+
+    def __init__(self):
+        self.tasks = []
+
+    def stream(self, job):
+        self.tasks.append(job.task)
+        out = io.BytesIO()
+        script.run({"task": job.task, **job.given}, out)
+        yield out.getvalue()
+
+
+def there(copy, tmp_path, seat=None):
+    return RemoteSource(copy, StoreMap(copy.format, copy.layout), seat or Within(), tmp_path)
+
+
+def all_of(source):
+    """Return what the levels are judged by; what a library calls a damage is its own matter."""
+    (generation,) = source.reach().generations
+    census = source.census(generation)
+    reading = source.read(generation, Shard(1, 2))
+    found = (list(reading), reading.soundness(), census)
+    return found, re.sub(r"gzip [^ ]*（.*?）|数据损坏（.*?）", "damaged", repr(found))
+
+
+def unharmed(_path):
+    """Leave an archive as it is."""
+
+
+def shortened(path):
+    os.truncate(path, path.stat().st_size * 6 // 10)
+
+
+@pytest.mark.parametrize("kind", READ_THERE)
+@pytest.mark.parametrize("harm", [unharmed, flip, shortened])
+def test_a_host_tells_what_is_read_here(tmp_path, kind, harm):
+    path = pack(make_store(tmp_path / "live"), kind, tmp_path / f"copy.{kind}")
+    harm(path)
+    copy = copy_of(kind, path)
+    source = there(copy, tmp_path)
+    (digests, soundness, _), told = all_of(local_source(copy))
+    assert all_of(source)[1] == told
+    assert digests or soundness.problems
+    assert "fetch" not in source.seat.tasks
+
+
+def test_a_host_holds_odd_members_to_the_same_rules(tmp_path):
+    def info(name, **more):
+        one = tarfile.TarInfo(name)
+        one.mtime = 1_700_000_000
+        for key, value in more.items():
+            setattr(one, key, value)
+        return one
+
+    box, data = "bank.example/user1/cur/", mail(1)
+    gbk = os.fsdecode("bank.example/财务/cur/".encode("gbk"))
+    members = [
+        (info(box + name_of(1, data)), data),
+        (info(box + name_of(1, data)), data[:-1]),  # a second one of that name
+        (info("../../evil/cur/1700000000.M1P1.mx1:2,"), data),
+        (info("/" + box + "1700000000.M2P1.mx1:2,"), data),
+        (info(box + "link", type=tarfile.SYMTYPE, linkname="/etc/passwd"), None),
+        (info(box + "null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), None),
+        (info(box + "x:2,S", type=tarfile.LNKTYPE, linkname=box + name_of(1, data)), None),
+        (info(box + "y:2,S", type=tarfile.LNKTYPE, linkname="nowhere"), None),
+        (info(gbk + "1700000000.M1P1.mx1:2,"), data),
+        (info(gbk + "zeros\n:2,"), bytes(600)),
+    ]
+    copy = copy_of("tar", tar_of(tmp_path / "copy.tar", members))
+    ours, told = all_of(local_source(copy))
+    assert all_of(there(copy, tmp_path))[1] == told
+    assert len(ours[1].oddities) == 4
+    assert "硬链接指向归档中没有的文件" in told
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_a_bomb_is_stopped_on_its_host(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(packed, "RATIO_GRACE_BYTES", 1 << 20)
+    monkeypatch.setattr(zips, "RATIO_GRACE_BYTES", 1 << 20)
+    live = make_store(tmp_path / "live", mailboxes=1, each=1)
+    add_mail(live, "user0@bank.example", 9, data=bytes(32 << 20))
+    found, told = all_of(there(copy_of(kind, pack(live, kind, tmp_path / "copy")), tmp_path))
+    assert "炸弹" in told
+    assert found[1].problems or any(one.problem for one in found[0])
+
+
+def test_a_pass_that_is_cut_goes_on_behind_what_was_told(tmp_path):
+    path = pack(make_store(tmp_path / "live", each=300), "tar.gz", tmp_path / "copy.tar.gz")
+    at_home = ArchiveStore(path, CopyKind.TAR_GZ, StoreMap(StoreFormat.MAILDIR, LAYOUT), "")
+    with ssh_host(cuts_after(150_000, times=2)) as seat:
+        store = RemoteArchiveStore(path, at_home.kind, at_home.map, "", seat=seat)
+        found = list(store.read(Shard()))
+    assert found == list(at_home.read(Shard()))
+    assert len(found) == 1200
+
+
+class Swapped(Within):
+    """A host that puts another archive in the place of the first, after a cut."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def stream(self, job):
+        (data,) = super().stream(job)
+        if self.tasks.count("archive") == 1:
+            data = data[: data.index(b'"kind":"ended"') - 100]
+            os.utime(self.path, (1, 1))
+        yield data
+
+
+def test_a_pass_never_goes_on_in_another_archive(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "FILES_A_RECORD", 3)
+    path = pack(make_store(tmp_path / "live"), "tar", tmp_path / "copy.tar")
+    source = there(copy_of("tar", path), tmp_path, Swapped(path))
+    (generation,) = source.reach().generations
+    with pytest.raises(NotReached, match="has changed"):
+        source.census(generation)
+    assert source.seat.tasks.count("archive") == 2
+
+
+@pytest.mark.parametrize("kind", READ_THERE)
+def test_a_drill_brings_its_messages_alone(tmp_path, kind):
+    live = make_store(tmp_path / "root/var/vmail")
+    path = pack(tmp_path / "root", kind, tmp_path / f"copy.{kind}")
+    source = there(copy_of(kind, path, inside="var/vmail"), tmp_path)
+    (generation,) = source.reach().generations
+    keys = [one.key for one in source.messages(generation, {"user2@bank.example"})]
+    assert len(keys) == 6
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    back = list(source.restore(generation, [*keys, b"no/such"], scratch))
+    found = {one.key: one.path.read_bytes() for one in back if one.path}
+    assert found == {key: (live / os.fsdecode(key)).read_bytes() for key in keys}
+    assert [one.problem for one in back if one.key == b"no/such"] == ["备份中没有这封邮件"]
+    assert "fetch" not in source.seat.tasks
+
+
+def test_what_a_host_cannot_read_is_brought_and_that_is_said(tmp_path):
+    tools = "sh awk base64 cat date dd df find grep id lsattr od sed sha256sum sleep sort stat tr"
+    for tool in (*tools.split(), "uname", "xargs"):
+        (tmp_path / tool).symlink_to(need(tool))
+    path = pack(make_store(tmp_path / "live"), "tar.gz", tmp_path / "copy.tar.gz")
+    copy = copy_of("tar.gz", path)
+    with ssh_host(path=str(tmp_path)) as seat:
+        source = there(copy, tmp_path, seat)
+        assert "主机没有 Python" in source.reach().remarks[0]
+        assert all_of(source)[1] == all_of(local_source(copy))[1]
+    assert there(copy, tmp_path, Here()).reach().remarks == ()
