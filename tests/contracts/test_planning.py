@@ -92,6 +92,26 @@ def test_a_year_from_29_february_ends_on_the_last_of_february():
     assert (first.last_on, second.last_on) == (date(2025, 2, 28), date(2026, 2, 28))
 
 
+def test_a_contract_begun_on_a_leap_day_owes_four_whole_years_and_each_in_its_time():
+    one = contract(date(2028, 2, 29), date(2032, 2, 28), visits=1)
+    counts = []
+    for today in (date(2028, 2, 29), date(2029, 2, 28), date(2029, 3, 1), date(2032, 2, 28)):
+        services = plan_services(one, Calendar(), today=today, since=one.starts_on)
+        counts.append(len(services))
+    reviews = [each.due_on for each in services if each.promise is Promise.REVIEW]
+    assert counts == [4, 4, 8, 16]
+    assert all(each.year.holds(each.due_on) for each in services)
+    late = date(2032, 2, 27)  # planned on the last day, a Saturday: the last working day before it
+    assert reviews == [date(2029, 2, 28), date(2030, 2, 28), date(2031, 2, 28), late]
+    first = plan_services(one, Calendar(), today=one.starts_on, since=one.starts_on)
+    assert [(each.promise, each.due_on) for each in first] == [
+        (Promise.REMOTE_INSPECTION, date(2028, 8, 29)),
+        (Promise.BACKUP_VERIFICATION, date(2028, 5, 30)),
+        (Promise.VISIT, date(2028, 8, 29)),
+        (Promise.REVIEW, date(2029, 1, 29)),
+    ]
+
+
 def test_visits_are_spread_over_the_year():
     one = contract(date(2026, 1, 1), date(2026, 12, 31), visits=2)
     services = plan_services(one, Calendar(), today=date(2026, 1, 1), since=EVER)

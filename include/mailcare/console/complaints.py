@@ -35,6 +35,7 @@ SENTENCES = {
     ),
     "联系人中有重名": "two contacts have the same name",
     "结束日期不能早于开始日期": "the last day must not be before the first day",
+    "应在 {n} 年至 {n} 年之间": "must be between {} and {}",
     "合同期不能超过 {} 年": "a contract lasts at most {} years",
     "远程服务与现场巡检至少要有一项": "remote service or visits: at least one of them",
     "同一个系统写了两次": "a system is named twice",

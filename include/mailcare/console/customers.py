@@ -88,10 +88,7 @@ def show_customer(request: Request, _person: Reader, customer: RowId) -> Respons
 @router.get("/customers/{customer}/change")
 def customer_form(request: Request, _person: Office, customer: RowId) -> Response:
     """Show the form with what is recorded."""
-    with or_404():
-        detail = steps.customer_detail(customer, on=today())
-    values = {"name": detail.name, "version": detail.version, "contacts": detail.contacts}
-    return _form(request, values, customer=customer)
+    return _recorded(request, customer)
 
 
 @router.post("/customers/{customer}/change")
@@ -111,10 +108,21 @@ def change_customer(request: Request, person: Office, customer: RowId, form: For
 @router.post("/customers/{customer}/delete")
 def delete_customer(request: Request, person: Office, customer: RowId, form: Form) -> Response:
     """Delete a customer who has nothing that could be disputed."""
-    with or_404():
-        steps.customer_detail(customer, on=today())
-    steps.delete_customer(customer, read_version=form.whole("version"), by=person.login)
+    version = form.whole("version")
+    try:
+        steps.delete_customer(customer, read_version=version, by=person.login)
+    except InputError as error:
+        return _recorded(request, customer, error=error)
     return go(request, "/customers", done="deleted")
+
+
+def _recorded(
+    request: Request, customer: int, *, error: InputError | None = None
+) -> Response:
+    with or_404():
+        detail = steps.customer_detail(customer, on=today())
+    values = {"name": detail.name, "version": detail.version, "contacts": detail.contacts}
+    return _form(request, values, customer=customer, error=error)
 
 
 def _form(

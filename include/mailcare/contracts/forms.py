@@ -11,11 +11,14 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from mailcare.contracts.promises import newest, promises
 from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, VISITS_MOST, anniversary
+from mailcare.deadlines import FIRST_YEAR, LAST_YEAR
 from mailcare.errors import InputError
 from mailcare.systems.complaints import Complaint, complaints_of
 from mailcare.systems.profile import Strict
@@ -120,6 +123,16 @@ class VisitForm(Strict):
     due_on: Day
 
 
+def _counted(day: date) -> date:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"应在 {FIRST_YEAR} 年至 {LAST_YEAR} 年之间")
+    return day
+
+
+# The years in which working days can be counted.
+CountedDay = Annotated[Day, AfterValidator(_counted)]
+
+
 def _promised(version: int) -> int:
     try:
         promises(version)
@@ -136,24 +149,36 @@ class ContractForm(Strict):
 
     number: Line
     customer: Line
-    starts_on: Day
-    ends_on: Day
+    starts_on: CountedDay
+    ends_on: CountedDay
     systems: tuple[Line, ...] = Field(min_length=1)
     terms_version: TermsVersion = Field(default_factory=newest)
     remote_service: bool = True
-    visits_per_year: Annotated[int, Field(ge=0, le=VISITS_MOST)] = 0
+    visits_per_year: Annotated[int, Field(ge=0, le=VISITS_MOST, validate_default=True)] = 0
     remote_cny: Price = REMOTE_CNY
     visit_cny: Price = VISIT_CNY
     note: Remark = ""
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.ends_on < self.starts_on:
+    @field_validator("ends_on")
+    @classmethod
+    def _lasts(cls, ends_on: date, info: ValidationInfo) -> date:
+        starts_on = info.data.get("starts_on")
+        if starts_on and ends_on < starts_on:
             raise ValueError("结束日期不能早于开始日期")
-        if self.ends_on >= anniversary(self.starts_on, YEARS_MOST):
+        if starts_on and ends_on >= anniversary(starts_on, YEARS_MOST):
             raise ValueError(f"合同期不能超过 {YEARS_MOST} 年")
-        if not self.remote_service and not self.visits_per_year:
-            raise ValueError("远程服务与现场巡检至少要有一项")
-        if len(set(self.systems)) < len(self.systems):
+        return ends_on
+
+    @field_validator("systems")
+    @classmethod
+    def _systems_differ(cls, systems: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(systems)) < len(systems):
             raise ValueError("同一个系统写了两次")
-        return self
+        return systems
+
+    @field_validator("visits_per_year")
+    @classmethod
+    def _sells_something(cls, visits_per_year: int, info: ValidationInfo) -> int:
+        if not visits_per_year and info.data.get("remote_service") is False:
+            raise ValueError("远程服务与现场巡检至少要有一项")
+        return visits_per_year
