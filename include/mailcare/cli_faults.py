@@ -10,7 +10,7 @@ import typer
 
 from mailcare.deadlines import Level
 from mailcare.errors import InputError
-from mailcare.faults.events import FORMS, Change, Channel, PauseReason, Remedy
+from mailcare.faults.events import ENTERED, Change, Channel, PauseReason, Remedy
 from mailcare.faults.standing import Stage
 from mailcare.faults.wording import (
     KIND_TITLES,
@@ -31,7 +31,7 @@ NUMBER = Annotated[str, typer.Argument(metavar="NUMBER", help="故障编号，�
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON")]
 When = Annotated[str, typer.Option(metavar="TIME", help="何时，缺省为现在；无时区者为北京时间")]
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="凭证：PDF、PNG、JPG、EML、DOCX")]
-TYPES = " ".join(word for word in FORMS if word != "declared")
+TYPES = " ".join(ENTERED)
 LEVELS = "；".join(f"{level} {meaning}" for level, meaning in LEVEL_MEANINGS.items())
 
 

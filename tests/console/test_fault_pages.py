@@ -137,6 +137,8 @@ def test_the_whole_course_of_a_fault_is_recorded_on_its_page(client, clock):
         clock.move_to(NOW.replace(minute=minute))
         answer = record(client, path, type_, **words)
         assert answer.status_code == 303, (type_, answer.text)
+    for type_ in ("declared", "report_sent", "report_returned", "signed", "boom"):
+        assert record(client, path, type_, remark="x").status_code == 422, type_
     page = client.get(path).text
     assert "已处理，待送报告" in page
     assert "/authorisations/1" in page

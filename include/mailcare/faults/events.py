@@ -238,3 +238,8 @@ FORMS: Mapping[str, Form] = {
     "cancelled": Form(Cancelled, "撤销"),
     "merged": Form(Merged, "合并", {"into": _reference}),
 }
+# What a person may record of a fault by itself: a declaration has its own form, and what became of
+# a report is only recorded with the report.
+ENTERED = tuple(
+    word for word in FORMS if word not in {"declared", "report_sent", "report_returned", "signed"}
+)

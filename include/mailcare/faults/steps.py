@@ -17,7 +17,7 @@ from mailcare.faults import asking, breaches, details, following, lists, recordi
 from mailcare.faults.breaches import BreachReasonForm
 from mailcare.faults.declaration import Declaration, DeclarationForm, EventForm, NoteForm
 from mailcare.faults.details import Entry, FaultDetail
-from mailcare.faults.events import Event
+from mailcare.faults.events import ENTERED, Event
 from mailcare.faults.lists import BoardRow, FaultRow
 from mailcare.faults.recording import NOTHING, Backing
 from mailcare.faults.standing import event_of
@@ -129,6 +129,8 @@ def event_entered(word: str, at: str, words: Mapping[str, object], *, now: datet
 
     Without `at` it happened just now; without a zone `at` is Beijing time. Raise `InputError`.
     """
+    if word not in ENTERED:
+        raise InputError(f"「{word}」不能这样登记，可用：{'、'.join(ENTERED)}")
     entered = read_form(EventForm, {"at": at})
     given = {name: value or None for name, value in words.items()}
     return event_of(word, entered.at or now, given)
