@@ -7,8 +7,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from mailcare.clock import utc_now
+from mailcare.contracts.forms import read_form
 from mailcare.contracts.steps import plan_due
 from mailcare.delivery.outbox import Draft, post
+from mailcare.faults.steps import BreachReasonForm, add_breach_reason, sweep
 from mailcare.inspection import steps as inspection
 from mailcare.records.deliveries import DeliveryChannel
 from mailcare.records.received import MailState, ReceivedMail
@@ -73,7 +75,10 @@ def _faults() -> None:
              "2026-11-26 12:00 handled fix")  # fmt: skip
     second = declared("P3", "2026-11-27 09:00")
     happened(second, "2026-11-27 09:05 accepted", "2026-11-27 10:00 paused")
-    declared("P2", "2026-11-30 08:00")
+    broken = declared("P2", "2026-11-30 08:00")
+    sweep(at=utc_now())
+    why = {"clock": "response", "epoch": 1, "cause": "staffing", "text": "值班人员同时处理两起"}
+    add_breach_reason(broken, read_form(BreachReasonForm, why), by="li", at=utc_now())
 
 
 def _mails() -> None:
@@ -103,7 +108,7 @@ def pages(app: FastAPI) -> list[str]:
         if "GET" in one.methods and not any(word in one.path for word in files)
     ]
     contract = "?number=HT-2026-001"
-    extra = ["/authorisations/new?system=1"]
+    extra = ["/authorisations/new?system=1", "/faults/3"]
     left_out = {"/papers/1/pdf", "/backups/1/nightly", "/reviews/1", "/visits/XC-2026-00003/look"}
     found = [one + contract if one.startswith("/contract") and one != "/contracts" else one
              for one in paths if one not in left_out]  # fmt: skip

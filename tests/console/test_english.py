@@ -1,4 +1,4 @@
-"""English is whole on every page: what stays Chinese there is what people entered, or a paper."""
+"""English is whole on every page: what stays Chinese there is what people entered."""
 
 import json
 import re
@@ -15,9 +15,8 @@ from tests.console.furnished import NOW, furnish, pages
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 CHINESE = re.compile(r"[一-鿿]")
 ATTRIBUTES = re.compile(r'\b(?:title|placeholder|aria-label|data-title)="([^"]*)"')
-DRAWN = r"<svg.*?</svg>|<textarea.*?</textarea>"  # a paper's drawing; what is being edited
+EDITED = re.compile(r"<textarea.*?</textarea>|<(?:style|metadata).*?</(?:style|metadata)>", re.S)
 OURS = {"notices"}  # what the product itself wrote into the records
-SPOKEN = ('<ol class="script">', "</ol>")  # what customer service says to a Chinese customer
 OTHER_LANGUAGE = "中文"  # the way back
 
 
@@ -46,11 +45,7 @@ def _texts(value: object) -> set[str]:
 
 def said(page: str) -> list[str]:
     """Return the texts of a page: between its tags and in its attributes."""
-    body = re.sub(
-        r"<svg.*?</svg>|<textarea.*?</textarea>", "", page.partition("<body")[2], flags=re.S
-    )
-    before, _, rest = body.partition(SPOKEN[0])
-    body = before + rest.partition(SPOKEN[1])[2]
+    body = EDITED.sub("", page.partition("<body")[2])
     return [
         unescape(one).strip() for one in (*re.split(r"<[^>]*>", body), *ATTRIBUTES.findall(body))
     ]

@@ -116,9 +116,7 @@ def delete_customer(request: Request, person: Office, customer: RowId, form: For
     return go(request, "/customers", done="deleted")
 
 
-def _recorded(
-    request: Request, customer: int, *, error: InputError | None = None
-) -> Response:
+def _recorded(request: Request, customer: int, *, error: InputError | None = None) -> Response:
     with or_404():
         detail = steps.customer_detail(customer, on=today())
     values = {"name": detail.name, "version": detail.version, "contacts": detail.contacts}

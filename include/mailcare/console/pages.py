@@ -189,11 +189,19 @@ def add_file(router: APIRouter, shape: Shape[Any], roles: frozenset[Role]) -> No
         return download(f"{shape.title}-{today()}.xlsx", XLSX, shape.sheet(wish))
 
 
-def _chart(content: Mapping[str, Any]) -> Markup:
+def _chart(content: Mapping[str, Any], say: Callable[[str], str] = str) -> Markup:
     # Matplotlib takes half a second to import, and few pages need it.
     from mailcare.papers.figures import draw_chart  # noqa: PLC0415
 
-    return draw_chart(content)
+    return draw_chart({name: _said(value, say) for name, value in content.items()})
+
+
+def _said(value: Any, say: Callable[[str], str]) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return say(value)
+    if isinstance(value, Mapping):
+        return {name: _said(one, say) for name, one in value.items()}
+    return [_said(one, say) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _finalize(value: object) -> object:

@@ -71,6 +71,40 @@ TOLD = {
     "{n} 较差": "{} poor",
     "{n} 很差": "{} very poor",
     "{n} 恶性事件": "{} serious incident",
+    # A fault's history
+    "{}时限第 {n} 级：{}": "{} clock, step {}: {}",
+    "{}时限第 {n} 级，起算时已过，只通知最高一级": (
+        "{} clock, step {}: over when the clock began, only the highest step is told"
+    ),
+    "申报已 {n} 分钟，尚未响应": "declared {} minutes ago, no response yet",
+    "{}时限已用 {n}%": "{} clock: {} % used",
+    "原为 {}，现为 {}": "was {}, is now {}",
+    "P{n}，{} 发现": "P{}, found at {}",
+    # The architecture drawing
+    "{}（{n} 台）": "{} ({})",
+    "{} {n} 台": "{}: {}",
+    "{} 等 {n} 台": "{} … ({} in all)",
+    "{} 等 {n} 个域": "{} … ({} domains)",
+    "由 {} 承载": "held by {}",
+    "挂在 {}": "mounted on {}",
+    "外部 {}": "outside {}",
+    "兼：{}": "also: {}",
+    "依赖 {}": "needs {}",
+    "地址 {} 至 {}": "addresses {} to {}",
+    "{}、……（其余 {n} 台见客户档案）": "{} … (for the other {} see the site file)",
+    "每台：{}；端口 {}": "each: {}; ports {}",
+    "每台端口：{}": "ports of each: {}",
+    # Call script
+    "您好，请问是{}的{}吗？我是{}的客服，想占用您两分钟，就「{}」这次服务做一个回访，现在方便吗？"
+    "（不方便：约定再打的时间；不愿意：登记谢绝，致谢后结束。）": (
+        "Hello, am I speaking to {1} of {0}? I am calling from {2}'s customer service and would "
+        "like two minutes of your time about the service {3}. Is it convenient now? (If not: agree "
+        "on a time to call again. If refused: record it, say thank you and end.)"
+    ),
+    "这次服务由工程师于 {} 完成。": "Our engineer finished it at {}.",
+    "您对本次的「{}」打几分？（不愿评的一项留作「未评」，不得代填。）": (
+        "How do you rate: {}? (Leave what the customer does not rate unrated; never fill it in.)"
+    ),
     # Year tables
     "{n} 年（{}）与{}相比": "{} ({}) against {}",
     "{n} 天不同，工作日 {} 天": "{} days differ, working days {}",

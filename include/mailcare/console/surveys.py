@@ -1,6 +1,6 @@
 """满意度: the calls to make, all surveys, one survey with its forms, and the figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -235,7 +235,7 @@ def _page(
         calls=plain_table(CALLS, detail.calls),
         corrected=plain_table(CORRECTED, detail.corrected),
         values={name: form.one(name) for name in names} if form else _empty(detail),
-        vendor=read_settings().vendor,
+        script=tuple(_script(detail, read_settings().vendor or "邮件系统维保服务商")),
         questions=QUESTIONS,
         words=SCORE_WORDS,
         outcomes={one: OUTCOME_TITLES[one] for one in Unanswered},
@@ -245,6 +245,24 @@ def _page(
         is_own=is_partial(login, detail.handled_by),
         **said,
     )
+
+
+def _script(detail: SurveyDetail, vendor: str) -> Iterator[str]:
+    """Yield what customer service says in the call, in its order."""
+    row = detail.row
+    yield (
+        f"您好，请问是{row.customer}的{row.contact or '邮件系统管理员'}吗？我是{vendor}的客服，"
+        f"想占用您两分钟，就「{row.subject}」这次服务做一个回访，现在方便吗？"
+        "（不方便：约定再打的时间；不愿意：登记谢绝，致谢后结束。）"
+    )
+    yield f"这次服务由工程师于 {moment(detail.finished_at)} 完成。"
+    if detail.outcome:
+        yield f"服务完成情况：{detail.outcome}"
+    yield "请您按 0 至 5 分评价：5 很好，4 好，3 一般，2 较差，1 很差，0 恶性事件。"
+    for title in QUESTIONS.values():
+        yield f"您对本次的「{title}」打几分？（不愿评的一项留作「未评」，不得代填。）"
+    yield "您还有什么意见与建议？（逐字记录。）"
+    yield "谢谢您。什么时间给您打电话比较方便，我记下来。"
 
 
 def _empty(detail: SurveyDetail) -> dict[str, str]:

@@ -9,6 +9,7 @@ from mailcare.console.entered import Entered, Form, RowId
 from mailcare.console.pages import Action, add_list, explained, go, moment, or_404, show
 from mailcare.console.papers import PAPERS
 from mailcare.console.tables import Cell, Column, Shape, Table, plain_table
+from mailcare.console.words import language_of, translator
 from mailcare.errors import InputError
 from mailcare.listing import Wish
 from mailcare.papers.steps import list_papers, system_diagram
@@ -107,7 +108,7 @@ def show_system(request: Request, _person: Reader, system: RowId) -> Response:
         overall=overall(detail.row),
         authorisations=plain_table(AUTHORISATIONS, detail.authorisations),
         papers=plain_table(PAPERS, papers),
-        diagram=system_diagram(system),
+        diagram=system_diagram(system, say=translator(language_of(request))),
         actions=(
             Action("编辑", f"/systems/{system}/change", MANAGERS),
             Action("申报故障", f"/faults/new?site={detail.row.site}", STAFF),

@@ -674,6 +674,31 @@ ENGLISH = AREAS_ENGLISH | {
     ),
     "xlsx 或 YAML 文件，不超过 4 MiB": "xlsx or YAML, at most 4 MiB",
     "YAML 文件，不超过 4 MiB": "YAML, at most 4 MiB",
+    "Postfix 邮件传输": "Postfix mail transfer",
+    "Dovecot 收信服务": "Dovecot mailboxes",
+    "Web 服务 nginx": "web server nginx",
+    "互联网 / 办公网用户": "Internet / office users",
+    "虚拟地址": "Virtual addresses",
+    "邮件存储": "Mail stores",
+    "邮件主机": "Mail hosts",
+    "备份主机": "Backup hosts",
+    "其他主机": "Other hosts",
+    "客户系统架构图": "Architecture of the customer's system",
+    "有第二份在线副本": "has a second copy online",
+    "单份（无在线副本）": "single (no copy online)",
+    "服务与端口：产品档案未填写": "services and ports: not in the product profile",
+    "邮件系统管理员": "the administrator of the mail system",
+    "邮件系统维保服务商": "the mail system's maintenance vendor",
+    "请您按 0 至 5 分评价：5 很好，4 好，3 一般，2 较差，1 很差，0 恶性事件。": (
+        "Please rate it from 0 to 5: 5 very good, 4 good, 3 fair, 2 poor, 1 very poor, "
+        "0 a serious incident."
+    ),
+    "您还有什么意见与建议？（逐字记录。）": (
+        "What else would you like to tell us? (Write it down word by word.)"
+    ),
+    "谢谢您。什么时间给您打电话比较方便，我记下来。": (
+        "Thank you. When is it convenient to call you? I will note it."
+    ),
     "查看现在的内容": "See what it says now",
     "新": "new",
     "旧": "old",

@@ -1,6 +1,6 @@
 """Draw the architecture diagram with Matplotlib; see `topology` for what it holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +91,12 @@ class Layer:
         return Box(self.key, "", "", (), 0.5, self.y, WIDTH_PT - 1, self.height)
 
 
-def draw_topology(content: Mapping[str, Any]) -> Markup:
-    """Return the diagram as inline SVG; `content` is as `topology` makes it."""
-    layers = _place(content["layers"])
+def draw_topology(content: Mapping[str, Any], *, say: Callable[[str], str] = str) -> Markup:
+    """Return the diagram as inline SVG; `content` is as `topology` makes it.
+
+    `say` gives its words in the reader's language.
+    """
+    layers = _place([_said(layer, say) for layer in content["layers"]])
     height = layers[-1].y + layers[-1].height + 1
     figure, axes = blank_figure(height)
     axes.set_ylim(height, 0)
@@ -108,7 +111,15 @@ def draw_topology(content: Mapping[str, Any]) -> Markup:
         )
     for box in boxes.values():
         _draw_box(axes, box)
-    return to_svg(figure, title="客户系统架构图")
+    return to_svg(figure, title=say("客户系统架构图"))
+
+
+def _said(layer: Mapping[str, Any], say: Callable[[str], str]) -> dict[str, Any]:
+    boxes = [
+        {**box, "title": say(box["title"]), "lines": [say(line) for line in box["lines"]]}
+        for box in layer["boxes"]
+    ]
+    return {**layer, "title": say(layer["title"]), "note": say(layer["note"]), "boxes": boxes}
 
 
 def _place(layers: Sequence[Mapping[str, Any]]) -> list[Layer]:

@@ -1,7 +1,7 @@
 """Papers: the inspection's report, and every paper's list and files."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -154,14 +154,17 @@ def name_of(login: str) -> str:
         return session.scalar(named) or login
 
 
-def system_diagram(system: int) -> str:
-    """Return the architecture that a system's site file registers, as inline SVG."""
+def system_diagram(system: int, *, say: Callable[[str], str] = str) -> str:
+    """Return the architecture that a system's site file registers, as inline SVG.
+
+    `say` gives its words in the reader's language.
+    """
     # Matplotlib takes half a second to import; no other page needs it.
     from mailcare.papers.diagram import draw_topology  # noqa: PLC0415
 
     with reading() as session:
         site = Site.model_validate(session.get_one(System, system).definition)
-    return draw_topology(topology(systems.System(site, site.profile())))
+    return draw_topology(topology(systems.System(site, site.profile())), say=say)
 
 
 def list_papers(wish: Wish, *, system: int | None = None) -> Page[PaperRow]:
