@@ -56,7 +56,7 @@ def furnish(client: TestClient) -> None:
     _sent(
         client,
         "/duty",
-        {"member": "张示例", "since": "2026-11-30", "until": "2026-12-06", "place": "1"},
+        {"member": "张示例", "since": "2026-11-30", "until": "2026-12-06", "turn": "1"},
     )
     table = (Path(__file__).parent / "year-2027.yaml").read_bytes()
     assert client.post("/calendar", files={"file": ("2027.yaml", table)}).status_code == 303

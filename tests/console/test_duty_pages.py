@@ -131,7 +131,7 @@ def test_a_roster_that_makes_no_sense_is_refused(boss):
         {"until": "2020-01-01"},
         {"until": "2999-01-01"},
         {"since": "tomorrow"},
-        {"place": "0"},
+        {"turn": "0"},
         {"member": "无此人"},
     ):
         assert boss.post("/duty", data=duty | changes).status_code == 422

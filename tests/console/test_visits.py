@@ -5,8 +5,11 @@ from datetime import date
 
 import pytest
 import time_machine
+from sqlalchemy import func, select
 
 from mailcare.contracts.steps import plan_due
+from mailcare.records.base import Base
+from mailcare.records.session import reading
 from mailcare.records.visits import VisitState
 from mailcare.visits import steps
 from tests.visits import desk
@@ -32,6 +35,77 @@ def clock():
 def number(login, clock) -> str:
     plan_due(today=date(2026, 4, 1))
     return desk.open_visits()[0]
+
+
+TAUGHT = {
+    "topic": "screens", "taught_on": FIRST, "hours": "2", "content": "界面", "attendees": "王示例",
+}  # fmt: skip
+SENSORS = {"check": "hardware.sensors", "node": "mx1", "verdict": "ok", "says": "灯全绿"}
+CPU = SENSORS | {"check": "hardware.cpu"}
+END = {"speaker": "customer", "said_by": "王示例", "note": "停电"}
+LONG = "长" * 5000
+TEXT, LARGE = ("a.jpg", b"no picture"), ("a.jpg", b"\xff\xd8\xff" + bytes(20 * 1024**2))
+# What is entered before a day is proposed, before the customer answers, and on site: the form, what
+# it holds, its file, and the field beside which the page tells what is wrong.
+OPEN = (
+    ("assign", STAFF | {"place": LONG}, None, "place"),
+    ("assign", STAFF | {"engineer_name": "林\n示例"}, None, "engineer_name"),
+    ("assign", STAFF | {"engineer_email": "lin"}, None, "engineer_email"),
+    ("propose", {"starts": ["", ""]}, None, "starts"),
+    ("propose", {"starts": ["soon"]}, None, "starts"),
+    ("propose", {"starts": ["0001-01-01"]}, None, "starts"),
+    ("propose", {"starts": [FIRST, FIRST]}, None, "starts"),
+    ("propose", {"starts": [FIRST], "note": LONG}, None, "note"),
+)
+PROPOSED = (
+    ("answer", {"said_by": "王示例"}, None, "start"),
+    ("answer", {"chosen": "2026-06-01", "said_by": "王示例"}, None, "start"),
+    ("answer", {"chosen": "other", "start": "2026-05-10", "said_by": "王示例"}, None, "start"),
+    ("answer", {"chosen": FIRST}, None, "said_by"),
+    ("answer", {"chosen": FIRST, "said_by": "王示例", "note": "a\0b"}, None, "note"),
+)
+ON_SITE = (
+    ("training", TAUGHT | {"hours": "-1"}, None, "hours"),
+    ("training", TAUGHT | {"hours": "NaN"}, None, "hours"),
+    ("training", TAUGHT | {"taught_on": "2026-05-08"}, None, "taught_on"),
+    ("training", TAUGHT | {"taught_on": "2026-05-12"}, None, "taught_on"),
+    ("training", TAUGHT | {"content": LONG}, None, "content"),
+    ("training", TAUGHT | {"attendees": "、，"}, None, "attendees"),
+    ("training", TAUGHT | {"attendees": "王示例、" * 61}, None, "attendees"),
+    ("look", SENSORS | {"numbers.temperature_c": "-300"}, None, "numbers.temperature_c"),
+    ("look", CPU | {"numbers.used_pct": "101"}, None, "numbers.used_pct"),
+    ("look", SENSORS | {"says": LONG}, None, "says"),
+    ("look", SENSORS | {"verdict": "critical"}, None, "advice"),
+    ("look", SENSORS, TEXT, "file"),
+    ("photo", {}, TEXT, "file"),
+    ("photo", {}, LARGE, "file"),
+    ("photo", {"caption": LONG}, ("a.png", PNG), "caption"),
+    ("words", {"done": "清理", "causes": LONG}, None, "causes"),
+    ("words", {"done": "a\x07b"}, None, "done"),
+    ("replies", {}, None, "replies"),
+    ("replies", {}, ("r.gz", b"\x1f\x8b\x08torn"), "replies"),
+    ("replies", {}, ("r.png", PNG), "replies"),
+    ("cancel", END | {"said_by": ""}, None, "said_by"),
+)
+
+
+def recorded() -> dict[str, int]:
+    """Return how many rows each table has."""
+    tables = Base.metadata.sorted_tables
+    with reading() as session:
+        return {one.name: session.scalar(select(func.count()).select_from(one)) for one in tables}
+
+
+def refuse_each(client, number: str, forms: tuple) -> None:
+    """Send each form and see it refused beside its field, in Chinese, with nothing written."""
+    before = recorded()
+    for path, data, file, field in forms:
+        files = {"file": file} if file else None
+        page = client.post(f"/visits/{number}/{path}", data=data, files=files)
+        said = re.findall(rf'id="{re.escape(field)}-error">([^<]+)<', page.text)
+        assert (page.status_code, len(said)) == (422, 1), (path, field, page.text)
+        assert "不符合要求" not in said[0], said  # the words of a library that speaks English
+    assert recorded() == before
 
 
 def begun(client, number: str, clock) -> None:
@@ -64,7 +138,7 @@ def test_a_visit_is_agreed_begun_filled_in_and_completed(login, number, clock):
     system |= {"port": str(items[0].target.port), "part": items[0].target.part}
     assert client.post(f"/visits/{number}/look", data=system | entered).status_code == 303
     training = {
-        "topic": "screens", "taught_on": "2026-05-13", "hours": "2", "content": "界面",
+        "topic": "screens", "taught_on": FIRST, "hours": "2", "content": "界面",
         "attendees": "王示例，赵示例",
     }  # fmt: skip
     assert client.post(f"/visits/{number}/training", data=training).status_code == 303
@@ -87,21 +161,32 @@ def test_a_visit_is_agreed_begun_filled_in_and_completed(login, number, clock):
 
 def test_what_is_wrong_stands_beside_the_field_and_the_input_is_kept(login, number, clock):
     client = login("engineer")
+    refuse_each(client, number, OPEN)
     wrong = client.post(f"/visits/{number}/propose", data={"starts": ["2026-09-29", "", ""]})
     assert wrong.status_code == 422
     assert "须客户同意并记录在案" in wrong.text
     assert 'value="2026-09-29"' in wrong.text
+    client.post(f"/visits/{number}/propose", data={"starts": [FIRST]})
+    refuse_each(client, number, PROPOSED)
     begun(client, number, clock)
-    look = {"check": "hardware.sensors", "node": "mx1", "port": "0", "part": ""}
-    wrong = client.post(f"/visits/{number}/look", data=look | {"verdict": "critical", "says": "x"})
-    assert wrong.status_code == 422
-    assert "请写明建议" in wrong.text
-    wrong = client.post(
-        f"/visits/{number}/look",
-        data=look | {"verdict": "ok", "says": "x", "numbers.temperature_c": "hot"},
-    )
-    assert wrong.status_code == 422
-    assert 'value="hot"' in wrong.text
+    refuse_each(client, number, ON_SITE)
+    hot = SENSORS | {"numbers.temperature_c": "hot"}
+    assert 'value="hot"' in client.post(f"/visits/{number}/look", data=hot).text
+
+
+def test_a_visit_beyond_the_contract_needs_a_managers_word(login, number):
+    path = "/contract/visit?number=HT-2026-001"
+    asked = {"site": "shili-bank-lab", "due_on": "2026-06-01"}
+    wrong = {"due_on": {"due_on": "2026-05-31"}, "site": {"site": "another"}, "approved_by": {}}
+    client, before = login("engineer"), recorded()
+    assert client.post(path, data=asked | {"approved": "1"}).status_code == 403
+    client = login("boss")
+    for field, changes in wrong.items():
+        page = client.post(path, data=asked | changes)
+        assert (page.status_code, f'id="{field}-error"' in page.text) == (422, True), page.text
+    assert recorded() == before
+    for said in (303, 422):  # the second one asks for the same day
+        assert client.post(path, data=asked | {"approved": "1"}).status_code == said
 
 
 @pytest.mark.parametrize(

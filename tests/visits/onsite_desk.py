@@ -9,7 +9,7 @@ from mailcare.inspection.collect.script import ask_key
 from mailcare.inspection.outcome import read_replies
 from mailcare.systems.steps import import_site
 from mailcare.visits import steps
-from mailcare.visits.forms import ObservationForm, TrainingForm
+from mailcare.visits.forms import ObservationForm, PhotoForm, TrainingForm
 from tests.inspection.samples import LAB_SITE
 from tests.papers.sample import photo
 from tests.visits import desk
@@ -19,7 +19,7 @@ RECORDED = LAB_SITE.parent / "recorded.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n" + b"not much of a picture"
 TRAINING = {
     "topic": "commands",
-    "taught_on": "2026-05-13",
+    "taught_on": desk.FIRST,
     "hours": "2.5",
     "content": "队列查看与服务启停",
     "attendees": "王示例、赵示例",
@@ -38,7 +38,8 @@ def begun_visit(clock, site: str = SITE, file: Path = LAB_SITE) -> str:
 
 def look(number: str, check: str = "hardware.sensors", node: str = "mx1", **changes) -> None:
     usual = {"check": check, "node": node, "verdict": "ok", "says": "指示灯全绿"}
-    steps.observe(number, read_form(ObservationForm, usual | changes), by="lin")
+    form = read_form(ObservationForm, usual | changes)
+    steps.observe(number, form, None, PhotoForm(), by="lin")
 
 
 def teach(number: str, **changes) -> None:
@@ -59,9 +60,8 @@ def complete(number: str) -> None:
     look(number, check="app.version", says="6.0.1")
     teach(number)
     steps.write_entries(number, {"done": "清理队列", "faults_dns": "无"}, by="lin")
-    steps.add_photo(
-        number, ("IMG_1.jpg", photo((640, 480))), about="机柜", caption="机柜正面", by="lin"
-    )
+    told = PhotoForm(about="机柜", caption="机柜正面")
+    steps.add_photo(number, ("IMG_1.jpg", photo((640, 480))), told, by="lin")
     steps.complete_visit(number, by="lin")
 
 

@@ -115,12 +115,33 @@ MISTAKES = (
     ({"photos": [{"file": "../visit.json"}]}, "不带路径"),
     ({"photos": [{"file": "missing.png"}]}, "无法读取"),
     ({"words": {"done": "x", "causes": "好" * 4001}}, "4000"),
+    ({"words": {"done": "a\x07b"}}, "words.done：不能含控制字符"),
+    ({"training": [TRAINING | {"hours": "-1"}]}, "必须大于 0"),
+    ({"training": [TRAINING | {"taught_on": "2026-05-08"}]}, "不能早于"),
+    (
+        {
+            "observations": [
+                {
+                    "check": "hardware.cpu",
+                    "node": "mx1",
+                    "verdict": "ok",
+                    "says": "x",
+                    "numbers": {"used": 12},
+                }
+            ]
+        },
+        "没有这个数值",
+    ),
+    ({"photos": [{"file": "说明.txt"}]}, "说明.txt：只收"),
+    ({"photos": [{"file": "大.jpg"}]}, "超过 10 MiB"),
     ({"colour": "blue"}, "不认识的键"),
 )
 
 
 def test_a_form_that_cannot_be_taken_writes_nothing(number, tmp_path):
     steps.make_kit(number, tmp_path)
+    (tmp_path / "photos" / "说明.txt").write_bytes(b"no picture")
+    (tmp_path / "photos" / "大.jpg").write_bytes(bytes(11 * 1024**2))
     for changes, said in MISTAKES:
         fill(tmp_path, number, **changes)
         with pytest.raises(InputError, match=said):

@@ -11,6 +11,7 @@ from mailcare.records.session import reading
 from mailcare.records.surveys import Survey
 from mailcare.records.visits import VisitState
 from mailcare.visits import steps
+from mailcare.visits.forms import PhotoForm
 from tests.contracts.desk import services
 from tests.visits import desk
 from tests.visits.onsite_desk import PNG, begun_visit, completed_visit, look, teach
@@ -60,10 +61,11 @@ def test_what_the_inspection_does_not_ask_is_refused(clock):
 
 def test_words_training_and_photos_are_kept_once(clock):
     number = begun_visit(clock)
+    told = PhotoForm(about="hardware", caption="机柜")
     for _ in range(2):
         steps.write_entries(number, {"done": "清理队列"}, by="lin")
         teach(number)
-        steps.add_photo(number, ("机柜.png", PNG), about="hardware", caption="机柜", by="lin")
+        steps.add_photo(number, ("机柜.png", PNG), told, by="lin")
     detail = steps.visit_detail(number)
     assert detail.entries == {"done": "清理队列"}
     assert detail.trainings[0].attendees == ("王示例", "赵示例")
@@ -76,7 +78,7 @@ def test_a_photo_that_is_none_is_refused(clock):
     number = begun_visit(clock)
     for file in (None, ("x.png", b"<script>"), ("x.png", b"")):
         with pytest.raises(FormError):
-            steps.add_photo(number, file, about="", caption="", by="lin")
+            steps.add_photo(number, file, PhotoForm(), by="lin")
 
 
 def test_a_visit_is_not_complete_while_a_day_is_empty(clock):

@@ -30,7 +30,7 @@ from mailcare.staff.forms import DutyForm, MemberForm, RobotForm
 router = APIRouter()
 MEMBER_FIELDS = ("name", "login", "rung", "email", "robot", "works_from", "works_until")
 ROBOT_FIELDS = ("name", "vendor", "variable", "connection")
-DUTY_FIELDS = ("member", "since", "until", "place")
+DUTY_FIELDS = ("member", "since", "until", "turn")
 NEW_MEMBER = dict.fromkeys(MEMBER_FIELDS, "") | {
     "works_from": "09:00", "works_until": "18:00", "is_active": True, "version": 0,
 }  # fmt: skip
@@ -223,7 +223,7 @@ def _roster(
     values: dict[str, str] | None = None,
     error: InputError | None = None,
 ) -> Response:
-    usual = {"member": "", "since": str(today()), "until": str(today()), "place": "1"}
+    usual = {"member": "", "since": str(today()), "until": str(today()), "turn": "1"}
     return show(
         request, "duty.html", code=422 if error else 200, title=ROSTER.title,
         table=ROSTER.table(wish), duties=_coming(wish).rows, hint=ROSTER.hint,

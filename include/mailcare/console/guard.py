@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 FORM_BYTES_MOST = 512 * 1024
-UPLOAD_BYTES_MOST = 16 * 1024 * 1024
+UPLOAD_BYTES_MOST = 32 * 1024 * 1024  # so that a photo too large is told beside its field
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; "

@@ -26,6 +26,7 @@ from mailcare.staff.steps import Role
 
 LAST = datetime(9999, 12, 31, 15, 59, tzinfo=UTC)  # "for ever" in UTC is past all dates in Beijing
 TEMPLATES = Path(mailcare.__file__).parents[1] / "templates" / "console"
+DEEP = {("contacts",), ("numbers",)}  # fields whose parts have a place of their own
 SHEET_CHARACTERS = 31  # Excel takes no longer name
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 NAVIGATION = (
@@ -150,7 +151,8 @@ def explained(error: InputError) -> dict[str, Any]:
         return {"complaints": str(error).splitlines(), "errors": {}}
     errors: dict[str, str] = {}
     for one in error.complaints:
-        key = ".".join(map(str, one.path if one.path[:1] == ("contacts",) else one.path[:1]))
+        is_deep = one.path[:1] in DEEP
+        key = ".".join(map(str, one.path if is_deep else one.path[:1]))
         errors[key] = f"{errors[key]}；{one.sentence}" if key in errors else one.sentence
     told = (f"{_field(one.path)}{one.sentence}" for one in error.complaints)
     return {"complaints": list(dict.fromkeys(told)), "errors": errors}

@@ -12,7 +12,33 @@ VISIT_LABELS = {
     "visit_complete": "完成现场",
 }
 
+VISIT_FIELDS = {
+    "engineer": "登录名",
+    "engineer_name": "姓名",
+    "engineer_email": "邮箱",
+    "place": "服务地点",
+    "starts": "首日",
+    "start": "首日",
+    "said_by": "答复人",
+    "speaker": "哪一方提出",
+    "topic": "培训主题",
+    "taught_on": "日期",
+    "hours": "课时（小时）",
+    "attendees": "参加人员",
+    "content": "培训内容",
+    "verdict": "结论",
+    "numbers": "测得值",
+    "says": "现场所见",
+    "advice": "建议",
+    "about": "对象",
+    "caption": "说明",
+    "replies": "采集结果",
+    "best_hours": "方便时间",
+}
+
 VISIT_ENGLISH = {
+    "建议": "Advice",
+    "测得值": "Value",
     "采集结果": "Collector output",
     "资料包脚本的输出，每台主机一个文件，可压缩": (
         "Output of the kit's script: a file for each host, packed or not"

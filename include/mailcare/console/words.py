@@ -10,7 +10,7 @@ from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
 from mailcare.console.fault_words import FAULT_ENGLISH
 from mailcare.console.report_words import REPORT_ENGLISH
 from mailcare.console.sentences import in_english
-from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_LABELS
+from mailcare.console.visit_words import VISIT_ENGLISH, VISIT_FIELDS, VISIT_LABELS
 
 LANGUAGE_COOKIE = "mailcare_language"
 LANGUAGES = ("zh", "en")
@@ -106,7 +106,7 @@ FIELDS = {
     "works_from": "工作时间开始",
     "works_until": "工作时间结束",
     "member": "姓名",
-    "place": "次序",
+    "turn": "次序",
     "reason": "依据或原因",
     "number": "合同号",
     "customer": "客户",
@@ -144,6 +144,7 @@ FIELDS = {
     "contract": "合同号",
     "year": "年份",
     "until": "结束日期",
+    **VISIT_FIELDS,
 }
 
 DONE = {

@@ -20,14 +20,11 @@ from mailcare.contracts.promises import newest, promises
 from mailcare.contracts.terms import REMOTE_CNY, VISIT_CNY, VISITS_MOST, anniversary
 from mailcare.deadlines import FIRST_YEAR, LAST_YEAR
 from mailcare.errors import InputError
-from mailcare.systems.complaints import Complaint, complaints_of
+from mailcare.systems.complaints import PRINTABLE, WRITTEN, Complaint, complaints_of
 from mailcare.systems.profile import Strict
 from mailcare.systems.site import MailAddress
 
 YEARS_MOST = 10
-PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
-# Lines and tabs may be in it, other control characters not.
-WRITTEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 REMARK_CHARACTERS_MOST = 500  # of what is said in a line or two beside a decision
 Line = Annotated[
     str,

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from mailcare.contracts.forms import WRITTEN, Line
+from mailcare.contracts.forms import Line
 from mailcare.deadlines import Level
+from mailcare.systems.complaints import WRITTEN
 from mailcare.systems.forms import Moment
 from mailcare.systems.profile import Strict
 

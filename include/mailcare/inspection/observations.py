@@ -5,7 +5,7 @@ numbers where the check has limits for them. The worse of the person's word and 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from math import inf
 
@@ -27,16 +27,28 @@ Limit = Ceiling | Floor
 ON_SITE = "现场"  # tells a person's finding from a measured one of the same target
 SINGLE = "value"  # the number of a check whose limits are one pair
 _WARNING = "_warning"
-# What a person can read off a panel or a screen: its name, and the unit behind the number.
-NUMBERS: Mapping[str, tuple[str, str]] = {
-    SINGLE: ("测得值", ""),
-    "temperature_c": ("温度", "℃"),
-    "used_pct": ("使用率", "%"),
-    "available_pct": ("可用内存", "%"),
-    "errors_pct": ("错误包", "%"),
-    "corrected": ("已纠正的内存错误", "次"),
-    "reallocated": ("重映射扇区", "个"),
-    "worn_pct": ("寿命已用", "%"),
+PERCENT = "%"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number that a person can read off a panel or a screen; others than these are slips."""
+
+    title: str
+    unit: str = ""
+    least: float = 0
+    most: float = 1e12
+
+
+NUMBERS: Mapping[str, Quantity] = {
+    SINGLE: Quantity("测得值"),
+    "temperature_c": Quantity("温度", "℃", -60, 200),
+    "used_pct": Quantity("使用率", PERCENT, most=100),
+    "available_pct": Quantity("可用内存", PERCENT, most=100),
+    "errors_pct": Quantity("错误包", PERCENT, most=100),
+    "corrected": Quantity("已纠正的内存错误", "次"),
+    "reallocated": Quantity("重映射扇区", "个"),
+    "worn_pct": Quantity("寿命已用", PERCENT),  # NVM Express counts beyond 100
 }
 
 
@@ -90,13 +102,37 @@ def _limits(limits: object) -> Iterator[tuple[str, Limit]]:
             yield one.name.replace(_WARNING, ""), Ceiling(value, inf)
 
 
+def quantities_of(check: AnyCheck) -> dict[str, Quantity]:
+    """Return the numbers that may be entered about a check, by their names."""
+    found = {name: (NUMBERS[name], limit) for name, limit in limits_for(check).items()}
+    return {name: _with_unit(quantity, limit.unit) for name, (quantity, limit) in found.items()}
+
+
+def _with_unit(quantity: Quantity, unit: str) -> Quantity:
+    if not unit:
+        return quantity
+    return replace(quantity, unit=unit, most=100 if unit == PERCENT else quantity.most)
+
+
+def objections(check: AnyCheck, numbers: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each number that cannot be, and what is wrong with it."""
+    quantities = quantities_of(check)
+    for name, value in numbers.items():
+        one = quantities.get(name)
+        if one is None:
+            yield name, "这一项没有这个数值"
+        elif not one.least <= value <= one.most:
+            yield name, f"{value:g} 不在 {one.least:g} 至 {one.most:g} 之间"
+
+
 def judge_observation(check: AnyCheck, target: Target, reply: Reply) -> Finding:
     """Return what a person saw as a finding; raise `ReplyError` where the reply says nothing."""
     seen = read_observation(reply)
     limits = limits_for(check)
     held = {name: limits[name] for name in seen.numbers if name in limits}
     severities = [limit.severity(seen.numbers[name]) for name, limit in held.items()]
-    told = [_told(name, seen.numbers[name], limit) for name, limit in held.items()]
+    quantities = quantities_of(check)
+    told = [_told(quantities[one], seen.numbers[one], limit) for one, limit in held.items()]
     severity = max([seen.verdict, *severities])
     advice = seen.advice or ("请按所列界限处理后复查。" if severity > Severity.OK else "")
     return Finding(
@@ -110,9 +146,10 @@ def judge_observation(check: AnyCheck, target: Target, reply: Reply) -> Finding:
     )
 
 
-def _told(name: str, value: float, limit: Limit) -> str:
-    title, unit = NUMBERS[name]
-    unit = unit or limit.unit
+def _told(quantity: Quantity, value: float, limit: Limit) -> str:
     sign = "≥" if isinstance(limit, Ceiling) else "≤"
     critical = f"，严重 {sign} {limit.critical:g}" if limit.critical != inf else ""
-    return f"{title} {value:g} {unit}".rstrip() + f"（警告 {sign} {limit.warning:g}{critical}）"
+    return (
+        f"{quantity.title} {value:g} {quantity.unit}".rstrip()
+        + f"（警告 {sign} {limit.warning:g}{critical}）"
+    )

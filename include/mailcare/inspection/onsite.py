@@ -11,11 +11,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import utc_now
+from mailcare.contracts.forms import FormError
 from mailcare.errors import InputError
 from mailcare.inspection import concluding
 from mailcare.inspection.check import Answer, Ask, Reply, Result, Target
 from mailcare.inspection.judging import judge_answers
-from mailcare.inspection.observations import Observation, person_ask, write_observation
+from mailcare.inspection.observations import (
+    Observation,
+    objections,
+    person_ask,
+    write_observation,
+)
 from mailcare.inspection.order import Order
 from mailcare.inspection.planning import Plan
 from mailcare.inspection.run import read_hosts
@@ -27,6 +33,7 @@ from mailcare.inspection.storing import (
     store_answers,
 )
 from mailcare.records import inspections
+from mailcare.systems.complaints import Complaint
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +78,16 @@ def observe(
 ) -> None:
     """Write down what a person saw of a check's target; the last one counts, equal ones once.
 
-    `place` is the check's name and the target. Raise `InputError` where nobody asks for it.
+    `place` is the check's name and the target. Raise `InputError` where nobody asks for it, and
+    `FormError` for numbers that cannot be.
     """
     check, target = place
     plan = plan_of(session.get_one(inspections.Inspection, inspection))
-    if not any((one.name, asked.target) == place for one, asked in plan.questions):
+    asked = [one for one, it in plan.questions if (one.name, it.target) == place]
+    if not asked:
         raise InputError("本次巡检没有这一项", subject=f"{check} {target}")
+    if wrong := tuple(objections(asked[0], observation.numbers)):
+        raise FormError(tuple(Complaint(("numbers", name), said) for name, said in wrong))
     ask, reply = person_ask(check, target), write_observation(observation, by=by, at=at)
     known = answers_of(session, inspection).get(ask)
     if not (isinstance(known, Reply) and known.text == reply.text):

@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import StringConstraints, model_validator
 
-from mailcare.contracts.forms import WRITTEN, Line, Remark
+from mailcare.contracts.forms import Line, Remark
 from mailcare.faults.declaration import Text
+from mailcare.systems.complaints import WRITTEN
 from mailcare.systems.forms import Moment
 from mailcare.systems.profile import Strict
 

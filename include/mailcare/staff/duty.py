@@ -174,7 +174,7 @@ def put_on_duty(session: Session, form: DutyForm, *, by: str, at: datetime) -> i
         raise complain("member", "没有登记这个人，或已停用")
     days = [form.since + timedelta(days=n) for n in range((form.until - form.since).days + 1)]
     rows = [
-        {"duty_on": day, "member_id": member, "place": form.place, "entered_by": by} for day in days
+        {"duty_on": day, "member_id": member, "place": form.turn, "entered_by": by} for day in days
     ]
     added = sum(add_once(session, Duty, row) is not None for row in rows)
     _note(session, f"duty/{form.member}", by, at, before=None, after=_plain(form))

@@ -66,12 +66,12 @@ class MemberForm(Strict):
 
 
 class DutyForm(Strict):
-    """Who is on duty on which days, both included; `place` 1 is told first."""
+    """Who is on duty on which days, both included; `turn` 1 is told first."""
 
     member: Line
     since: Day
     until: Day
-    place: Annotated[int, Field(ge=1, le=PLACES_MOST)] = 1
+    turn: Annotated[int, Field(ge=1, le=PLACES_MOST)] = 1
 
     @model_validator(mode="after")
     def _days_make_sense(self) -> Self:

@@ -1,19 +1,20 @@
 """What a person enters about a survey, checked field by field."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from mailcare.contracts.forms import Day
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, Scores
+from mailcare.systems.complaints import WRITTEN
 from mailcare.systems.forms import Line, Moment
 from mailcare.systems.profile import Strict
 
 Score = Annotated[int, Field(ge=min(SCORE_WORDS), le=max(SCORE_WORDS))]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=WRITTEN)]
 
 
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)  # a day more is past what moments can tell
@@ -47,15 +48,16 @@ class CallForm(Strict):
 
     attempt: Annotated[int, Field(ge=1)]
     outcome: Unanswered
-    call_again_at: Moment | None = None
+    call_again_at: Annotated[Moment | None, Field(validate_default=True)] = None
     best_hours: Text = ""
     note: Text = ""
 
-    @model_validator(mode="after")
-    def _says_when(self) -> Self:
-        if self.outcome is Unanswered.CALL_AGAIN and self.call_again_at is None:
+    @field_validator("call_again_at")
+    @classmethod
+    def _says_when(cls, again_at: datetime | None, others: ValidationInfo) -> datetime | None:
+        if others.data.get("outcome") is Unanswered.CALL_AGAIN and again_at is None:
             raise ValueError("约定再打的，请填写再打时间")
-        return self
+        return again_at
 
 
 class AnswerForm(Strict):

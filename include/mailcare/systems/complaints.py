@@ -20,9 +20,14 @@ SENTENCES = {
     "int_type": "应为整数",
     "int_parsing": "应为整数",
     "int_from_float": "应为整数",
+    "int_parsing_size": "数字过大",
     "decimal_type": "应为数字",
+    "decimal_whole_digits": "数字过大",
     "decimal_max_places": "最多 {decimal_places} 位小数",
     "decimal_max_digits": "最多 {max_digits} 位数字",
+    "float_type": "应为数字",
+    "float_parsing": "应为数字",
+    "finite_number": "应为数字",
     "bool_parsing": "应为 true 或 false",
     "tuple_type": "应为列表",
     "model_type": "应为键值对",
@@ -34,8 +39,18 @@ SENTENCES = {
     "too_short": "至少要有 {min_length} 项",
     "timezone_aware": "时间必须带时区，例如 2026-11-23T09:00:00+08:00",
     "datetime_from_date_parsing": "应为带时区的时间，例如 2026-11-23T09:00:00+08:00",
+    "too_long": "不能超过 {max_length} 项",
+    "greater_than": "必须大于 {gt}",
     "greater_than_equal": "不能小于 {ge}",
     "less_than_equal": "不能大于 {le}",
+}
+
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+# Lines and tabs may be in it, other control characters not.
+WRITTEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+PATTERN_SENTENCES = {
+    PRINTABLE: "不能含换行或控制字符",
+    WRITTEN: "不能含控制字符",
 }
 
 
@@ -63,10 +78,11 @@ def complaints_of(error: ValidationError) -> list[Complaint]:
 def _sentence(detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    template = SENTENCES.get(detail["type"])
+    context = detail.get("ctx", {})
+    template = PATTERN_SENTENCES.get(context.get("pattern", "")) or SENTENCES.get(detail["type"])
     if template is None:
         return f"不符合要求（{detail['msg']}）"
-    return template.format(**detail.get("ctx", {}))
+    return template.format(**context)
 
 
 def secrets_in(data: object, path: Path = ()) -> list[Complaint]:

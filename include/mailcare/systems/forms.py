@@ -6,14 +6,13 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from mailcare.clock import BEIJING
+from mailcare.systems.complaints import PRINTABLE
 from mailcare.systems.profile import Strict
 from mailcare.systems.site import AuthorisationEntry, Consent, Name
 
 Line = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=PRINTABLE),
 ]
 
 

@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 from mailcare.deadlines import visit_days
 from mailcare.inspection.check import Ask, Finding, Reply, Result, Target
 from mailcare.inspection.observations import (
-    NUMBERS,
     Observation,
-    limits_for,
     person_ask,
+    quantities_of,
     read_observation,
 )
 from mailcare.inspection.outcome import state_of
@@ -202,7 +201,8 @@ def _item(
 ) -> Item:
     reply = answers.get(person_ask(check.name, target))
     found = by_place.get((check.name, target), [])
-    numbers = tuple((name, *NUMBERS[name]) for name in limits_for(check))
+    quantities = quantities_of(check).items()
+    numbers = tuple((name, one.title, one.unit) for name, one in quantities)
     return Item(
         check=check,
         target=target,

@@ -1,14 +1,16 @@
 """What people enter about a visit, checked field by field."""
 
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from mailcare.contracts.forms import Day
 from mailcare.inspection.check import Severity, Target
 from mailcare.inspection.observations import Observation
+from mailcare.systems.complaints import WRITTEN
 from mailcare.systems.forms import Line
 from mailcare.systems.profile import Strict
 from mailcare.systems.site import MailAddress
@@ -17,8 +19,12 @@ from mailcare.visits.entries import Topic
 OFFERED_MOST = 3
 HOURS_MOST = Decimal(24)
 ATTENDEES_MOST = 60
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
-Written = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+CAPTION_MOST = 200
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000, pattern=WRITTEN)]
+Written = Annotated[Text, StringConstraints(min_length=1)]
+Caption = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=CAPTION_MOST, pattern=WRITTEN)
+]
 
 
 class Choice(StrEnum):
@@ -50,11 +56,12 @@ class OfferForm(Strict):
     starts: Annotated[tuple[Day, ...], Field(min_length=1, max_length=OFFERED_MOST)]
     note: Text = ""
 
-    @model_validator(mode="after")
-    def _days_differ(self) -> Self:
-        if len(set(self.starts)) < len(self.starts):
+    @field_validator("starts")
+    @classmethod
+    def _days_differ(cls, starts: tuple[date, ...]) -> tuple[date, ...]:
+        if len(set(starts)) < len(starts):
             raise ValueError("同一个日期写了两次")
-        return self
+        return starts
 
 
 class AnswerForm(Strict):
@@ -128,7 +135,7 @@ class ObservationForm(Strict):
     part: Text = ""
     verdict: Verdict
     says: Written
-    advice: Text = ""
+    advice: Annotated[Text, Field(validate_default=True)] = ""
     numbers: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 
     def place(self) -> tuple[str, Target]:
@@ -140,8 +147,16 @@ class ObservationForm(Strict):
         severity = Severity[self.verdict.name]
         return Observation(severity, self.says, self.advice, dict(self.numbers))
 
-    @model_validator(mode="after")
-    def _says_what_to_do(self) -> Self:
-        if self.verdict in (Verdict.WARNING, Verdict.CRITICAL) and not self.advice:
+    @field_validator("advice")
+    @classmethod
+    def _says_what_to_do(cls, advice: str, others: ValidationInfo) -> str:
+        if others.data.get("verdict") in (Verdict.WARNING, Verdict.CRITICAL) and not advice:
             raise ValueError("警告与严重的，请写明建议")
-        return self
+        return advice
+
+
+class PhotoForm(Strict):
+    """What a photo or file shows: what it is `about`, and some words under it."""
+
+    about: Caption = ""
+    caption: Caption = ""

@@ -56,7 +56,7 @@ def take_kit(
     for one in entries.photos:
         onsite.keep_photo(
             session, visit, photos[one.file],
-            about=one.about, caption=one.caption, by=by, at=now.at,
+            told=one, by=by, at=now.at,
         )  # fmt: skip
     counts = map(len, (entries.observations, entries.training, photos))
     return Imported(visit.number, replies, *counts)

@@ -18,7 +18,7 @@ from mailcare.systems.complaints import complaints_of
 from mailcare.systems.lines import read_yaml
 from mailcare.systems.profile import Strict
 from mailcare.visits.entries import FIELDS, OUTLINE, TOPIC_TITLES
-from mailcare.visits.forms import ObservationForm, TrainingForm
+from mailcare.visits.forms import ObservationForm, PhotoForm, Text, TrainingForm
 
 COLLECTOR, SHEET, ENTRIES, GUIDE = "collect.sh", "现场巡检单.pdf", "entries.yaml", "说明.txt"
 MANIFEST = "visit.json"
@@ -43,12 +43,10 @@ _INSTRUCTIONS = """现场巡检资料包 {number}
 """
 
 
-class PhotoEntry(Strict):
+class PhotoEntry(PhotoForm):
     """A file of the photos' folder."""
 
     file: Annotated[str, StringConstraints(min_length=1, max_length=120)]
-    about: Annotated[str, StringConstraints(max_length=200)] = ""
-    caption: Annotated[str, StringConstraints(max_length=200)] = ""
 
     @property
     def is_in_folder(self) -> bool:
@@ -62,9 +60,7 @@ class Entries(Strict):
     schema_version: Literal[1] = Field(alias="schema")
     visit: str
     observations: tuple[ObservationForm, ...] = ()
-    words: dict[str, Annotated[str, StringConstraints(max_length=4000)]] = Field(
-        default_factory=dict
-    )
+    words: dict[str, Text] = Field(default_factory=dict)
     training: tuple[TrainingForm, ...] = ()
     photos: tuple[PhotoEntry, ...] = ()
 

@@ -1,5 +1,6 @@
 """What is written down on site: words by field, training, photos; and what is still missing."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,6 +9,7 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.clock import BEIJING
 from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.inspection.check import Ask, Channel
@@ -16,9 +18,10 @@ from mailcare.records.changes import add_once
 from mailcare.records.people import EvidenceFile
 from mailcare.records.visits import Visit, VisitEntry, VisitEvidence, VisitState, VisitTraining
 from mailcare.systems.authorising import keep_evidence
+from mailcare.systems.complaints import WRITTEN
 from mailcare.systems.evidence import Evidence
 from mailcare.visits.entries import FIELDS, OPINIONS, Topic, day_of_check
-from mailcare.visits.forms import TrainingForm
+from mailcare.visits.forms import PhotoForm, TrainingForm
 
 WRITABLE = frozenset({VisitState.STARTED, VisitState.COMPLETED})
 TEXT_MOST = 4000
@@ -78,7 +81,9 @@ def _check_entry(visit: Visit, field: str, text: str) -> None:
     if field in FIELDS:
         refuse_unstarted(visit)
     if len(text) > TEXT_MOST:
-        raise complain(field, f"超过 {TEXT_MOST} 字")
+        raise complain(field, f"不能超过 {TEXT_MOST} 个字")
+    if not re.match(WRITTEN, text):
+        raise complain(field, "不能含控制字符")
     if field == "opinion_score" and text not in ("", *"012345"):
         raise complain(field, "应为 0 至 5 的整数，客户没有打分的留空")
 
@@ -100,8 +105,12 @@ def entries_of(session: Session, visit: Visit) -> Mapping[str, str]:
 def write_training(
     session: Session, visit: Visit, form: TrainingForm, *, by: str, at: datetime
 ) -> None:
-    """Write down what was taught on a topic; the same twice is once."""
+    """Write down what was taught on a topic; the same twice is once.
+
+    Raise `FormError` for a day before the visit's first one, or after `at`.
+    """
     refuse_unstarted(visit)
+    _check_day(visit, form.taught_on, at=at)
     if told_of(form) in trainings_of(session, visit):
         return
     session.add(
@@ -116,6 +125,13 @@ def write_training(
             recorded_at=at,
         )
     )
+
+
+def _check_day(visit: Visit, taught_on: date, *, at: datetime) -> None:
+    if visit.starts_on and taught_on < visit.starts_on:
+        raise complain("taught_on", f"不能早于现场巡检的首日 {visit.starts_on}")
+    if taught_on > at.astimezone(BEIJING).date():
+        raise complain("taught_on", "不能晚于今天")
 
 
 def told_of(form: TrainingForm) -> Training:
@@ -143,8 +159,7 @@ def keep_photo(
     visit: Visit,
     file: Evidence,
     *,
-    about: str,
-    caption: str,
+    told: PhotoForm,
     by: str,
     at: datetime,
 ) -> None:
@@ -154,8 +169,8 @@ def keep_photo(
     values = {
         "visit_id": visit.id,
         "evidence_file_id": kept,
-        "about": about,
-        "caption": caption,
+        "about": told.about,
+        "caption": told.caption,
         "recorded_by": by,
         "recorded_at": at,
     }

@@ -64,6 +64,7 @@ from mailcare.visits.forms import (
     MoveForm,
     ObservationForm,
     OfferForm,
+    PhotoForm,
     StaffForm,
     TrainingForm,
 )
@@ -192,10 +193,21 @@ def day_items(number: str) -> tuple[Item, ...]:
     return items_of(found.plan, found.results, found.answers)
 
 
-def observe(number: str, form: ObservationForm, *, by: str) -> None:
-    """Write down what the engineer saw of one check's target; the last one counts."""
-    with _inspecting(number) as (session, inspection, now):
+def observe(
+    number: str, form: ObservationForm, photo: tuple[str, bytes] | None, told: PhotoForm, *, by: str
+) -> None:
+    """Write down what the engineer saw of one check's target, with its photo if there is one.
+
+    The last one counts. Raise `FormError` for numbers that cannot be, or a photo that is none; then
+    nothing is written.
+    """
+    evidence = _evidence(photo) if photo else None
+    with _changing(number) as (session, visit, now):
+        onsite.refuse_unstarted(visit)
+        inspection = inspecting.open_inspection(session, visit.service_id)
         inspecting.observe(session, inspection, form.place(), form.observation(), by=by, at=now.at)
+        if evidence:
+            onsite.keep_photo(session, visit, evidence, told=told, by=by, at=now.at)
 
 
 def write_entries(number: str, words: Mapping[str, str], *, by: str) -> None:
@@ -214,18 +226,20 @@ def record_training(number: str, form: TrainingForm, *, by: str) -> None:
         onsite.write_training(session, visit, form, by=by, at=now.at)
 
 
-def add_photo(
-    number: str, file: tuple[str, bytes] | None, *, about: str, caption: str, by: str
-) -> None:
+def add_photo(number: str, file: tuple[str, bytes] | None, told: PhotoForm, *, by: str) -> None:
     """Keep a photo or file as evidence; raise `FormError` for one that is not taken."""
     if file is None:
         raise complain("file", "请选择照片或文件")
+    evidence = _evidence(file)
+    with _changing(number) as (session, visit, now):
+        onsite.keep_photo(session, visit, evidence, told=told, by=by, at=now.at)
+
+
+def _evidence(file: tuple[str, bytes]) -> Evidence:
     try:
-        evidence = read_evidence(*file)
+        return read_evidence(*file)
     except InputError as error:
         raise complain("file", str(error)) from None
-    with _changing(number) as (session, visit, now):
-        onsite.keep_photo(session, visit, evidence, about=about, caption=caption, by=by, at=now.at)
 
 
 def add_replies(number: str, file: tuple[str, bytes] | None) -> int:
@@ -239,7 +253,9 @@ def add_replies(number: str, file: tuple[str, bytes] | None) -> int:
     try:
         data = unpacked(body)
         kit.refuse_foreign_replies(restore(data), number, name=name)
-        with _inspecting(number) as (session, inspection, _):
+        with _changing(number) as (session, visit, _):
+            onsite.refuse_unstarted(visit)
+            inspection = inspecting.open_inspection(session, visit.service_id)
             return inspecting.take_bundle(session, inspection, data, source=name)
     except InputError as error:
         raise complain("replies", str(error)) from None
@@ -336,9 +352,16 @@ def import_kit(folder: Path, *, by: str) -> Imported:
     A visit whose first day has come is begun by it. The same kit taken twice adds nothing.
     """
     brought = read_kit(folder)
-    photos = {one: read_evidence(one, body) for one, body in brought.photos.items()}
+    photos = {one: _brought_photo(one, body) for one, body in brought.photos.items()}
     with _changing(brought.number) as (session, visit, now):
         return homecoming.take_kit(session, visit, brought, photos, now, by=by)
+
+
+def _brought_photo(name: str, body: bytes) -> Evidence:
+    try:
+        return read_evidence(name, body)
+    except InputError as error:
+        raise InputError(str(error), subject=name) from None
 
 
 def is_over(visit: int) -> bool | None:
@@ -358,14 +381,6 @@ def _changing(number: str) -> Iterator[tuple[Session, Visit, Moment]]:
     now = Moment(utc_now(), today(), working_calendar())
     with transaction() as session:
         yield session, appointing.find_visit(session, number), now
-
-
-@contextmanager
-def _inspecting(number: str) -> Iterator[tuple[Session, int, Moment]]:
-    """Yield the inspection of a visit that goes on, made on the first call."""
-    with _changing(number) as (session, visit, now):
-        onsite.refuse_unstarted(visit)
-        yield session, inspecting.open_inspection(session, visit.service_id), now
 
 
 def show_offer(knock: Knock) -> Offer:
