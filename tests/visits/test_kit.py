@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import pytest
 import yaml
 
 from mailcare.errors import InputError
+from mailcare.inspection.check import Channel
+from mailcare.inspection.checks import all_checks
+from mailcare.inspection.planning import plan_inspection
+from mailcare.inspection.run import described_by
 from mailcare.records.visits import VisitState
+from mailcare.systems.site import load_site
 from mailcare.systems.steps import import_site
 from mailcare.visits import steps
 from mailcare.visits.kit import marked_script, refuse_foreign_replies
 from tests.inspection.samples import LAB_SITE
+from tests.surroundings import need, without
 from tests.visits import desk
 from tests.visits.onsite_desk import PNG, SITE, TRAINING, look, output, teach
 
@@ -56,6 +63,7 @@ def bring_replies(folder: Path, number: str) -> None:
 
 
 def test_the_kit_holds_what_is_needed_without_network(number, tmp_path):
+    tmp_path /= "kit"
     steps.make_kit(number, tmp_path)
     names = {one.name for one in tmp_path.iterdir()}
     assert names == {"collect.sh", "现场巡检单.pdf", "entries.yaml", "说明.txt", "visit.json",
@@ -64,10 +72,26 @@ def test_the_kit_holds_what_is_needed_without_network(number, tmp_path):
     assert yaml.safe_load(form)["visit"] == number
     filled = "\n".join(line.removeprefix("#") for line in form.splitlines()[1:])
     assert {one["check"] for one in yaml.safe_load(filled)["observations"]} >= {"hardware.cpu"}
-    subprocess.run(["sh", "-n", tmp_path / "collect.sh"], check=True)
     assert number in (tmp_path / "说明.txt").read_text("utf-8")
     with pytest.raises(InputError, match="已有一份资料包"):
         steps.make_kit(number, tmp_path)
+
+
+def test_the_collector_runs_without_network_and_all_that_it_says_is_taken_home(number, tmp_path):
+    if os.geteuid() != 0:
+        without("root, to run without network and under another host's name")
+    steps.make_kit(number, tmp_path)
+    alone = [need("unshare"), "--net", "--uts", "sh", "-c", 'hostname mx1; exec sh "$0"']
+    done = subprocess.run(
+        [*alone, tmp_path / "collect.sh"], capture_output=True, timeout=120, check=True
+    )
+    assert done.stderr == b""
+    (tmp_path / "replies" / "reply-mx1.txt").write_bytes(done.stdout)
+    system = described_by(load_site(LAB_SITE))
+    asks = {one for one in plan_inspection(system, all_checks()).asks() if one.words}
+    on_mx1 = {one for one in asks if (one.channel, one.node) == (Channel.SSH, "mx1")}
+    assert len(on_mx1) > 40
+    assert steps.import_kit(tmp_path, by="lin").replies == len(on_mx1)
 
 
 def test_what_was_brought_home_is_taken_once(number, tmp_path):

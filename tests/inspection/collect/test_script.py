@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailcare.inspection.check import Answer, Ask, Channel, NoReply, Reply
-from mailcare.inspection.collect.frames import hosts_in, read_frames, read_output
+from mailcare.inspection.collect.frames import read_frames, read_output
 from mailcare.inspection.collect.script import (
     ANSWER_LIMIT_BYTES,
     SAMPLE_WINDOW_S,
@@ -23,7 +23,6 @@ from mailcare.inspection.collect.script import (
 from mailcare.inspection.hosts import CUT, NOT_FOUND
 from mailcare.inspection.planning import plan_inspection
 from tests.inspection.checks.reply_files import check_named
-from tests.inspection.checks.test_host_replies import CHECKS
 from tests.inspection.samples import lab_system
 from tests.surroundings import need
 
@@ -215,17 +214,11 @@ def test_the_login_is_no_command():
     assert isinstance(answers[login], NoReply)
 
 
-def test_a_customer_can_run_the_file_and_read_what_it_does(tmp_path):
-    script = tmp_path / "collect.sh"
-    script.write_text(general_script(), "utf-8")
-    assert script.read_text("utf-8").splitlines()[0] == "#!/bin/sh"
-    assert "只读" in script.read_text("utf-8")[:400]
-    done = subprocess.run(["sh", script], capture_output=True, timeout=120, check=True)
-    assert done.stderr == b""
-    [output] = hosts_in(done.stdout).values()
-    asks = plan_inspection(lab_system(), [check_named(name) for name in CHECKS]).asks()
-    answers = read_frames(output, asks, source="test", taken_at=AT)
-    assert {type(answers[one]) for one in asks if one.words} == {Reply}
+def test_a_customer_can_read_what_the_file_does():
+    script = general_script()  # the kit's, of one system, is run by the tests of visits
+    assert script.splitlines()[0] == "#!/bin/sh"
+    assert "只读" in script[:400]
+    assert subprocess.run(["sh", "-n"], input=script.encode(), check=True).returncode == 0
 
 
 def test_the_script_of_a_system_asks_what_its_profile_says():
