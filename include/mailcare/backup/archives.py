@@ -94,38 +94,32 @@ class Pass:
             self.problems.append(str(error))
 
 
-class HashSink:
+class HashSink(Content):
     """Hashes a file; where that was done elsewhere, it is told of it."""
 
-    __slots__ = ("_content", "problem", "take")
+    __slots__ = ("_sha256", "problem")
 
     def __init__(self) -> None:
+        super().__init__()
         self.problem = ""
-        content = Content()
-        self._content: Content | Hashed = content
-        self.take = content.take
+        self._sha256 = ""
 
     def told(self, content: Hashed) -> None:
         """Take what another has read."""
-        self._content = content
-
-    @property
-    def size_bytes(self) -> int:
-        """How many bytes there were."""
-        return self._content.size_bytes
+        self.size_bytes, self._sha256 = content.size_bytes, content.sha256
+        self.is_mail, self.is_zeros = content.is_mail, content.is_zeros
 
     def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
         """Return how a message was read."""
         name = path.rpartition(b"/")[2]
-        content = self._content
-        problem = self.problem or problem_of(name, content.size_bytes, is_zeros=content.is_zeros)
+        problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self.is_zeros)
         return Digest(
             path,
             place.mailbox,
             identity,
-            content.size_bytes,
-            content.sha256(),
-            content.is_mail,
+            self.size_bytes,
+            self._sha256 or self.sha256(),
+            self.is_mail,
             problem,
             _BAD if problem else _OK,
         )

@@ -128,14 +128,10 @@ class ArchiveState:
 class Hashed:
     """What a member's content is in short, as far as it was read."""
 
-    digest: str
+    sha256: str
     size_bytes: int
     is_mail: bool
     is_zeros: bool
-
-    def sha256(self) -> str:
-        """Return its SHA-256, in hex."""
-        return self.digest
 
 
 @dataclass(frozen=True, slots=True)
