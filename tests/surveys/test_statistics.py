@@ -83,6 +83,38 @@ def test_the_figures_are_those_of_a_plain_count(asked):
             holds(one, [survey for survey in asked if one.name in of(survey)])
 
 
+def test_the_figures_are_those_that_a_person_counts_on_paper():
+    def one(number, service, customer, engineers, on, state, *scores):
+        given = Scores(*scores) if scores else None
+        on = date.fromisoformat(f"2026-{on}")
+        return Asked(number, "", service, customer, engineers, on, state, given)
+
+    asked = [
+        one(1, "visit", "甲", ("li",), "01-10", "answered", 5, 4, 3, None),
+        one(2, "fault", "甲", ("li", "wu"), "03-31", "answered", 0, None, 2, 4),
+        one(3, "fault", "乙", ("wu",), "04-01", "expired"),
+        one(4, "fault", "乙", (), "05-05", "refused"),
+        one(5, "visit", "乙", ("wu",), "12-31", "asked"),
+    ]
+    # Group: asked, answered, rate of those that ended, mean of all scores given.
+    told = {
+        Grouping.ENGINEER: {"li": (2, 2, 100, 3), "wu": (3, 1, 50, 2), NOBODY: (1, 0, 0, None)},
+        Grouping.CUSTOMER: {"甲": (2, 2, 100, 3), "乙": (3, 0, 0, None)},
+        Grouping.SERVICE: {"visit": (2, 1, 100, 4), "fault": (3, 1, 100 / 3, 2)},
+        Grouping.QUARTER: {
+            "2026 年第 1 季度": (2, 2, 100, 3),
+            "2026 年第 2 季度": (2, 0, 0, None),
+            "2026 年第 4 季度": (1, 0, None, None),
+        },
+    }
+    for grouping, groups in told.items():
+        found = {
+            one.name: (one.asked, one.answered, one.rate_pct, one.tallies[OVERALL].mean)
+            for one in figures_by(asked, grouping)
+        }
+        assert found == {name: pytest.approx(row) for name, row in groups.items()}
+
+
 def test_without_an_answer_there_is_no_mean_no_rate_and_no_chart():
     none = figures_of_all([])
     assert (none.asked, none.rate_pct, none.tallies[OVERALL].mean) == (0, None, None)
