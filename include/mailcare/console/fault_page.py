@@ -59,7 +59,7 @@ ACTIONS = {
     "level_changed": Doing("变更级别", ("level", "why", "agreed")),
     "reopened": Doing("重新打开"),
     "merged": Doing("并入另一故障", ("into",)),
-    "cancelled": Doing("撤销"),
+    "cancelled": Doing("撤销故障"),
 }
 WORKING = ("first_contact", "handled", "level_changed", "merged", "cancelled")
 POSSIBLE: Mapping[Stage, tuple[str, ...]] = {

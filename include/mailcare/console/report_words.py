@@ -3,6 +3,8 @@
 REPORT_ENGLISH = {
     "故障处理报告": "Fault reports",
     "最迟送达": "Due",
+    "自动": "automatic",
+    "开始起草": "begun",
     "更新时间": "Since",
     "来自": "Via",
     "收件人": "To",

@@ -80,6 +80,10 @@ TOLD = {
     "{}时限已用 {n}%": "{} clock: {} % used",
     "原为 {}，现为 {}": "was {}, is now {}",
     "P{n}，{} 发现": "P{}, found at {}",
+    # A report's history
+    "投递 {n} 封": "{} letters",
+    "邮件服务器已接收：{}": "the mail server took it: {}",
+    "未计入时限：{}": "not counted: {}",
     # The architecture drawing
     "{}（{n} 台）": "{} ({})",
     "{} {n} 台": "{}: {}",

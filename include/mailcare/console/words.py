@@ -405,7 +405,7 @@ ENGLISH = AREAS_ENGLISH | {
     "有效至": "Good until",
     "上次运行": "Last run",
     "尚未运行": "never",
-    "处理": "Decide",
+    "撤销故障": "Cancel the fault",
     "依据或原因": "Reason",
     "再次发送": "Send again",
     "正文": "Text",
