@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import subprocess
 import tarfile
 
 import pytest
@@ -30,7 +31,7 @@ from tests.backup.stores import (
 from tests.surroundings import need
 
 LAYOUT = "{domain}/{user}"
-READ_THERE = ("tar", "tar.gz", "zip")
+READ_THERE = ("tar", "tar.gz", "tar.zst", "zip")
 
 
 class Within:
@@ -58,7 +59,11 @@ def all_of(source):
     census = source.census(generation)
     reading = source.read(generation, Shard(1, 2))
     found = (list(reading), reading.soundness(), census)
-    return found, re.sub(r"gzip [^ ]*（.*?）|数据损坏（.*?）", "damaged", repr(found))
+    return found, re.sub(
+        r"(gzip|zstd) [数校][^']*|数据损坏（.*?）",
+        "damaged",
+        repr(found),
+    )
 
 
 def unharmed(_path):
@@ -80,6 +85,21 @@ def test_a_host_tells_what_is_read_here(tmp_path, kind, harm):
     assert all_of(source)[1] == told
     assert digests or soundness.problems
     assert "fetch" not in source.seat.tasks
+
+
+@pytest.mark.parametrize("options", ["--no-check", "--check"])
+def test_a_frame_of_zstd_without_a_checksum_is_told_of_by_its_host(tmp_path, options):
+    path = pack(make_store(tmp_path / "live"), "tar", tmp_path / "copy.tar")
+    data, packed_ = path.read_bytes(), b""
+    for part, option in ((data[:9000], "--check"), (data[9000:], options)):
+        words = ["zstd", "-qc", option]
+        packed_ += subprocess.run(words, input=part, capture_output=True, check=True).stdout
+        packed_ += b"\x5a\x2a\x4d\x18\x03\0\0\0any"  # a frame to be skipped
+    path.write_bytes(packed_)
+    (_, soundness, _), _ = all_of(there(copy_of("tar.zst", path), tmp_path))
+    assert soundness.is_finished
+    assert soundness.method == ("zstd XXH64" if options == "--check" else "")
+    assert soundness == all_of(local_source(copy_of("tar.zst", path)))[0][1]
 
 
 def test_a_host_holds_odd_members_to_the_same_rules(tmp_path):

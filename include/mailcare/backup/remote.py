@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from mailcare.backup.agent.protocol import (
     Entry,
+    Exit,
     FileDigest,
     Folder,
-    Header,
     Piece,
     Problem,
     Special,
@@ -303,16 +303,21 @@ class RemoteSource(StoredCopy):
         """Say why an archive cannot be read where it lies; empty where it can."""
         if self.map.is_read_to_count:
             return "mbox 须整份解析"  # the packed archive is the least that can travel
-        if self.copy.kind is CopyKind.TAR_ZST:
-            return "主机的标准 Python 不能解开 zstd"
         if not self._why:
             self._why.append(self._tried())
         return self._why[0]
 
     def _tried(self) -> str:
-        told = list(once(self.seat, Job("look", {"paths": []})))
-        has_python = any(isinstance(one, Header) and one.python for one in told)
-        return "" if has_python else "主机没有 Python 3.6 以上版本"
+        tool = "zstd" if self.copy.kind is CopyKind.TAR_ZST else "true"
+        words = {"words": [tool, "--version"], "env": {}, "output": "lines"}
+        try:
+            told = list(once(self.seat, Job("tool", words)))
+        except NotReached as refused:
+            if refused.code != "tool":
+                raise
+            told = []
+        missing = "Python 3.6 以上版本" if tool == "true" else "Python 3.6 以上版本或 zstd"
+        return "" if Exit(0) in told else f"主机没有 {missing}"
 
     def _tree(self, name: str) -> RemoteStore:
         path = PurePosixPath(self._path(name)) / self.copy.inside

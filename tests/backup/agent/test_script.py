@@ -28,7 +28,7 @@ from mailcare.backup.agent.protocol import (
 )
 from tests.surroundings import without
 
-PARTS = ("script", "packed", "tar", "zips", "archive")
+PARTS = ("script", "packed", "tar", "zips", "zstd", "archive")
 OURS = "mailcare.backup.agent."
 AFTER_3_6 = {"dataclasses", "contextvars", "importlib.resources", "zoneinfo", "graphlib"}
 

@@ -1,13 +1,14 @@
 """The agent's part for archives: read where they lie, by the readers that read them at home too.
 
-It is sent after `agent.script`, with `agent.packed`, `agent.tar` and `agent.zips`; Python 3.6, the
-standard library. A packed stream has no places to jump to: after a cut it is read anew over there,
-and what was told before is passed by.
+It is sent after `agent.script`, with the readers that it imports; Python 3.6, the standard library,
+and for zstd the host's own tool. A packed stream has no places to jump to: after a cut it is read
+anew over there, and what was told before is passed by.
 """
 
 import hashlib
 import os
 import stat
+from contextlib import contextmanager
 from typing import IO, Any, Dict, Iterator, List, Tuple
 
 from mailcare.backup.agent.packed import Broken, PlainStream, TooMuch, ZlibGzipStream
@@ -25,12 +26,14 @@ from mailcare.backup.agent.script import (
 )
 from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
 from mailcare.backup.agent.zips import ZipWalk
+from mailcare.backup.agent.zstd import ZstdStream
 
 LONG_HEAD_BYTES = 256 * 1024
 TEXT_A_RECORD = 1024 * 1024
 NO_HEAD = "归档的扩展头无法读取"
 NOT_THERE = "备份中没有这封邮件"
 ZIP_METHOD = "zip CRC-32"
+STREAMS = {"tar": PlainStream, "tar.gz": ZlibGzipStream, "tar.zst": ZstdStream}
 
 
 class Content:
@@ -116,12 +119,20 @@ def opened(path: bytes) -> IO[bytes]:
     raise Refused("unreadable", "%s is no file" % os.fsdecode(path))
 
 
-def walk_of(kind: str, file: Any) -> Tuple[Any, str]:
-    """Return a walk over the members of an archive, and the name of its checksum."""
+@contextmanager
+def walk_of(kind: str, file: Any, ending: Dict[str, Any]) -> Iterator[Any]:
+    """Open a walk over the members of an archive; its checksum and oddities go into `ending`."""
     if kind == "zip":
-        return ZipWalk(file), ZIP_METHOD
-    stream = {"tar": PlainStream, "tar.gz": ZlibGzipStream}[kind](file)
-    return TarStream(stream), stream.method
+        walk, stream = ZipWalk(file), PlainStream(file)  # type: Any, Any
+    else:
+        stream = STREAMS[kind](file)
+        walk = TarStream(stream)
+    try:
+        yield walk
+    finally:
+        ending["method"] = ZIP_METHOD if kind == "zip" else stream.method
+        ending["oddities"] = [[b64(path), what] for path, what in walk.oddities]
+        stream.close()
 
 
 def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
@@ -138,14 +149,13 @@ def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
 
 def gone_through(job: Dict[str, Any], file: Any, stream: Stream) -> Dict[str, Any]:
     """Tell of every member behind the cursor; return how the pass ended."""
-    rows, ending = Rows(stream), {"method": "", "oddities": [], "errno": 0, "text": ""}
-    oddities: List[Tuple[bytes, str]] = []
+    rows = Rows(stream)
+    ending: Dict[str, Any] = {"method": "", "oddities": [], "errno": 0, "text": ""}
     try:
-        walk, ending["method"] = walk_of(job["kind"], file)
-        oddities = walk.oddities
-        for number, member in enumerate(walk, 1):
-            if number > job["after"]:
-                rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
+        with walk_of(job["kind"], file, ending) as walk:
+            for number, member in enumerate(walk, 1):
+                if number > job["after"]:
+                    rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
     except (Broken, TooMuch, TarDamage) as error:
         ending["text"] = str(error)
     except ValueError:
@@ -153,7 +163,6 @@ def gone_through(job: Dict[str, Any], file: Any, stream: Stream) -> Dict[str, An
     except OSError as error:
         ending["errno"] = error.errno or -1
     rows.flush()
-    ending["oddities"] = [[b64(path), what] for path, what in oddities]
     return ending
 
 
@@ -197,9 +206,9 @@ def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     wanted, text = dict(job["keys"]), NOT_THERE  # what to call them, by their paths
     with opened(os.fsencode(job["path"])) as file:
         try:
-            walk, _ = walk_of(job["kind"], PacedFile(file, pace))
-            for member, name in wanted_of(walk, wanted):
-                send(member, name, walk, stream)
+            with walk_of(job["kind"], PacedFile(file, pace), {}) as walk:
+                for member, name in wanted_of(walk, wanted):
+                    send(member, name, walk, stream)
         except (Broken, TooMuch, TarDamage) as error:
             text = str(error)
         except ValueError:

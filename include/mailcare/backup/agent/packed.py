@@ -34,6 +34,9 @@ class PlainStream:
         """Return what comes next; empty at the end."""
         return self._file.read(BLOCK_BYTES)
 
+    def close(self) -> None:
+        """Leave the file to its owner."""
+
 
 class Limited:
     """What compressed streams have in common: the input, and the ratio of both ends."""
@@ -43,6 +46,9 @@ class Limited:
     def __init__(self, file: Any) -> None:
         self._file = file
         self._out = 0
+
+    def close(self) -> None:
+        """Leave the file to its owner."""
 
     def counted(self, produced: bytes) -> bytes:
         """Count what was unpacked, and stop where it is too much."""

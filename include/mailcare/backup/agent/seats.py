@@ -35,7 +35,7 @@ CHUNK_BYTES = 256 * 1024
 _PENDING_CHUNKS = 64
 _FLAGS = ("-I", "-S", "-B", "-")
 _AGENT = "mailcare.backup.agent"
-_SCRIPT, _ARCHIVE_PARTS = "script", ("packed", "tar", "zips", "archive")
+_SCRIPT, _ARCHIVE_PARTS = "script", ("packed", "tar", "zips", "zstd", "archive")
 _WHOLE = """\
 import sys, types
 for name, source in {parts}:
