@@ -91,7 +91,7 @@ def test_of_two_editors_the_second_is_told_and_nothing_is_overwritten(engine):
         ({"systems": ["elsewhere"]}, "没有登记"),
         ({"systems": []}, "至少"),
         ({"customer": "另一家"}, "没有登记"),
-        ({"number": "HT\x00"}, "格式"),
+        ({"number": "HT\x00"}, "控制字符"),
         ({"number": "H" * 201}, "不能超过 200 个字"),
     ],
 )

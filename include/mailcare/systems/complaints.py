@@ -48,7 +48,9 @@ SENTENCES = {
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 # Lines and tabs may be in it, other control characters not.
 WRITTEN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+MAIL_ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
 PATTERN_SENTENCES = {
+    MAIL_ADDRESS: "应为“用户名@域名”，且只含 ASCII 字符",
     PRINTABLE: "不能含换行或控制字符",
     WRITTEN: "不能含控制字符",
 }

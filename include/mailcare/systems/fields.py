@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
 
 from mailcare.addresses import BadAddress, parse_address
+from mailcare.systems.complaints import MAIL_ADDRESS
 from mailcare.systems.profile import Strict
 
 
@@ -35,7 +36,7 @@ EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 MailAddress = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s<>]+@[^@\s<>]+$"), AfterValidator(_sendable)
+    str, StringConstraints(pattern=MAIL_ADDRESS), AfterValidator(_sendable)
 ]
 
 
