@@ -35,9 +35,7 @@ FileName = Annotated[Path, AfterValidator(_absolute)]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
-MailAddress = Annotated[
-    str, StringConstraints(pattern=MAIL_ADDRESS), AfterValidator(_sendable)
-]
+MailAddress = Annotated[str, StringConstraints(pattern=MAIL_ADDRESS), AfterValidator(_sendable)]
 
 
 class Credential(Strict):
