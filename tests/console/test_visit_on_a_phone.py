@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from mailcare.contracts.steps import plan_due
+from mailcare.delivery.sealing import unsealed
 from mailcare.records.visits import VisitState
 from mailcare.visits import steps
 from tests.console.servers import free_port
@@ -64,7 +65,8 @@ def proposed() -> tuple[str, str]:
     desk.assign(number)
     desk.propose(number)
     [letter] = [one for one in desk.letters("admin@shili-bank.example") if one.body]
-    return number, letter.body.partition("https://service.vendor.example")[2].split()[0]
+    text = unsealed(letter.body, letter.key)
+    return number, text.partition("https://service.vendor.example")[2].split()[0]
 
 
 def fits(page) -> bool:
