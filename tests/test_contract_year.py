@@ -81,14 +81,14 @@ class Year:
         contracts.plan_due(today=on)  # plan_services
         if contracts.may_start(today=on):
             for run in contracts.due_runs(today=on):
-                self.start(run["trigger_dag_id"], run["trigger_run_id"], run["conf"]["service"])
+                self.start(run["trigger_dag_id"], run["trigger_run_id"], **run["conf"])
         faults.sweep(at=datetime.now(BEIJING))  # watch_deadlines
         visits.remind_visits()  # conduct_visit
         surveys.open_due()  # survey_customer
         surveys.follow_up(today=on)
         delivery.send_due()  # deliver_papers
 
-    def start(self, dag: str, run: str, service: int) -> None:
+    def start(self, dag: str, run: str, *, service: int) -> None:
         if run in self.started:
             return
         self.started.add(run)
@@ -166,9 +166,7 @@ def visit_number(place: int) -> str:
 
 
 def agree(place: int, start: str) -> None:
-    planned = [one for one in rows(Service) if one.kind is ServiceKind.VISIT]
-    visits.open_visit(planned[place].id)  # as conduct_visit does
-    number = visit_number(place)
+    number = visit_number(place)  # plan_services has started its run, which has opened it
     staff = {"engineer": "lin", "engineer_name": "林示例", "engineer_email": "lin@vendor.example",
              "place": "示例市示例路 1 号机房"}  # fmt: skip
     visits.assign(number, read_form(StaffForm, staff), by="li")
