@@ -72,6 +72,7 @@ def test_an_answer_is_recorded_and_shown_with_its_words(login, survey):
     wrong = client.post(f"/surveys/{survey}/correct", data=put)
     assert wrong.status_code == 422
     assert 'id="reason-error"' in wrong.text
+    assert wrong.text.count('value="" checked') == 1  # 技术水平 stays as it was: not given
     corrected = client.post(f"/surveys/{survey}/correct", data=put | {"reason": "听错了"})
     assert corrected.status_code == 303
     page = client.get(f"/surveys/{survey}").text
