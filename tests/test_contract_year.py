@@ -33,7 +33,9 @@ from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.papers import FileKind, Paper
 from mailcare.records.session import reading
 from mailcare.records.surveys import Survey
+from mailcare.reports import steps as reports
 from mailcare.reviews import steps as reviews
+from mailcare.staff.steps import Role, grant_role
 from mailcare.surveys import steps as surveys
 from mailcare.surveys.forms import AnswerForm
 from mailcare.systems.steps import import_site
@@ -46,6 +48,7 @@ from tests.contracts.desk import add_contract
 from tests.delivery.smtp_server import SmtpServer, smtp_server
 from tests.faults.desk import declared, happened
 from tests.inspection.samples import LAB_SITE
+from tests.reports.desk import form as report_form
 from tests.surveys.desk import SCAN
 from tests.visits.onsite_desk import SITE, look, teach
 
@@ -82,11 +85,14 @@ class Year:
         if contracts.may_start(today=on):
             for run in contracts.due_runs(today=on):
                 self.start(run["trigger_dag_id"], run["trigger_run_id"], **run["conf"])
-        faults.sweep(at=datetime.now(BEIJING))  # watch_deadlines
         visits.remind_visits()  # conduct_visit
+        faults.sweep(at=datetime.now(BEIJING))  # watch_deadlines, each minute
+        reports.follow_reports()
+        delivery.send_due()  # deliver_papers, each minute
+        reports.follow_reports()
         surveys.open_due()  # survey_customer
         surveys.follow_up(today=on)
-        delivery.send_due()  # deliver_papers
+        delivery.send_due()
 
     def start(self, dag: str, run: str, *, service: int) -> None:
         if run in self.started:
@@ -134,6 +140,8 @@ def year(database_url, tmp_path, monkeypatch, relay) -> Iterator[Year]:
     with time_machine.travel("2026-01-04T09:00:00+08:00", tick=False) as clock:
         import_site(site_with_backups(tmp_path), recorded_by="li")
         add_contract(systems=[SITE], visits_per_year=2)
+        grant_role("zhou", Role.ENGINEER, by="test")
+        grant_role("boss", Role.MANAGER, by="test")
         yield Year(clock, tmp_path)
 
 
@@ -198,6 +206,16 @@ def incident(level: str, on: str, *lines: str) -> None:
     happened(fault, f"{on} 10:10 contact phone", *lines)
 
 
+def report(fault: int, occurred_at: str) -> None:
+    """Write a fault's report and have it approved; what follows is the Dags' own."""
+    now = datetime.now(BEIJING)
+    one = reports.open_report(fault, by="zhou", at=now)
+    seen = reports.report_detail(one).version
+    written = report_form(occurred_at=occurred_at)
+    reports.submit_report(one, written, seen=seen, by="zhou", at=now)
+    reports.approve_report(one, by="boss", via="console", at=now)
+
+
 def late_incident() -> None:
     fault = declared("P1", "2026-09-01 10:00")
     happened(fault, "2026-09-01 10:25 contact phone")
@@ -216,19 +234,20 @@ def answered(subject: str, scores: Mapping[str, str], *, scan: bool = False) -> 
 def story() -> Mapping[date, list]:
     """Return what people do, by the day."""
     acts = {
-        "03-02": [lambda: incident("P1", "2026-03-02", "2026-03-02 16:00 handled fix",
-                                   "2026-03-03 09:00 sent")],
+        "03-02": [lambda: incident("P1", "2026-03-02", "2026-03-02 16:00 handled fix")],
+        "03-03": [lambda: report(1, "2026-03-02T09:40")],
         "03-04": [lambda: answered("GZ-2026-00001", GOOD)],
         "04-20": [lambda: agree(0, "2026-05-11")],
         "05-11": [lambda: begin(0)],
         "05-13": [lambda: finish(0, "2026-05-13")],
         "05-14": [lambda: answered(visit_number(0), GOOD, scan=True)],
-        "06-08": [lambda: incident("P4", "2026-06-08", "2026-06-09 10:00 handled fix",
-                                   "2026-06-10 09:00 sent")],
+        "06-08": [lambda: incident("P4", "2026-06-08", "2026-06-09 10:00 handled fix")],
+        "06-10": [lambda: report(2, "2026-06-08T09:40")],
         "08-20": [lambda: agree(1, "2026-09-07")],
         "08-27": [lambda: move(1, "2026-10-12")],
         "09-01": [late_incident],
-        "09-03": [lambda: happened(3, "2026-09-03 08:00 handled fix", "2026-09-03 08:30 sent")],
+        "09-03": [lambda: happened(3, "2026-09-03 08:00 handled fix"),
+                  lambda: report(3, "2026-09-01T09:40")],
         "09-04": [lambda: answered("GZ-2026-00003", POOR)],
         "10-12": [lambda: begin(1)],
         "10-14": [lambda: finish(1, "2026-10-14")],
