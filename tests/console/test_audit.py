@@ -39,7 +39,7 @@ OWN_HISTORY = {
     "visit_entries": ("/visits/{number}/words", "/visits/{number}/look"),
     "visit_trainings": ("/visits/{number}/training",),
     "visit_evidence": ("/visits/{number}/photo", "/visits/{number}/replies"),
-    "survey_answers": ("/surveys/{survey}/answer",),
+    "survey_answers": ("/surveys/{survey}/answer", "/surveys/{survey}/correct"),
     "reviews": ("/reviews/new",),
     "audit_entries": (
         "/papers/{paper}/sign",

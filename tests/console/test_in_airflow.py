@@ -232,7 +232,7 @@ def record_marks(page) -> None:
     page.get_by_label("意见与建议").fill("回复很快")
     page.get_by_role("button", name="保存").click()
     page.get_by_text("5 分（很好）").wait_for()
-    assert page.get_by_text("未评", exact=True).count() == 2
+    assert page.locator("dl.facts").get_by_text("未评", exact=True).count() == 2
     page.get_by_role("link", name="满意度", exact=True).click()
     page.get_by_text("没有符合的记录").wait_for()
     page.get_by_role("link", name="统计").click()

@@ -11,7 +11,8 @@ from bench import light, targets
 from bench.ask import ours
 from mailcare.inspection.check import Answer, Ask, NoReply, Reply
 from mailcare.inspection.checks import all_checks
-from mailcare.inspection.collect.orchestra import HOSTS_AT_ONCE, collect_answers
+from mailcare.inspection.collect import orchestra
+from mailcare.inspection.collect.orchestra import collect_answers
 from mailcare.inspection.collect.scene import Scene
 from mailcare.inspection.planning import plan_inspection
 from mailcare.secrets import find_secret
@@ -27,6 +28,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Ask eight hosts at once: more logins together are for a machine that does nothing else."""
+    monkeypatch.setattr(orchestra, "HOSTS_AT_ONCE", 8)
+    return 8
+
+
 def with_ports(system: System, *ports: int) -> System:
     """Let the first hosts be the ones behind these ports."""
     definition = system.site.model_dump(mode="json", by_alias=True)
@@ -36,8 +44,8 @@ def with_ports(system: System, *ports: int) -> System:
     return System(Site.model_validate(definition), system.profile)
 
 
-def test_more_hosts_than_are_asked_at_once_are_all_answered(folder):
-    count = HOSTS_AT_ONCE + 20
+def test_more_hosts_than_are_asked_at_once_are_all_answered(folder, few_at_once):
+    count = few_at_once + 12
     system = targets.system_of(count, targets.LIGHT_PORT, folder)
     with targets.light(folder):
         texts = ours(system, targets.facts_of(system))
@@ -84,8 +92,8 @@ def test_a_fleets_asks_are_one_object_however_many_checks_want_them(folder):
     assert len({id(ask) for ask in asks}) == len(set(asks))
 
 
-def test_a_dead_host_and_a_silent_one_hold_up_no_other(folder):
-    count = HOSTS_AT_ONCE + 5
+def test_a_dead_host_and_a_silent_one_hold_up_no_other(folder, few_at_once):
+    count = few_at_once + 5
     heard: set[str] = set()
     all_others = threading.Event()
 
