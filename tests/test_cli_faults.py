@@ -78,7 +78,7 @@ def test_an_empty_desk_says_so():
         (["fault", "event", NUMBER, "resumed"], "不在暂停中"),
         (["fault", "event", NUMBER, "paused", "--reason", "third_party"], "暂停须写明依据"),
         (["fault", "event", NUMBER, "paused"], "reason 未填写"),
-        (["fault", "event", NUMBER, "vanished"], "没有「vanished」这种事件"),
+        (["fault", "event", NUMBER, "vanished"], "「vanished」不能这样登记，可用：accepted"),
         (["fault", "event", NUMBER, "accepted", "--at", "noon"], "应为日期和时间"),
         (["fault", "event", NUMBER, "accepted", "--file", "nowhere.pdf"], "文件不存在"),
         ([*DECLARE, "--via", "pigeon"], "只能是"),

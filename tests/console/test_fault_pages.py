@@ -217,7 +217,7 @@ def test_the_second_of_two_is_told_and_sees_what_happened(client):
         ("reopened", {}, "未处理完成"),
         ("merged", {"into": ""}, "未填写"),
         ("merged", {"into": "GZ-2026-00009"}, "没有编号为"),
-        ("nonsense", {}, "没有「nonsense」这种事件"),
+        ("nonsense", {}, "「nonsense」不能这样登记"),
         ("accepted", {"at": "2026-03-02T10:00"}, "晚于现在"),
         ("accepted", {"at": "2026-03-01T10:00"}, "早于申报"),
         ("accepted", {"at": "later"}, 'id="at-error"'),

@@ -9,6 +9,7 @@ from mailcare.inspection.check import Reply, ReplyError
 from mailcare.inspection.transcript import Transcript, read_transcript
 
 _CODE = re.compile(r"^([2-5]\d\d)(?:[ -]|$)")
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 class Connection(StrEnum):
@@ -41,7 +42,7 @@ def read_attempt(reply: Reply) -> Attempt:
     """Read how the (last) connection of a dialogue was made; raise `ReplyError` otherwise."""
     transcript = read_transcript(reply)
     to = (transcript.event("connecting") or "").split()
-    if len(to) != 2 or not to[1].isdecimal():
+    if len(to) != 2 or not _PORT.fullmatch(to[1]):
         raise ReplyError("回复中没有连接记录")
     return Attempt(int(to[1]), _connection(transcript), _number(transcript.event("connect_ms")))
 
