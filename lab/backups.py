@@ -53,8 +53,7 @@ def _fill(mail: RunningHost) -> None:
             "head -c 6000 /dev/urandom | od -An -tx1; } >m; "
             f"mv m {came_s}.kept$n.mx1,S=$(stat -c %s m):2,S; done; "
             # The domain's folder, too: before the first mail arrives it is made here, by root.
-            "chown vmail:vmail /var/vmail/shili-bank.example; "
-            f"chown -R vmail:vmail /var/vmail/shili-bank.example/{user}"
+            "chown -R vmail:vmail /var/vmail/shili-bank.example"
         )
         mail.run("sh", "-c", script)
 

@@ -4,10 +4,8 @@ import os
 import smtplib
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from lab import hosts, layers, probes
-from lab.errors import LabError
 from lab.faults.fault import Fault, switch
 from lab.settings import override
 from lab.topology import MX1, OUT1, Host
@@ -97,26 +95,12 @@ def _swallows_mail() -> bool:
     """Send a mail to the probe, wait until the queue is rid of it, and look how it ended."""
     queue_id = probes.send_mail(MX1.address, _SENDER, _PROBE)
     log = hosts.get_running(MX1).root / "var/log/mail.log"
-    _see_off(queue_id, log)
+    is_over = f"{queue_id}: removed"
+    wait_until(lambda: is_over in log.read_text(), f"end of mail {queue_id}", timeout_s=60.0)
     to_probe = f"{queue_id}: to=<{_PROBE}>"  # the archive gets its copy all the same
     ends = [line for line in log.read_text().splitlines() if to_probe in line]
     _remove_probe_mail()
     return "delivered to maildir" not in ends[-1]
-
-
-def _see_off(queue_id: str, log: Path) -> None:
-    """Wait until a mail has left the queue; what Postfix set aside it is told to try at once."""
-
-    def is_over() -> bool:
-        return f"{queue_id}: removed" in log.read_text()
-
-    try:
-        wait_until(is_over, f"end of mail {queue_id}")
-    except LabError:
-        # Its own next look at a destination it gave up, or at a queue it missed, is 5 minutes off.
-        hosts.get_running(MX1).attempt("postqueue", "-f")
-        said = [line for line in log.read_text().splitlines() if queue_id in line]
-        wait_until(is_over, f"end of mail {queue_id}, of which is told: {said}", timeout_s=30.0)
 
 
 def _remove_probe_mail() -> None:
