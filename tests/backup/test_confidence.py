@@ -59,7 +59,7 @@ def test_nothing_drawn_proves_nothing():
     assert finite_upper(0, 0, 40) == 40
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_finite_population_is_counted_exactly(data):
     population = data.draw(st.integers(1, 120))

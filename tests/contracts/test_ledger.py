@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.contracts.cases import Case
@@ -39,7 +39,6 @@ def used(case: Case, numbers: set[int]) -> Case:
     return replace(case, services=services, lines=(*case.lines, *lines))
 
 
-@settings(deadline=None)
 @given(contracts(), st.data())
 def test_the_ledger_is_conserved_and_agrees_with_the_services(one, data):
     case = Case(1, one, EVER, False, (), (), frozenset(), frozenset())
@@ -63,7 +62,6 @@ def counted(case: Case, balance, state: str) -> int:
     return sum((one.contract_year, one.promise, one.state) == place for one in case.services)
 
 
-@settings(deadline=None)
 @given(contracts())
 def test_what_is_planned_twice_has_no_line_twice(one):
     case = planned(Case(1, one, EVER, False, (), (), frozenset(), frozenset()), TODAY)

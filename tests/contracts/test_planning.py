@@ -3,7 +3,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.contracts.planning import Promise, plan_services, reminders
@@ -46,7 +46,6 @@ def test_the_years_are_the_contract_without_gaps(one):
         assert 365 <= (after.first_on - before.first_on).days <= 366
 
 
-@settings(deadline=None)  # the first question of a year reads it from the libraries
 @given(contracts(), calendars(), DAYS)
 def test_every_year_that_has_begun_has_its_one_inspection_on_a_working_day(one, calendar, today):
     services = plan_services(one, calendar, today=today, since=EVER)
@@ -58,7 +57,6 @@ def test_every_year_that_has_begun_has_its_one_inspection_on_a_working_day(one, 
         assert each.due_on >= each.year.first_on
 
 
-@settings(deadline=None)
 @given(contracts(), calendars(), DAYS, st.integers(0, 800))
 def test_a_later_day_drops_no_service(one, calendar, today, later):
     keys = {each.key for each in plan_services(one, calendar, today=today, since=EVER)}

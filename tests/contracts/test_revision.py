@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.contracts.planning import Promise, plan_services
@@ -61,7 +61,6 @@ def planned(one, *, today=date(2026, 1, 1), calendar=None):
 NOTHING = Revision((), (), (), ())
 
 
-@settings(deadline=None)
 @given(contracts(), calendars(), DAYS)
 def test_planned_twice_is_planned_once(one, calendar, today):
     known = carried_out((), revised(one, (), calendar, today))
@@ -69,7 +68,6 @@ def test_planned_twice_is_planned_once(one, calendar, today):
     assert revised(one, known, calendar, today) == NOTHING
 
 
-@settings(deadline=None)
 @given(contracts(), calendars(), st.lists(DAYS, min_size=1, max_size=5))
 def test_no_service_is_dropped_or_moved_as_days_go_by_in_any_order(one, calendar, days):
     known: tuple[Known, ...] = ()
@@ -81,7 +79,6 @@ def test_no_service_is_dropped_or_moved_as_days_go_by_in_any_order(one, calendar
     assert {row.key for row in known} == {each.key for each in at_once}
 
 
-@settings(deadline=None)
 @given(contracts(), st.data())
 def test_whatever_a_contract_becomes_each_year_keeps_its_one_inspection(one, data):
     today = data.draw(DAYS)

@@ -73,21 +73,21 @@ def last_tick(events):
     return ticks(events[-1].at)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(stories(), STEPS)
 def test_the_closed_form_agrees_with_a_replay_tick_by_tick(events, later):
     now = last_tick(events) + later
     assert derived(events, now) == replay(events, now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), st.data())
 def test_it_agrees_in_the_middle_of_a_story_too(events, data):
     now = data.draw(st.integers(ticks(events[0].at), last_tick(events)))
     assert derived(events, now) == replay(events, now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_times_are_never_negative_and_net_never_exceeds_gross(events, later):
     rows = clocks(events, TERMS, CALENDAR, moment(last_tick(events) + later))
@@ -99,7 +99,7 @@ def test_times_are_never_negative_and_net_never_exceeds_gross(events, later):
         assert row.due_at is None or row.due_at > row.started_at or row.epoch > 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_a_breach_never_vanishes_nor_moves_as_time_goes_on(events, later):
     known = {}
@@ -111,7 +111,7 @@ def test_a_breach_never_vanishes_nor_moves_as_time_goes_on(events, later):
         known = {key: row.breached_at for key, row in rows.items() if row.breached_at}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_a_breach_never_vanishes_as_later_events_are_appended(events, later):
     known = {}
@@ -123,7 +123,7 @@ def test_a_breach_never_vanishes_as_later_events_are_appended(events, later):
         known = {key: row.breached_at for key, row in rows.items() if row.breached_at}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_a_broken_clock_is_never_met_running_or_held(events, later):
     for row in clocks(events, TERMS, CALENDAR, moment(last_tick(events) + later)):
@@ -132,7 +132,7 @@ def test_a_broken_clock_is_never_met_running_or_held(events, later):
         assert not broken or row.state in {State.LATE, State.SUPERSEDED, State.CANCELLED}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories())
 def test_a_change_of_level_never_moves_a_deadline_later_unless_the_customer_agreed(events):
     changes = [place for place, one in enumerate(events) if isinstance(one, LevelChanged)]
@@ -149,7 +149,7 @@ def test_a_change_of_level_never_moves_a_deadline_later_unless_the_customer_agre
             assert new.due_at <= old.due_at
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), st.randoms(), STEPS)
 def test_the_order_in_which_events_are_given_changes_nothing(events, random, later):
     now = moment(last_tick(events) + later)
@@ -160,7 +160,7 @@ def test_the_order_in_which_events_are_given_changes_nothing(events, random, lat
     assert clocks(shuffled, TERMS, CALENDAR, now) == clocks(events, TERMS, CALENDAR, now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "UTC"]))
 def test_the_zone_in_which_times_are_given_changes_nothing(events, zone):
     moved = tuple(replace(one, at=one.at.astimezone(ZoneInfo(zone))) for one in events)
@@ -169,7 +169,7 @@ def test_the_zone_in_which_times_are_given_changes_nothing(events, zone):
     assert clocks(moved, TERMS, CALENDAR, now.astimezone(ZoneInfo(zone))) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_events_after_now_are_as_if_they_were_not_there(events, later):
     now = events[-1].at
@@ -177,7 +177,7 @@ def test_events_after_now_are_as_if_they_were_not_there(events, later):
     assert clocks((*events, future), TERMS, CALENDAR, now) == clocks(events, TERMS, CALENDAR, now)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stories(), STEPS)
 def test_a_response_or_report_is_the_same_without_the_pauses(events, later):
     now = moment(last_tick(events) + later)
@@ -210,14 +210,14 @@ def answer(content):
         return refusal
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON)
 def test_whatever_a_stranger_writes_is_read_or_refused_in_a_sentence_that_can_be_printed(data):
     said = answer(json.dumps(data))
     assert not isinstance(said, Refused) or said.sentence.encode("utf-8")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_events_are_refused_as_a_whole(content):
     said = answer(content)

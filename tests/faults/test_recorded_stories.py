@@ -167,7 +167,6 @@ def test_random_stories_through_the_records(sqlite_template: Path, records: Path
     Told.TestCase.settings = settings(
         max_examples=8,
         stateful_step_count=20,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     Told.TestCase().runTest()

@@ -80,7 +80,7 @@ def stories(draw: st.DrawFn) -> Story:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(stories(), max_size=8))
 def test_figures_equal_a_recount_of_the_events(told_of: list[Story]) -> None:
     told = [one.told(number) for number, one in enumerate(told_of)]

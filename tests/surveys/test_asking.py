@@ -34,7 +34,7 @@ def test_nobody_is_called_on_a_rest_day_and_make_up_days_count():
     assert step_due(asked_on, 0, CALENDAR, today=date(2026, 9, 20)) is Step.REMIND
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dates(date(2026, 1, 1), date(2026, 11, 30)), st.lists(st.booleans(), max_size=40))
 def test_whatever_days_are_missed_there_are_two_reminders_at_most_and_one_end(asked_on, is_run):
     reminders, steps = 0, []

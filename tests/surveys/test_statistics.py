@@ -67,7 +67,7 @@ def holds(figures, chosen: list[Asked]) -> None:
         assert {one: n for one, n in tally.counts.items() if n} == dict(counts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(surveys())
 def test_the_figures_are_those_of_a_plain_count(asked):
     holds(figures_of_all(asked), asked)

@@ -3,7 +3,7 @@ import subprocess
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.systems import discovery_commands as commands
@@ -129,7 +129,6 @@ def test_an_empty_proc_net_tcp_is_not_a_host_without_listeners():
         read_sockets(Output("grep: /proc/net/tcp: Permission denied\n", 2))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(COMMANDS), TEXTS), st.sampled_from([0, 1, 127, 141]))
 def test_any_bytes_are_taken(texts, code):
     told = {name: Output(text, code) for name, text in texts.items()}
@@ -139,7 +138,6 @@ def test_any_bytes_are_taken(texts, code):
     assert all(0 <= port <= 65535 for port in facts.open_ports())
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_any_bytes_in_a_row_of_ss_are_taken(text):
     line = Output(f"LISTEN 0 1 {text} {text}\n")

@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.contracts.authorisation import permission
@@ -193,7 +193,6 @@ def test_a_host_that_calls_itself_localhost_is_named_as_it_was_reached():
     assert not node.hostname.startswith("localhost")
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(COMMANDS), WORDS),
     st.dictionaries(st.sampled_from((25, 110)), WORDS),
@@ -204,7 +203,6 @@ def test_whatever_a_host_says_the_draft_passes_the_check(texts, greetings, host)
     checked(text_of(discovered(told, greetings)))
 
 
-@settings(deadline=None)
 @given(WORDS, WORDS, WORDS)
 def test_whatever_stands_in_a_setting_or_a_name_the_draft_passes_the_check(one, two, three):
     told = told_by("debian-postfix-dovecot")

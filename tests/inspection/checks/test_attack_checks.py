@@ -268,7 +268,7 @@ def read(check: str, texts: list[tuple[str, int]]) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_arbitrary_bytes_are_at_worst_unmeasured(check, data):
     count = len(next(iter(check_named(check).ask(SYSTEM))).asks)
@@ -278,7 +278,7 @@ def test_arbitrary_bytes_are_at_worst_unmeasured(check, data):
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_mangled_reply_is_at_worst_unmeasured(check, data):
     file = data.draw(st.sampled_from(sorted(path.stem for path in (REPLIES / check).iterdir())))

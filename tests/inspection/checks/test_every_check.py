@@ -117,7 +117,7 @@ def mangled(draw, text):
 
 
 @pytest.mark.parametrize("name", FIRST_ASKED)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_mangled_reply_is_a_fact_or_a_reason(name, data):
     check, question = FIRST_ASKED[name]
@@ -132,7 +132,7 @@ def test_a_mangled_reply_is_a_fact_or_a_reason(name, data):
 
 
 @pytest.mark.parametrize("name", FIRST_ASKED)
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_bytes_are_a_fact_or_a_reason(name, data):
     check, question = FIRST_ASKED[name]

@@ -331,7 +331,7 @@ def mangled(draw, check):
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_bytes_are_a_fact_or_a_reason(check, data):
     asks = len(next(iter(check_named(check).ask(SYSTEM))).asks)
@@ -340,7 +340,7 @@ def test_any_bytes_are_a_fact_or_a_reason(check, data):
 
 
 @pytest.mark.parametrize("check", [*CHECKS, "hardware.memory", "hardware.cpu"])
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_mangled_reply_is_a_fact_or_a_reason(check, data):
     read(check, data.draw(mangled(check)))

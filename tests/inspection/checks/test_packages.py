@@ -416,7 +416,7 @@ def read(check: str, replies: list[Reply]) -> None:
     assert found
 
 
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 CODES = st.sampled_from([0, 1, 2, 100, 127, 141])
 
 

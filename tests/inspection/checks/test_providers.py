@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.inspection.check import Channel, ReplyError, Severity, Subject, Target
@@ -152,7 +152,6 @@ def test_two_providers_that_both_fail_are_the_systems_own_trouble():
     assert verdict.severity is CRITICAL
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=3))
 def test_no_reply_breaks_the_reading(texts):
     replies = tuple(reply(one.decode("utf-8", "backslashreplace")) for one in texts)
@@ -180,7 +179,6 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_WORDS, max_size=12), st.text(max_size=200))
 def test_no_order_of_events_breaks_the_reading(lines, log):
     parse_and_judge((reply("\n".join(lines)), reply(log)))

@@ -2,7 +2,7 @@ import os
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.inspection.causes import link_causes
@@ -76,7 +76,6 @@ def test_one_queue_raises_one_alarm():
     assert [one.caused_by for one in linked] == [None, "queue.reasons", "queue.reasons"]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_listing_breaks_the_reading(data):
     read(data.decode("utf-8", "backslashreplace"))
@@ -98,7 +97,6 @@ _LINES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_LINES, max_size=8), st.sampled_from(["+0800", "-0930", "+9999", "UTC"]))
 def test_no_text_listing_breaks_the_reading(lines, zone):
     read("\n".join([f"mailcare: zone {zone}", *lines]))

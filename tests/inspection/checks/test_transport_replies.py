@@ -307,7 +307,7 @@ def read(check: str, replies: tuple[Reply, ...]) -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_bytes_are_a_fact_or_a_reason(check, data):
     asks = next(iter(check_named(check).ask(PAIR))).asks
@@ -317,7 +317,7 @@ def test_any_bytes_are_a_fact_or_a_reason(check, data):
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_mangled_reply_is_a_fact_or_a_reason(check, data):
     file = data.draw(st.sampled_from(sorted(path.stem for path in (REPLIES / check).iterdir())))

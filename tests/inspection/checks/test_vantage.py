@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mailcare.inspection.check import Channel, ReplyError, Severity, Subject, Target
@@ -110,7 +110,6 @@ def test_a_port_that_is_not_public_need_not_answer():
         assert Target("mx1", others[0].port) in targets
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=2, max_size=2))
 def test_no_reply_breaks_the_reading(texts):
     replies = tuple(reply(one.decode("utf-8", "backslashreplace")) for one in texts)

@@ -247,7 +247,7 @@ def test_an_archive_that_cannot_be_used_is_refused(data, said):
         unpacked(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(at=st.integers(0, 10**4), byte=st.integers(0, 255))
 def test_no_flaw_of_an_archive_makes_the_reader_fail(at, byte):
     for whole in (zipped("a"), gzip.compress(WHOLE)):
@@ -294,7 +294,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pieces=st.lists(st.one_of(PIECES, st.binary(max_size=30)), max_size=12))
 def test_no_bytes_make_the_reader_fail_and_every_ask_is_answered(pieces):
     data = b"".join(pieces)
