@@ -31,7 +31,7 @@ SPF_TERMS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(terms=st.lists(st.one_of(SPF_TERMS, st.text("abc:/.%{}=-~?+ 1", max_size=8)), max_size=8))
 def test_any_spf_record_is_a_fact_or_a_reason(terms):
     record = " ".join(["v=spf1", *terms])
@@ -40,7 +40,7 @@ def test_any_spf_record_is_a_fact_or_a_reason(terms):
     read("dns.spf", [reply.text.replace("v=spf1 mx -all", record)])
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(value=st.text("pnoreject=;:v DMARC1rua@mailto!,.%", max_size=40))
 def test_any_dmarc_record_is_a_fact_or_a_reason(value):
     [reply] = replies_in("dns.dmarc", "ok")
