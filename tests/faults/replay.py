@@ -219,8 +219,8 @@ def replay(events: tuple[Event, ...], now: int) -> list:
             break
         told.append(event)
         if isinstance(event, ReportReturned):
-            del told[max(place for place, one in enumerate(told) if isinstance(one, ReportSent))]
-            told = [one for one in told if one is not event]
+            told.remove(event)
+            told.remove(ReportSent(at=event.sent_at))
     course = Replay()
     for event in told:
         course.run_to((event.at - ORIGIN) // TICK)

@@ -55,7 +55,7 @@ MAKERS = {
     "handled": lambda when, kind="fix": Handled(at=when, kind=Remedy(kind)),
     "reopened": lambda when: Reopened(at=when),
     "sent": lambda when: ReportSent(at=when),
-    "returned": lambda when: ReportReturned(at=when),
+    "returned": lambda when, sent: ReportReturned(at=when, sent_at=at(sent)),
     "signed": lambda when: Signed(at=when),
     "cancelled": lambda when: Cancelled(at=when),
     "merged": lambda when: Merged(at=when, into="F-2"),

@@ -601,6 +601,7 @@ def test_the_answer_has_the_keys_of_the_design_and_names_the_zone():
 
 H = "2026-03-02 10:00 handled"
 W = "2026-03-02 10:00 handled workaround"
+S = "2026-03-02 11:00 sent"
 
 
 @pytest.mark.parametrize(
@@ -632,6 +633,12 @@ W = "2026-03-02 10:00 handled workaround"
         ([P1, H, "2026-03-09 10:01 reopened"], 2, "超过 168 小时"),
         ([P1, "2026-03-02 11:00 sent"], 1, "尚未处理完成"),
         ([P1, H, "2026-03-02 11:00 signed"], 2, "报告尚未送达"),
+        ([P1, H, S, "2026-03-02 12:00 returned 2026-03-02T10:59"], 3, "没有报告送达"),
+        (
+            [P1, H, S, *[f"2026-03-02 {hour}:00 returned 2026-03-02T11:00" for hour in (12, 13)]],
+            4,
+            "没有报告送达",
+        ),
         ([P1, "2026-03-02 10:00 cancelled", "2026-03-02 11:00 contact"], 2, "已撤销或合并"),
         ([P1, "2026-03-02 10:00 merged", "2026-03-02 11:00 accepted"], 2, "已撤销或合并"),
         ([P1, "2026-03-02 10:00 merged", "2026-03-02 11:00 cancelled"], 2, "已撤销或合并"),
@@ -653,7 +660,13 @@ def test_what_cannot_have_happened_is_refused_with_its_place(story, index, said)
         [P1, W, "2026-03-02 11:00 handled fix"],
         [P1, W, "2026-03-02 11:00 reopened", W.replace("10:00", "12:00")],
         [P1, H, "2026-03-02 11:00 reopened", "2026-03-02 12:00 sent"],
-        [P1, H, "2026-03-02 11:00 sent", "2026-03-02 12:00 cancelled", "2026-03-02 13:00 returned"],
+        [
+            P1,
+            H,
+            "2026-03-02 11:00 sent",
+            "2026-03-02 12:00 cancelled",
+            "2026-03-02 13:00 returned 2026-03-02T11:00",
+        ],
         [P1, H, "2026-03-02 11:00 cancelled", "2026-03-02 12:00 sent", "2026-03-02 13:00 signed"],
         [P1, "2026-03-02 10:00 paused", "2026-03-02 11:00 level P2 misclassified"],
         [P1, H, "2026-03-02 11:00 level P2 misclassified"],
@@ -663,7 +676,12 @@ def test_what_may_happen_is_not_refused(story):
     assert rows(*story, now=LATER)
 
 
-RETURNED = (P1, "2026-03-02 12:00 handled", "2026-03-03 10:00 sent", "2026-03-04 09:00 returned")
+RETURNED = (
+    P1,
+    "2026-03-02 12:00 handled",
+    "2026-03-03 10:00 sent",
+    "2026-03-04 09:00 returned 2026-03-03T10:00",
+)
 REPORT_DUE = at("2026-03-06 00:00")
 
 
@@ -678,14 +696,24 @@ def test_a_report_that_came_back_counts_as_not_sent():
 
 
 def test_a_report_that_came_back_breaks_when_it_was_due_also_where_that_is_past():
-    late = "2026-03-09 09:00 returned"
+    late = "2026-03-09 09:00 returned 2026-03-03T10:00"
     for story in (RETURNED, (*RETURNED[:3], late), (*RETURNED[:3], late, "2026-03-09 10:00 sent")):
         assert seen(row("report", *story, now=LATER)) == (REPORT_DUE, State.LATE, REPORT_DUE)
 
 
-def test_of_two_sendings_the_return_takes_the_last_back():
-    story = (*RETURNED[:3], "2026-03-03 11:00 sent", RETURNED[3])
-    assert row("report", *story, now=LATER).stopped_at == at("2026-03-03 10:00")
+@pytest.mark.parametrize(("returned", "stands"), [("10:00", "11:00"), ("11:00", "10:00")])
+def test_of_two_sendings_the_one_that_was_named_is_taken_back(returned, stands):
+    back = f"2026-03-04 09:00 returned 2026-03-03T{returned}"
+    report = row("report", *RETURNED[:3], "2026-03-03 11:00 sent", back, now=LATER)
+    assert report.stopped_at == at(f"2026-03-03 {stands}")
+
+
+def test_the_return_of_a_first_report_leaves_the_second_one_sent():
+    again = ("2026-03-03 11:00 reopened", "2026-03-03 12:00 handled", "2026-03-03 13:00 sent")
+    story = (*RETURNED[:3], *again, RETURNED[3])
+    first, second = (row("report", *story, now=LATER, epoch=epoch) for epoch in (1, 2))
+    assert (first.state, first.stopped_at) == (State.SUPERSEDED, at("2026-03-03 11:00"))
+    assert (second.state, second.stopped_at) == (State.MET, at("2026-03-03 13:00"))
 
 
 @pytest.mark.parametrize(

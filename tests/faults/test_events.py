@@ -108,6 +108,11 @@ def test_a_time_in_another_zone_is_the_same_moment():
         ({"type": "paused", "at": AT, "reason": "holiday"}, "reason 的值 'holiday'"),
         ({"type": "paused", "at": AT}, "reason 未填写"),
         ({"type": "handled", "at": AT, "kind": "done"}, "kind 的值 'done'"),
+        ({"type": "report_returned", "at": AT}, "sent_at 不是 ISO 8601"),
+        (
+            {"type": "report_returned", "at": AT, "sent_at": "2026-03-02T09:00"},
+            "sent_at 时间必须带",
+        ),
         ({"type": "handled", "at": AT}, "kind 未填写"),
         ({"type": "level_changed", "at": AT, "level": "P1"}, "why 未填写"),
         ({"type": "level_changed", "at": AT, "why": "worsened"}, "level 未填写"),

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mailcare.faults.clocks import Kind, State, clocks
-from mailcare.faults.events import LevelChanged, Refused, read_events
+from mailcare.faults.events import LevelChanged, Refused, ReportReturned, ReportSent, read_events
 from mailcare.workdays import Calendar
 from tests.faults.replay import ORIGIN, TERMS, TICK, replay
 from tests.faults.story import event
@@ -48,7 +48,12 @@ def stories(draw):
     tick = draw(st.integers(0, 200))
     told = (event(f"declared {draw(st.sampled_from(LEVELS))}", moment(tick)),)
     for word, step in draw(st.lists(st.tuples(st.sampled_from(WORDS), STEPS), max_size=25)):
-        longer = (*told, event(word, moment(tick + step)))
+        if word == "returned":
+            sent = [one.at for one in told if isinstance(one, ReportSent)]
+            when = draw(st.sampled_from(sent or [moment(tick)]))
+            longer = (*told, ReportReturned(at=moment(tick + step), sent_at=when))
+        else:
+            longer = (*told, event(word, moment(tick + step)))
         if may_happen(longer):
             told, tick = longer, tick + step
     return told

@@ -1,5 +1,6 @@
 """Random faults told through the records: what is stored is what the events come to, always."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from shutil import copy
@@ -48,7 +49,6 @@ WORDS = st.one_of(
     st.sampled_from(Remedy).map(lambda one: lambda when: Handled(at=when, kind=one)),
     st.just(lambda when: Reopened(at=when)),
     st.just(lambda when: ReportSent(at=when)),
-    st.just(lambda when: ReportReturned(at=when)),
     st.just(lambda when: Cancelled(at=when)),
     st.tuples(st.sampled_from(Level), st.sampled_from(Change), st.booleans()).map(
         lambda one: (
@@ -93,6 +93,15 @@ class RecordedFault(RuleBasedStateMachine):
         agreed = isinstance(event, LevelChanged) and event.customer_agreed
         if agreed or isinstance(event, Paused | Resumed | Handled | Reopened):
             self.latest.clear()
+
+    @rule(data=st.data(), ago=st.sampled_from([0, 0, 7]))
+    def a_report_comes_back(self, data: st.DataObject, ago: int) -> None:
+        rows = stored(faults.FaultEvent, self.fault)
+        sent = [one.at for one in rows if one.type is faults.FaultEventType.REPORT_SENT]
+        sent_at = data.draw(st.sampled_from(sent or [self.now]))
+        event = ReportReturned(at=self.now - timedelta(minutes=ago), sent_at=sent_at)
+        with suppress(Refused):
+            steps.record_event(self.fault, event, by="li", at=self.now, backing=BACKED)
 
     @invariant()
     def what_is_stored_is_what_the_events_come_to(self) -> None:

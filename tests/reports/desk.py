@@ -75,12 +75,12 @@ def letters(report: int) -> list[Delivery]:
         return list(session.scalars(of_report.order_by(Delivery.id)))
 
 
-def mark_sent(report: int, when: datetime) -> None:
-    """Let every letter of a report be taken by the server."""
+def mark_sent(report: int, when: datetime, *, to: str = "") -> None:
+    """Let every letter of a report, or one recipient's, be taken by the server."""
     from mailcare.delivery import progress
     from mailcare.records.deliveries import DeliveryState
 
-    for one in letters(report):
+    for one in (row for row in letters(report) if to in ("", row.recipient)):
         with transaction() as session:
             progress.change(
                 session, one.id, DeliveryState.PENDING, DeliveryState.SENDING, detail="", at=when

@@ -269,6 +269,53 @@ def test_a_report_stays_sent_while_another_recipient_has_it_or_it_was_handed_ove
     assert state(report) == "sent"
 
 
+def test_what_arrived_late_counts_late_when_the_letter_in_time_came_back(records: None) -> None:
+    open_desk(CONTACT, CONTACT | {"name": "李示例", "email": "li@shili-bank.example"})
+    fault = handled()
+    report = submitted(fault)
+    approve(report)
+    mark_sent(report, at("2026-03-03 10:00"), to=CONTACT["email"])
+    steps.follow_reports()
+    mark_sent(report, at("2026-03-09 10:00"), to="li@shili-bank.example")
+    assert report_clock(fault).state is State.MET
+
+    bounced(letters(report)[0], at("2026-03-09 12:00"))
+    clock = report_clock(fault)
+    assert (clock.state, clock.breached_at) == (State.LATE, at("2026-03-06 00:00"))
+    assert (clock.stopped_at, state(report)) == (at("2026-03-09 10:00"), "sent")
+    assert [one for one in stored(Alert) if "被退回" in one.subject] == []
+
+
+def test_a_hand_over_before_the_letter_came_back_counts(fault: int) -> None:
+    report = submitted(fault)
+    approve(report)
+    mark_sent(report, at("2026-03-03 09:00"))
+    steps.follow_reports()
+    bounced(letters(report)[0], at("2026-03-03 15:00"))
+    said = read_form(HandOverForm, HANDED)  # at 10:00
+    steps.hand_over(report, said, (), by="zhou", at=at("2026-03-03 16:00"))
+
+    assert report_clock(fault).stopped_at == at("2026-03-03 10:00")
+    assert fault_detail(fault, at=datetime.now(UTC)).row.state == "reported"
+
+
+def test_a_first_report_that_comes_back_leaves_the_second_one_sent(fault: int) -> None:
+    first = submitted(fault)
+    approve(first)
+    mark_sent(first, at("2026-03-03 10:00"))
+    steps.follow_reports()
+    happened(fault, "2026-03-04 09:00 reopened", "2026-03-04 12:00 handled fix")
+    second = submitted(fault)
+    approve(second)
+    mark_sent(second, at("2026-03-05 10:00"))
+    steps.follow_reports()
+
+    bounced(letters(first)[0], at("2026-03-05 12:00"))
+    assert (state(first), state(second)) == ("issued", "sent")
+    assert report_clock(fault, 2).stopped_at == at("2026-03-05 10:00")
+    assert fault_detail(fault, at=datetime.now(UTC)).row.state == "reported"
+
+
 def test_a_reopened_fault_gets_a_second_version_that_says_why(fault: int) -> None:
     first = submitted(fault)
     approve(first)

@@ -123,6 +123,14 @@ def test_a_fault_is_asked_about_when_its_report_was_sent():
     assert survey.finished_at == datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
 
+def test_a_fault_whose_report_came_back_is_asked_about_when_it_was_sent_again():
+    fault = reported()
+    desk.happened(fault, "2026-03-02 16:00 returned 2026-03-02T15:00")
+    assert open_due() == 0
+    desk.happened(fault, "2026-03-03 09:00 sent")
+    assert open_due() == 1
+
+
 def test_a_question_about_the_product_is_remote_support():
     reported("P4")
     open_due()

@@ -32,7 +32,6 @@ from mailcare.faults.events import (
     Merged,
     Paused,
     Reopened,
-    ReportReturned,
     ReportSent,
     Resumed,
 )
@@ -198,8 +197,7 @@ class _Run:
     """One epoch while it is being derived.
 
     The earliest of `bounds` binds: its own, first, and the caps. `holds` is the fault's own list,
-    so that it grows with it. `last_due` is what an ended epoch's due moment was. `outlived` is how
-    and when one that had stopped would have ended, had it not.
+    so that it grows with it. `last_due` is what an ended epoch's due moment was.
     """
 
     clock: Kind
@@ -214,7 +212,6 @@ class _Run:
     stopped_at: datetime | None = None
     ended: State | None = None
     last_due: _Due | None = None
-    outlived: tuple[State, datetime] | None = None
     breached_at: datetime | None = None
 
     def due(self) -> _Due | None:
@@ -237,20 +234,10 @@ class _Run:
         if self.stopped_at is None:
             self.last_due = self.due()
             self.stopped_at, self.ended = at, state
-        elif self.outlived is None:
-            self.outlived = (state, at)
 
     def stop(self, at: datetime) -> None:
         """Keep the promise, in time or late; what has stopped stays so."""
         self.stopped_at = self.stopped_at or at
-
-    def take_back(self) -> None:
-        """Let an epoch that had stopped run on, or end as it would have ended without that."""
-        self.stopped_at = None
-        if self.outlived:
-            state, at = self.outlived
-            self.breached_at = self.breached_at or self.passed_unmet(at)
-            self.end(state, at)
 
     def is_settled(self) -> bool:
         """Tell whether it has stopped for good; a resolution may be reopened or reckoned anew."""
@@ -295,17 +282,13 @@ class _Run:
 
 @dataclass(slots=True)
 class _Fault:
-    """What the events so far have made of a fault; `watched` are the epochs that may yet break.
-
-    `sent` holds for each report_sent that was not taken back the epochs that it stopped.
-    """
+    """What the events so far have made of a fault; `watched` are the epochs that may yet break."""
 
     terms: Terms
     calendar: Calendar
     runs: list[_Run] = field(default_factory=list)
     watched: list[_Run] = field(default_factory=list)
     holds: list[_Hold] = field(default_factory=list)
-    sent: list[list[_Run]] = field(default_factory=list)
 
     def look_for_breaches(self, at: datetime) -> None:
         """Record what has passed unmet by `at`; the first breach of an epoch stays for ever."""
@@ -442,18 +425,8 @@ def _(event: Reopened, fault: _Fault) -> None:
 
 @_apply.register
 def _(event: ReportSent, fault: _Fault) -> None:
-    open_ones = [report for report in fault.of(Kind.REPORT) if report.stopped_at is None]
-    for report in open_ones:
+    for report in fault.of(Kind.REPORT):
         report.stop(event.at)
-    fault.sent.append(open_ones)
-
-
-@_apply.register
-def _(_event: ReportReturned, fault: _Fault) -> None:
-    for report in fault.sent.pop():
-        report.take_back()
-        if not report.breached_at:
-            fault.watched.append(report)
 
 
 @_apply.register

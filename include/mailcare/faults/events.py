@@ -127,7 +127,9 @@ class ReportSent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportReturned(Event):
-    """What the last report_sent told was not so: the report came back 报告退回."""
+    """The report came back that a report_sent told of at `sent_at`: that was not so 报告退回."""
+
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +212,13 @@ def _reference(value: object) -> str:
     raise InputError(f"into {_unknown(value)}，应为并入的故障编号")
 
 
+def _sending(value: object) -> datetime:
+    try:
+        return read_moment(value)
+    except InputError as error:
+        raise InputError(f"sent_at {error}") from None
+
+
 def _unknown(value: object) -> str:
     # ascii: whatever a stranger wrote can be printed on any terminal.
     return "未填写" if value is None else f"的值 {ascii(value)[:LONGEST_QUOTE]} 不认识"
@@ -233,7 +242,7 @@ FORMS: Mapping[str, Form] = {
     "handled": Form(Handled, "处理完成", {"kind": _one_of(Remedy, "kind")}),
     "reopened": Form(Reopened, "重新打开"),
     "report_sent": Form(ReportSent, "报告送达"),
-    "report_returned": Form(ReportReturned, "报告退回"),
+    "report_returned": Form(ReportReturned, "报告退回", {"sent_at": _sending}),
     "signed": Form(Signed, "客户签字"),
     "cancelled": Form(Cancelled, "撤销"),
     "merged": Form(Merged, "合并", {"into": _reference}),

@@ -29,8 +29,8 @@ from mailcare.faults.events import (
 class Course:
     """How far a fault has come: what decides which event may follow.
 
-    `has_fix` says that a handled fault needs no further handling; `reports_sent` are those that did
-    not come back.
+    `has_fix` says that a handled fault needs no further handling; `reports_sent` are the moments of
+    those that did not come back.
     """
 
     level: Level | None = None
@@ -38,13 +38,14 @@ class Course:
     is_handled: bool = False
     has_fix: bool = False
     last_handled_at: datetime | None = None
-    reports_sent: int = 0
+    reports_sent: tuple[datetime, ...] = ()
     is_closed: bool = False
 
 
 def in_order(events: Sequence[Event], terms: Terms, *, now: datetime) -> tuple[Event, ...]:
     """Return the events up to and with `now`, by time and in UTC; equal times keep their order.
 
+    A report that came back is left out with its sending: it is as if it had never been sent.
     Raises `Refused` with the event's place in the given order. Times without a zone are refused
     first, in the given order, those after `now` included.
     """
@@ -60,7 +61,16 @@ def in_order(events: Sequence[Event], terms: Terms, *, now: datetime) -> tuple[E
         if objection := _objection(course, event, terms):
             raise Refused(objection, index=index)
         course = _after(event, course)
-    return tuple(event for _, event in placed)
+    return _that_hold([event for _, event in placed])
+
+
+def _that_hold(events: list[Event]) -> tuple[Event, ...]:
+    held = list(events)
+    for event in events:
+        if isinstance(event, ReportReturned):
+            held.remove(event)
+            held.remove(ReportSent(at=event.sent_at))
+    return tuple(held)
 
 
 def _in_utc(event: Event) -> Event:
@@ -132,8 +142,8 @@ def _(_event: ReportSent, course: Course, _terms: Terms) -> str:
 
 
 @_against.register
-def _(_event: ReportReturned, course: Course, _terms: Terms) -> str:
-    return "" if course.reports_sent else "报告尚未送达，不能登记退回"
+def _(event: ReportReturned, course: Course, _terms: Terms) -> str:
+    return "" if event.sent_at in course.reports_sent else "所指时刻没有报告送达，不能登记退回"
 
 
 @_against.register
@@ -178,13 +188,15 @@ def _(_event: Reopened, course: Course) -> Course:
 
 
 @_after.register
-def _(_event: ReportSent, course: Course) -> Course:
-    return replace(course, reports_sent=course.reports_sent + 1)
+def _(event: ReportSent, course: Course) -> Course:
+    return replace(course, reports_sent=(*course.reports_sent, event.at))
 
 
 @_after.register
-def _(_event: ReportReturned, course: Course) -> Course:
-    return replace(course, reports_sent=course.reports_sent - 1)
+def _(event: ReportReturned, course: Course) -> Course:
+    place = course.reports_sent.index(event.sent_at)
+    others = (*course.reports_sent[:place], *course.reports_sent[place + 1 :])
+    return replace(course, reports_sent=others)
 
 
 @_after.register

@@ -18,7 +18,6 @@ from mailcare.faults.events import (
     Merged,
     Paused,
     Reopened,
-    ReportReturned,
     ReportSent,
     Resumed,
     Signed,
@@ -47,7 +46,6 @@ LEADS_TO: Mapping[type[Event], Stage] = {
     Handled: Stage.HANDLED,
     Reopened: Stage.ACCEPTED,
     ReportSent: Stage.REPORTED,
-    ReportReturned: Stage.HANDLED,
     Signed: Stage.SIGNED,
     Cancelled: Stage.CANCELLED,
     Merged: Stage.MERGED,
@@ -56,7 +54,6 @@ LEADS_TO: Mapping[type[Event], Stage] = {
 ONLY_FROM: Mapping[type[Event], frozenset[Stage]] = {
     Accepted: frozenset({Stage.DECLARED}),
     ReportSent: frozenset({Stage.HANDLED}),
-    ReportReturned: frozenset({Stage.REPORTED}),
     Signed: frozenset({Stage.REPORTED}),
 }
 CLOSED = frozenset({Stage.CANCELLED, Stage.MERGED})
@@ -83,8 +80,8 @@ def standing(events: Sequence[Event]) -> Standing:
 
 def payload_of(event: Event) -> dict[str, object]:
     """Return an event's own words as a row keeps them."""
-    own = (one.name for one in fields(event) if one.name != "at")
-    return {name: getattr(event, name) for name in own}
+    own = ((one.name, getattr(event, one.name)) for one in fields(event) if one.name != "at")
+    return {name: said.isoformat() if isinstance(said, datetime) else said for name, said in own}
 
 
 def event_of(word: str, at: datetime, payload: Mapping[str, object]) -> Event:

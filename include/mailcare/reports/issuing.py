@@ -6,11 +6,11 @@ Every function may run twice, and may be cut off between any two of its steps.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from mailcare.delivery.alerts import alert
 from mailcare.delivery.outbox import Draft, FileReference, post
+from mailcare.errors import InputError
 from mailcare.faults import recording
 from mailcare.faults.clocks import Kind, State
 from mailcare.faults.dossiers import Dossier, lock_faults
@@ -22,10 +22,10 @@ from mailcare.papers.fault import TITLE, Case, Course, Written, fault_report
 from mailcare.records.alerts import Rung
 from mailcare.records.customers import Contact
 from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryEvent, DeliveryState
-from mailcare.records.faults import FaultReport, ReportState
+from mailcare.records.faults import FaultEvent, FaultReport, ReportState
 from mailcare.records.papers import SignedReturn
 from mailcare.reports.wording import LETTER
-from mailcare.reports.writing import dossier_of, events_of, handlings, step
+from mailcare.reports.writing import dossier_of, events_of, handlings, step, tell
 from mailcare.workdays import Calendar
 
 PROGRAM = "mailcare"
@@ -171,12 +171,18 @@ def note_arrival(session: Session, report: int, *, calendar: Calendar, at: datet
 
     A letter that came back before this does not count.
     """
-    row = session.get_one(FaultReport, report)
-    lock_faults(session, (row.fault_id,))
+    row = _locked(session, report)
+    if row.state is not ReportState.ISSUED:
+        return False
     last_of_each = (
         select(func.max(DeliveryEvent.id))
         .join(Delivery, Delivery.id == DeliveryEvent.delivery_id)
-        .where(_is_accepted(row), DeliveryEvent.state.in_(ARRIVED))
+        .where(
+            Delivery.paper_id == row.paper_id,
+            Delivery.key.startswith(f"report/{row.id}/", autoescape=True),
+            Delivery.state.in_(ARRIVED),
+            DeliveryEvent.state.in_(ARRIVED),
+        )
         .group_by(Delivery.id)
     )
     arrived = session.execute(
@@ -188,53 +194,67 @@ def note_arrival(session: Session, report: int, *, calendar: Calendar, at: datet
     ).first()
     if arrived is None:
         return False
-    said = f"邮件服务器已接收：{arrived.recipient}"
-    backing = Backing(said, key=f"report/{row.id}/sent/{arrived.id}")
-    event = ReportSent(at=arrived.at)
+    backing = Backing(f"邮件服务器已接收：{arrived.recipient}", key=f"{_sent(row)}{arrived.id}")
+    event, at = ReportSent(at=arrived.at), max(at, arrived.at)
     return _record(session, row, event, backing, ReportState.SENT, calendar=calendar, at=at)
 
 
 def note_return(
     session: Session, delivery: int, said: str, *, calendar: Calendar, at: datetime
 ) -> bool:
-    """Take back that a report was sent, where the letter that just came back was all it rested on.
+    """Take back that a report was sent, where that rested on the letter that just came back.
 
-    Its clock runs again from its own start, and the engineers are told. Tell whether so: not for
-    another letter, one that was handed over or signed, or one that another recipient has.
+    The report counts as sent when another recipient took it, else its clock runs again from its own
+    start and the engineers are told. Tell whether it was taken back: not for another letter, nor
+    for a report that was handed over or signed.
     """
-    row = session.scalar(
-        select(FaultReport)
+    report = session.scalar(
+        select(FaultReport.id)
         .join(Delivery, Delivery.paper_id == FaultReport.paper_id)
         .where(Delivery.id == delivery, Delivery.key.startswith("report/"))
     )
-    if row is None:
+    if report is None:
         return False
-    lock_faults(session, (row.fault_id,))
-    session.refresh(row)
-    others = session.scalar(select(func.count(Delivery.id)).where(_is_accepted(row)))
-    if row.state is not ReportState.SENT or others or not _is_sent_by_mail(session, row):
+    row = _locked(session, report)
+    sent_at = _sent_with(session, row, delivery)
+    if row.state is not ReportState.SENT or sent_at is None:
         return False
-    sent_at = max(one.at for one in dossier_of(session, row.fault_id).events
-                  if isinstance(one, ReportSent))  # fmt: skip
-    event = ReportReturned(at=max(at, sent_at))
-    backing = Backing(said, key=f"report/{row.id}/came_back/{_last_event(session, delivery)}")
+    event = ReportReturned(at=max(at, sent_at), sent_at=sent_at)
+    came_back = f"came_back/{_last_event(session, delivery)}"
+    backing = Backing(said, key=f"report/{row.id}/{came_back}")
     _record(session, row, event, backing, ReportState.ISSUED, calendar=calendar, at=event.at)
-    _tell_returned(session, row, backing, said, at=at)
+    if not note_arrival(session, report, calendar=calendar, at=event.at):
+        _tell_came_back(session, row, came_back, said, at=at)
     return True
 
 
-def _is_accepted(row: FaultReport) -> ColumnElement[bool]:
-    """Hold for the letters of a report that the customer's server took and that did not return."""
-    return and_(
-        Delivery.paper_id == row.paper_id,
-        Delivery.key.startswith(f"report/{row.id}/", autoescape=True),
-        Delivery.state.in_(ARRIVED),
-    )
+def _locked(session: Session, report: int) -> FaultReport:
+    """Return a report as it is once nobody else can record an event of its fault."""
+    row = session.get_one(FaultReport, report)
+    lock_faults(session, (row.fault_id,))
+    session.refresh(row)
+    return row
 
 
-def _is_sent_by_mail(session: Session, row: FaultReport) -> bool:
-    sent = [one for one in events_of(session, row.id) if one.state is ReportState.SENT]
-    return bool(sent) and sent[-1].by == PROGRAM
+def _sent(row: FaultReport) -> str:
+    """Return what the keys of a report's arrivals begin with; a letter's event ends them."""
+    return f"report/{row.id}/sent/"
+
+
+def _sent_with(session: Session, row: FaultReport, delivery: int) -> datetime | None:
+    """Return when a report arrived with a letter, None where it counts as sent by other means."""
+    acts = [one for one in events_of(session, row.id) if one.state is ReportState.SENT]
+    if not acts or acts[-1].by != PROGRAM:
+        return None
+    of_letter = select(DeliveryEvent.id).where(DeliveryEvent.delivery_id == delivery)
+    keys = {f"{_sent(row)}{one}" for one in session.scalars(of_letter)}
+    last = session.execute(
+        select(FaultEvent.key, FaultEvent.at)
+        .where(FaultEvent.key.startswith(_sent(row), autoescape=True))
+        .order_by(FaultEvent.ordinal.desc())
+        .limit(1)
+    ).first()
+    return last.at if last and last.key in keys else None
 
 
 def _last_event(session: Session, delivery: int) -> int:
@@ -242,23 +262,17 @@ def _last_event(session: Session, delivery: int) -> int:
     return session.scalars(of_letter).one()
 
 
-def _tell_returned(
-    session: Session, row: FaultReport, backing: Backing, said: str, *, at: datetime
+def _tell_came_back(
+    session: Session, row: FaultReport, came_back: str, said: str, *, at: datetime
 ) -> None:
-    dossier = dossier_of(session, row.fault_id)
-    alert(
+    tell(
         session,
-        key=f"{backing.key}",
-        rung=Rung.ENGINEER,
-        subject=f"未送达：{dossier.number} 故障处理报告被退回",
-        text=(
-            f"{dossier.customer} 的 {dossier.number}：{said}。报告时限继续计算，"
-            "请在控制台更正收件人后重新投递，或当面送达并登记。"
-        ),
-        is_urgent=False,
+        row,
+        Rung.ENGINEER,
+        key=came_back,
+        heading="被退回，未送达",
+        said=f"：{said}。报告时限继续计算，请在控制台更正收件人后重新投递，或当面送达并登记。",
         at=at,
-        fault=row.fault_id,
-        customer=dossier.customer_id,
     )
 
 
@@ -271,15 +285,20 @@ def note_handed(
     calendar: Calendar,
     by: str,
     at: datetime,
-) -> bool:
-    """Record that an issued report was handed over; raise `Refused` for what cannot be."""
-    row = session.get_one(FaultReport, report)
+) -> None:
+    """Record that an issued report was handed over.
+
+    Raise `InputError` for one that is not issued, `Refused` for a time that cannot be.
+    """
+    row = _locked(session, report)
+    if row.state is not ReportState.ISSUED:
+        raise InputError("报告尚未签发，或已经送达")
     recording.add_event(
         session, row.fault_id, ReportSent(at=handed_at), backing,
         calendar=calendar, by=by, at=at, seen=None,
     )  # fmt: skip
-    return step(session, report, ReportState.ISSUED, ReportState.SENT, by=by, at=at,
-                remark=backing.remark)  # fmt: skip
+    step(session, report, ReportState.ISSUED, ReportState.SENT, by=by, at=at,
+         remark=backing.remark)  # fmt: skip
 
 
 def note_signature(session: Session, report: int, *, calendar: Calendar, at: datetime) -> bool:

@@ -164,9 +164,6 @@ def hand_over(
     remark = f"{said}；{form.remark}" if form.remark else said
     backing = Backing(remark, files=tuple(files))
     with transaction() as session:
-        row = session.get_one(FaultReport, report)
-        if row.state is not ReportState.ISSUED:
-            raise InputError("报告尚未签发，或已经送达")
         issuing.note_handed(
             session, report, form.handed_at, backing,
             calendar=working_calendar(), by=by, at=at,

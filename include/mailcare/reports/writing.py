@@ -161,17 +161,14 @@ def submit(
     session.execute(
         update(FaultReport).where(FaultReport.id == report).values(submissions=submissions)
     )
-    dossier = dossier_of(session, row.fault_id)
-    alert(
+    tell(
         session,
-        key=f"report/{report}/review/{submissions}",
-        rung=Rung.MANAGER,
-        subject=f"待审核：{dossier.number} 故障处理报告",
-        text=f"{dossier.customer} 的 {dossier.number}，由 {by} 提交，请在控制台或 Airflow 审核。",
-        is_urgent=False,
+        row,
+        Rung.MANAGER,
+        key=f"review/{submissions}",
+        heading="待审核",
+        said=f"，由 {by} 提交，请在控制台或 Airflow 审核。",
         at=at,
-        fault=row.fault_id,
-        customer=dossier.customer_id,
     )
 
 
@@ -219,13 +216,35 @@ def _writers(session: Session, report: int) -> frozenset[str]:
 def _tell_returned(
     session: Session, row: FaultReport, *, by: str, remark: str, at: datetime
 ) -> None:
+    tell(
+        session,
+        row,
+        Rung.ENGINEER,
+        key=f"returned/{row.submissions}",
+        heading="已退回",
+        said=f" 由 {by} 退回：{remark or '未写意见'}",
+        at=at,
+    )
+
+
+def tell(
+    session: Session,
+    row: FaultReport,
+    rung: Rung,
+    *,
+    key: str,
+    heading: str,
+    said: str,
+    at: datetime,
+) -> None:
+    """Tell own staff, in their working hours, what became of a report; once for its `key`."""
     dossier = dossier_of(session, row.fault_id)
     alert(
         session,
-        key=f"report/{row.id}/returned/{row.submissions}",
-        rung=Rung.ENGINEER,
-        subject=f"已退回：{dossier.number} 故障处理报告",
-        text=f"{dossier.customer} 的 {dossier.number} 由 {by} 退回：{remark or '未写意见'}",
+        key=f"report/{row.id}/{key}",
+        rung=rung,
+        subject=f"{heading}：{dossier.number} 故障处理报告",
+        text=f"{dossier.customer} 的 {dossier.number}{said}",
         is_urgent=False,
         at=at,
         fault=row.fault_id,

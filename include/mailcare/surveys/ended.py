@@ -96,12 +96,17 @@ def _faults(session: Session, since: datetime) -> Iterator[EndedCase]:
 
 
 def _fault(row: Fault, events: Sequence[FaultEvent]) -> EndedCase | None:
-    """Return the case of a fault's last report; None where it was reopened since."""
+    """Return the case of a fault's last report; None where it was reopened, or came back, since."""
+    came_back = {
+        datetime.fromisoformat(one.payload["sent_at"])
+        for one in events
+        if one.type is FaultEventType.REPORT_RETURNED
+    }
     version, handled, reported = 1, None, False
     for event in events:
         version += event.type is FaultEventType.REOPENED
         reported = event.type is not FaultEventType.REOPENED and (
-            reported or event.type is FaultEventType.REPORT_SENT
+            reported or (event.type is FaultEventType.REPORT_SENT and event.at not in came_back)
         )
         handled = event if event.type is FaultEventType.HANDLED else handled
     if not reported or handled is None:
