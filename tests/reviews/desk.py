@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from mailcare.contracts.ledger import Balance
+from mailcare.contracts.promises import promises
 from mailcare.contracts.terms import Contract, Terms
 from mailcare.reviews.facts import (
     Bad,
@@ -50,6 +51,7 @@ def empty_year(**changes) -> CustomerYear:
     values = {
         "customer": "示例银行",
         "contract": CONTRACT,
+        "promises": promises(1),
         "year": 1,
         "span": SPAN,
         "systems": ("总行邮件系统",),

@@ -7,7 +7,9 @@ import pytest
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
+from mailcare.contracts.promises import promises
 from mailcare.contracts.terms import Terms
+from mailcare.deadlines import Promise, Unit
 from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.review import review_document, review_xlsx
 from mailcare.reviews.advice import advice
@@ -61,6 +63,32 @@ def test_the_paper_tells_promise_deed_clocks_and_prices_in_order(text):
     for said in ("示例银行", "ND-2026-00001", "GZ-2026-00002", "违约", "1 天 6 小时", "希望更快",
                  "客户签字（盖章）", "第 1 页 / 共"):  # fmt: skip
         assert said in text
+
+
+def test_the_promises_of_time_are_those_that_the_contract_names():
+    usual = promises(1)
+    harder = replace(
+        usual,
+        response_minutes=5,
+        resolution=(
+            Promise(4, Unit.HOURS), Promise(8, Unit.HOURS), Promise(1, Unit.DAYS),
+            Promise(2, Unit.DAYS, is_soft=True),
+        ),
+        report_workdays=1,
+    )  # fmt: skip
+    told = [
+        grid(sections(empty_year(promises=one))["承诺的内容"], "时限约定")
+        for one in (usual, harder)
+    ]
+    assert [dict(one)["处理 三级"] for one in told] == ["一般 5 天（目标）", "1 天内"]
+    assert [said for _, said in told[1]] == [
+        "申报起 5 分钟内电话响应，7×24×365", "申报起 4 小时内提供解决方案或替代方法",
+        "申报起 8 小时内提供解决方案或替代方法", "1 天内", "一般 2 天（目标）",
+        "处理完毕次日起算，第 1 个工作日 24:00 前送达",
+    ]  # fmt: skip
+    assert [title for title, _ in told[0]] == [
+        "响应", "处理 一级", "处理 二级", "处理 三级", "处理 四级", "报告",
+    ]  # fmt: skip
 
 
 def test_clocks_kept_and_broken_are_counted():

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from mailcare.contracts.ledger import Balance
 from mailcare.contracts.terms import Contract
+from mailcare.deadlines import Terms
 from mailcare.surveys.statistics import Asked
 
 
@@ -124,10 +125,14 @@ class BackupFact:
 
 @dataclass(frozen=True, slots=True)
 class CustomerYear:
-    """One contract year of a customer; nothing in it is another customer's."""
+    """One contract year of a customer; nothing in it is another customer's.
+
+    `promises` are those of time that the contract's version in force names.
+    """
 
     customer: str
     contract: Contract
+    promises: Terms
     year: int
     span: Span
     systems: tuple[str, ...]

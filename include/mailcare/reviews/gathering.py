@@ -13,6 +13,7 @@ from mailcare.backup.verdicts import Verdict
 from mailcare.clock import BEIJING
 from mailcare.contracts.details import balances_of, contract_value
 from mailcare.contracts.entering import version_in_force
+from mailcare.contracts.promises import promises
 from mailcare.inspection.checks import all_checks
 from mailcare.papers.backup_lines import BackupLine
 from mailcare.records import contracts
@@ -55,7 +56,8 @@ Condition = ColumnElement[bool]
 def customer_year(session: Session, contract_id: int, year: int, span: Span) -> CustomerYear:
     """Return a contract year's facts; every query is held to the contract's own customer."""
     row = session.get_one(contracts.Contract, contract_id)
-    contract = contract_value(row.number, version_in_force(session, row))
+    in_force = version_in_force(session, row)
+    contract = contract_value(row.number, in_force)
     of_contract = and_(Service.contract_id == contract_id, Service.contract_year == year)
     versions = select(ContractVersion.id).where(ContractVersion.contract_id == contract_id)
     covered = or_(Fault.system_id.is_(None), Fault.system_id.in_(contract.systems))
@@ -70,6 +72,7 @@ def customer_year(session: Session, contract_id: int, year: int, span: Span) -> 
     return CustomerYear(
         customer=session.get_one(Customer, row.customer_id).name,
         contract=contract,
+        promises=promises(in_force.terms_version),
         year=year,
         span=span,
         systems=tuple(session.scalars(systems)),

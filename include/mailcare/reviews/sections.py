@@ -27,13 +27,13 @@ from mailcare.reviews.wording import (
     FAULT_STATES,
     KEEPINGS,
     PRICE_REMARK,
-    PROMISED_CLOCKS,
     REMOTE_SAYS,
     SERVICE_STATES,
     SERVICE_TITLES,
     VERDICTS,
     VISIT_SAYS,
     VISIT_STATES,
+    promised_clocks,
 )
 from mailcare.surveys.statistics import Asked, Grouping, figures_by, figures_of_all, trend
 from mailcare.surveys.tables import (
@@ -77,7 +77,7 @@ def _promises(year: CustomerYear) -> Section:
         f"服务范围内的邮件系统：{listed(year.systems)}。",
         "" if rows else "本年度没有登记按次计的服务。",
     )
-    clocks = Grid("时限约定", ("时限", "约定"), PROMISED_CLOCKS)
+    clocks = Grid("时限约定", ("时限", "约定"), promised_clocks(year.promises))
     counted = (Grid("按次计的服务", head, rows),) if rows else ()
     return Section("承诺的内容", tuple(filter(None, says)), (*counted, clocks))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from mailcare.deadlines import Level, Terms, Unit
 from mailcare.reviews.facts import Keeping
 
 SERVICE_TITLES: Mapping[str, str] = {
@@ -49,18 +50,25 @@ VERDICTS: Mapping[str, str] = {
     "DEGRADED": "降级",
     "NOT_RUN": "未执行",
 }
-# 服务方案第五、六部分
-PROMISED_CLOCKS = (
-    ("响应", "申报起 15 分钟内电话响应，7×24×365"),
-    ("处理 一级", "申报起 24 小时内提供解决方案或替代方法"),
-    ("处理 二级", "申报起 48 小时内提供解决方案或替代方法"),
-    ("处理 三级", "一般 5 天（目标）"),
-    ("处理 四级", "一般 7 天（目标）"),
-    ("报告", "处理完毕次日起算，第 3 个工作日 24:00 前送达"),
-)
 # 服务方案附件一
 REMOTE_SAYS = (
     "技术支持服务包括：1. 安装、培训；2. 电话、Email、SSH、MSN、QQ 远程技术支持，远程巡检一年一次。"
 )
 VISIT_SAYS = "现场培训、交流，对硬件及系统整体运行环境检查。"
 PRICE_REMARK = "备注：现场巡检需单独购买，每次现场巡检周期为 3 个工作日。"
+
+
+def promised_clocks(terms: Terms) -> tuple[tuple[str, str], ...]:
+    """Say the promises of time in the words of the service plan (服务方案第五、六部分)."""
+    return (
+        ("响应", f"申报起 {terms.response_minutes} 分钟内电话响应，7×24×365"),
+        *((f"处理 {level.label}", _resolution(terms, level)) for level in Level),
+        ("报告", f"处理完毕次日起算，第 {terms.report_workdays} 个工作日 24:00 前送达"),
+    )
+
+
+def _resolution(terms: Terms, level: Level) -> str:
+    promise = terms.promise(level)
+    if promise.unit is Unit.HOURS:
+        return f"申报起 {promise.count} 小时内提供解决方案或替代方法"
+    return f"一般 {promise.count} 天（目标）" if promise.is_soft else f"{promise.count} 天内"
