@@ -17,7 +17,8 @@ def parse_address(text: str) -> Address:
     """
     try:
         address = Address(addr_spec=text)
-    except (HeaderParseError, ValueError, IndexError) as error:
+    # The last three are mistakes of Python's parser on what is cut off, such as `a@[`.
+    except (HeaderParseError, ValueError, IndexError, AttributeError, NameError) as error:
         raise BadAddress("不是有效的邮件地址", subject=text) from error
     if not (text.isascii() and address.username and address.domain):
         raise BadAddress("邮件地址须为“用户名@域名”且只含 ASCII 字符", subject=text)
