@@ -7,7 +7,8 @@ trusted further than that.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from mailcare.backup.source import Generation
 from mailcare.clock import BEIJING
@@ -92,15 +93,24 @@ def _months(today: date, back: int) -> Slot:
 def missing(wanted: Iterable[Slot], found: Sequence[Generation]) -> tuple[Slot, ...]:
     """Return the spans without a generation.
 
-    One made shortly after midnight counts for the day before, too, where that has none: a nightly
-    run may slip.
+    One made shortly after midnight counts for the day before, too, where that has none and the
+    generation before it is less than a day and a half away: a nightly run may slip, but does not
+    hide that the one before it is lost. Weeks and months likewise.
     """
-    days = {one.started_at.astimezone(BEIJING).date() for one in found}
-    slipped = {(one.started_at - GRACE).astimezone(BEIJING).date() for one in found}
-    return tuple(
-        slot
-        for slot in wanted
-        if not any(slot.first_on <= day <= slot.last_on for day in days | slipped)
+    begun = sorted(one.started_at for one in found)
+    return tuple(slot for slot in wanted if not (_within(slot, begun) or _slipped(slot, begun)))
+
+
+def _within(slot: Slot, begun: Sequence[datetime]) -> bool:
+    return any(slot.first_on <= one.astimezone(BEIJING).date() <= slot.last_on for one in begun)
+
+
+def _slipped(slot: Slot, begun: Sequence[datetime]) -> bool:
+    begins = datetime.combine(slot.first_on, time(), BEIJING)
+    ends = datetime.combine(slot.last_on, time(), BEIJING) + timedelta(days=1)
+    return any(
+        ends <= late < ends + GRACE and late - before < 1.5 * (ends - begins)
+        for before, late in pairwise(begun)
     )
 
 
