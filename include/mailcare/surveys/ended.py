@@ -98,7 +98,7 @@ def _faults(session: Session, since: datetime) -> Iterator[EndedCase]:
 def _fault(row: Fault, events: Sequence[FaultEvent]) -> EndedCase | None:
     """Return the case of a fault's last report; None where it was reopened, or came back, since."""
     came_back = {
-        datetime.fromisoformat(one.payload["sent_at"])
+        datetime.fromisoformat(str(one.payload["sent_at"]))
         for one in events
         if one.type is FaultEventType.REPORT_RETURNED
     }
