@@ -7,12 +7,13 @@ import pytest
 
 from mailcare.backup.agent.protocol import Link, Piece, Problem, Whole
 from mailcare.backup.agent.script import Stream, b64
+from mailcare.backup.chain import unreached
 from mailcare.backup.freshness import FreshFacts, judge_freshness
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.remote import RemoteSource
 from mailcare.backup.repository import Repository, census_of, written
 from mailcare.backup.source import Generation, NotReached
-from mailcare.backup.verdicts import Verdict
+from mailcare.backup.verdicts import Level, Verdict
 from mailcare.systems.backups import StoreFormat
 from tests.backup.stores import NOW, copy_of
 
@@ -42,8 +43,16 @@ def source(tmp_path, *records, **more):
 
 
 PIECE = ("piece", {"path": b64(b"backups/a.tar"), "data": b64(b"half")})
-PLACE = {"path": b64(b"/backups"), "is_folder": True, "size": 0, "mtime": 1.0, "read_only": False,
-         "free_bytes": 1, "flags": None}  # fmt: skip
+PLACE = {
+    "path": b64(b"/backups"),
+    "identity": [1, 2],
+    "is_folder": True,
+    "size": 0,
+    "mtime": 1.0,
+    "read_only": False,
+    "free_bytes": 1,
+    "flags": None,
+}
 
 
 def test_a_file_that_was_not_sent_whole_is_not_taken_for_whole(tmp_path):
@@ -52,6 +61,15 @@ def test_a_file_that_was_not_sent_whole_is_not_taken_for_whole(tmp_path):
         source(tmp_path, PIECE).file(generation)
     whole = source(tmp_path, PIECE, ("whole", {"path": PIECE[1]["path"]}))
     assert whole.file(generation).read_bytes() == b"half"
+
+
+def test_a_dying_disk_under_a_file_fails_the_level_that_needs_it(tmp_path):
+    dying = ("problem", {"what": "alarm", "path": PIECE[1]["path"], "text": "Input/output error"})
+    with pytest.raises(NotReached) as refused:
+        source(tmp_path, PIECE, dying).file(Generation("a.tar", NOW, 4))
+    judgement = unreached(Level.L4, refused.value)
+    assert judgement.verdict is Verdict.FAIL
+    assert "磁盘可能正在损坏" in judgement.reason
 
 
 def test_a_file_larger_than_scratch_is_not_brought(tmp_path):

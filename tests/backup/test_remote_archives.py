@@ -1,5 +1,6 @@
 """Archives on a host, read there: nothing else comes out than where they are read at home."""
 
+import errno
 import io
 import os
 import re
@@ -8,13 +9,15 @@ import tarfile
 
 import pytest
 
-from mailcare.backup.agent import archive, packed, script, zips
+from mailcare.backup.agent import archive, packed, script, tools, zips, zstd
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.archives import ArchiveStore
+from mailcare.backup.chain import unreached
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.remote import RemoteSource
 from mailcare.backup.remote_archives import RemoteArchiveStore
 from mailcare.backup.source import NotReached, Shard
+from mailcare.backup.verdicts import Level
 from mailcare.systems.backups import CopyKind, StoreFormat
 from tests.backup.ssh_host import cuts_after, ssh_host
 from tests.backup.stores import (
@@ -131,7 +134,7 @@ def test_a_host_holds_odd_members_to_the_same_rules(tmp_path):
     assert "硬链接指向归档中没有的文件" in told
 
 
-@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.zst", "zip"])
 def test_a_bomb_is_stopped_on_its_host(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(packed, "RATIO_GRACE_BYTES", 1 << 20)
     monkeypatch.setattr(zips, "RATIO_GRACE_BYTES", 1 << 20)
@@ -152,29 +155,85 @@ def test_a_pass_that_is_cut_goes_on_behind_what_was_told(tmp_path):
     assert len(found) == 1200
 
 
-class Swapped(Within):
-    """A host that puts another archive in the place of the first, after a cut."""
+class Cut(Within):
+    """A host that cuts a job once, before some word, and then does what it is told."""
 
-    def __init__(self, path):
+    def __init__(self, task, before, then=lambda: None):
         super().__init__()
-        self.path = path
+        self.task, self.before, self.then = task, before, then
 
     def stream(self, job):
         (data,) = super().stream(job)
-        if self.tasks.count("archive") == 1:
-            data = data[: data.index(b'"kind":"ended"') - 100]
-            os.utime(self.path, (1, 1))
+        if job.task == self.task and self.tasks.count(job.task) == 1:
+            data = data[: data.rindex(self.before)]
+            self.then()
         yield data
 
 
 def test_a_pass_never_goes_on_in_another_archive(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "FILES_A_RECORD", 3)
     path = pack(make_store(tmp_path / "live"), "tar", tmp_path / "copy.tar")
-    source = there(copy_of("tar", path), tmp_path, Swapped(path))
+    seat = Cut("archive", b'"kind":"ended"', lambda: os.utime(path, (1, 1)))
+    source = there(copy_of("tar", path), tmp_path, seat)
     (generation,) = source.reach().generations
-    with pytest.raises(NotReached, match="has changed"):
+    with pytest.raises(NotReached, match="前后不一样"):
         source.census(generation)
     assert source.seat.tasks.count("archive") == 2
+
+
+def restored(source, keys, scratch):
+    scratch.mkdir()
+    (generation,) = source.reach().generations
+    return {
+        one.key: one.path and one.path.read_bytes()
+        for one in source.restore(generation, keys, scratch)
+    }
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_a_drill_that_is_cut_within_a_message_goes_on_behind_what_came(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(archive, "PIECE_BYTES", 100)
+    live = make_store(tmp_path / "live", mailboxes=1)
+    path = pack(live, kind, tmp_path / "copy")
+    whole = {os.fsencode(one.relative_to(live)): one.read_bytes() for one in live.rglob("cur/*")}
+    seat = Cut("members", b'{"path"')
+    assert (
+        restored(there(copy_of(kind, path), tmp_path, seat), list(whole), tmp_path / "a") == whole
+    )
+    assert seat.tasks.count("members") == 2
+    seat = Cut("members", b'{"path"', lambda: os.utime(path, (1, 1)))
+    with pytest.raises(NotReached, match="前后不一样"):
+        restored(there(copy_of(kind, path), tmp_path, seat), list(whole), tmp_path / "b")
+
+
+def test_a_dying_disk_is_what_keeps_a_message_from_coming_back(tmp_path, monkeypatch):
+    live = make_store(tmp_path / "live", mailboxes=1)
+    source = there(copy_of("tar", pack(live, "tar", tmp_path / "copy.tar")), tmp_path)
+    key = os.fsencode(next(live.rglob("cur/*")).relative_to(live))
+    (generation,) = source.reach().generations
+
+    def dying(_file, _count=-1):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(archive.PacedFile, "read", dying)
+    (back,) = source.restore(generation, [key], tmp_path)
+    assert back.path is None
+    assert "磁盘可能正在损坏" in back.problem
+
+
+def test_a_host_without_zstd_has_its_archive_brought_or_not_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
+    monkeypatch.setattr(tools, "surroundings", lambda home: {"PATH": str(tmp_path), "HOME": home})
+    path = pack(make_store(tmp_path / "live"), "tar.zst", tmp_path / "copy.tar.zst")
+    copy = copy_of("tar.zst", path)
+    source = there(copy, tmp_path)
+    (remark,) = source.reach().remarks
+    assert remark.endswith("主机没有 Python 3.6 以上版本或 zstd")
+    assert all_of(source)[1] == all_of(local_source(copy))[1]
+    asked = RemoteArchiveStore(path, copy.kind, source.map, "", seat=Within())
+    with pytest.raises(NotReached) as refused:
+        asked.census()
+    assert (refused.value.code, unreached(Level.L2, refused.value).verdict) == ("tool", "NOT_RUN")
 
 
 @pytest.mark.parametrize("kind", READ_THERE)

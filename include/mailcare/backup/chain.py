@@ -30,6 +30,7 @@ class ChainFacts:
     is_immutable: bool | None
     immutability: str
     notes: tuple[str, ...] = ()
+    is_live: bool = False
 
 
 def chain_facts(copy: BackupCopy, reach: Reach, *, now: datetime) -> ChainFacts:
@@ -49,6 +50,7 @@ def chain_facts(copy: BackupCopy, reach: Reach, *, now: datetime) -> ChainFacts:
         reach.is_immutable,
         reach.immutability,
         reach.remarks,
+        reach.is_live,
     )
 
 
@@ -62,6 +64,9 @@ def judge_chain(facts: ChainFacts) -> Judgement:
 def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
     if not facts.generations:
         yield Remark("none", "没有任何备份代", Weight.FAILS)
+    if facts.is_live:
+        text = "最新一代就是现网邮件目录本身（同一个目录），不是备份"
+        yield Remark("live", text, Weight.FAILS)
     if facts.missing and facts.generations:
         told = "、".join(facts.missing[:MISSING_SHOWN])
         more = f" 等 {len(facts.missing)} 处" if len(facts.missing) > MISSING_SHOWN else ""
@@ -84,7 +89,8 @@ def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
 def unreached(level: Level, error: NotReached) -> Judgement:
     """Judge that a copy could not be looked at: its own fault fails, ours is not run."""
     told = f"{error.subject}：{error.message}" if error.subject else error.message
-    if error.code in BLAMED and level is Level.L0:
+    is_blamed = error.code in BLAMED and level is Level.L0
+    if is_blamed or error.code == "alarm":  # a dying disk is found at whatever level meets it
         remark = Remark(error.code, told, Weight.FAILS)
         return judged(level, Coverage(1, 1, bad=1), [remark])
     return not_run(level, told, code=error.code)

@@ -13,7 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from mailcare.backup.agent.script import Refused, Scratch
+from mailcare.backup.agent.script import Refused
+from mailcare.backup.agent.tools import Scratch
 from mailcare.backup.confidence import Draw, statement
 from mailcare.backup.opening import Opened, Outcome, stated_bytes
 from mailcare.backup.parsing import open_all
@@ -186,8 +187,10 @@ def _compared(
         same = live.normal_sha256 == opened.normal_sha256
         return told("live", "" if same else "与在线邮件内容不同", opened.reason)
     if recorded is not None and opened.sha256:
-        same = recorded == opened.sha256
-        return told("manifest", "" if same else "与上次完整读取时的记录不同", opened.reason)
+        fault = "" if recorded == opened.sha256 else "与上次完整读取时的记录不同"
+        # What was recorded may have been as bad from the beginning.
+        is_odd = not fault and opened.outcome is Outcome.NOT_MAIL
+        return told("manifest", fault, opened.reason, unproven=is_odd)
     if not opens_mail or opened.outcome is Outcome.INTACT:
         return told("", note=opened.reason or "无可对照", unproven=True)
     return told("mail", "" if opened.outcome is Outcome.MAIL else opened.reason)

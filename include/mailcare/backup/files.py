@@ -11,6 +11,7 @@ import hashlib
 import lzma
 import os
 import stat
+import zlib
 from collections.abc import Sequence
 
 from mailcare.backup.agent.archive import LONG_HEAD_BYTES
@@ -113,7 +114,7 @@ def _unpacked(path: bytes, name: bytes, head: bytes) -> tuple[bool, str] | None:
     try:
         with opener(path, "rb") as file:
             text = file.read(limit)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         return False, f"压缩的邮件无法解开（{error}）"
     if stated is not None and len(text) != stated:
         return False, f"解开后长 {len(text)} 字节，文件名注明 {stated} 字节"
@@ -125,7 +126,12 @@ def _failed(name: bytes, error: OSError) -> FileRead:
 
 
 def explained(error: OSError) -> tuple[str, Fate]:
-    """Say in Chinese why something could not be read, and what that means."""
+    """Say in Chinese why something could not be read, and what that means.
+
+    Reading needs no room: an error for want of it is the scratch's, and raised again.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
     if error.errno in (errno.EIO, errno.ENXIO, errno.EBADMSG, errno.EUCLEAN):
         return "输入/输出错误：磁盘可能正在损坏", Fate.ALARM
     if error.errno == errno.ENOENT:

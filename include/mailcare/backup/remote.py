@@ -20,7 +20,6 @@ from mailcare.backup.agent.protocol import (
     Piece,
     Problem,
     Special,
-    Whole,
 )
 from mailcare.backup.agent.protocol import Place as Seen
 from mailcare.backup.agent.running import LIMITS, contents, digests, listing, look, once
@@ -51,11 +50,6 @@ from mailcare.backup.verdicts import Coverage
 from mailcare.systems.backups import CopyKind
 
 _FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
-_WHY = {
-    "gone": "读取期间消失",
-    "unreadable": "无法读取",
-    "alarm": "输入/输出错误：磁盘可能正在损坏",
-}
 
 
 @dataclass(slots=True)
@@ -76,7 +70,7 @@ class Trouble:
             self.vanished += 1
         else:
             kept = self.alarms if record.what == "alarm" else self.unreadable
-            kept.append(f"{name}：{_WHY[record.what]}（{record.text}）")
+            kept.append(f"{name}：{record.told}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +196,8 @@ def _below(folder: bytes, entry: Entry) -> bytes:
 
 def _digest(one: Message, record: FileDigest | Problem) -> Digest:
     if isinstance(record, Problem):
-        fate, problem = _FATES[record.what], f"{_WHY[record.what]}（{record.text}）"
-        return Digest(one.key, one.mailbox, one.identity, 0, "", False, problem, fate)
+        fate = _FATES[record.what]
+        return Digest(one.key, one.mailbox, one.identity, 0, "", False, record.told, fate)
     if record.has_changed:
         fate, problem = Fate.CHANGED, "读取期间发生变化"
     else:
@@ -277,7 +271,15 @@ class RemoteSource(StoredCopy):
         known = is_immutable if newest.flags is not None or is_immutable else None
         why = self._why_brought() if self.copy.kind.is_archive else ""
         remarks = (f"归档整份取回后校验：{why}",) if why else ()
-        return Reach(generations, None, known, told, remarks, ahead_s)
+        is_live = bool(generations) and self._is_live(generations[-1].name)
+        return Reach(generations, None, known, told, remarks, ahead_s, is_live)
+
+    def _is_live(self, name: str) -> bool:
+        if self.live_beside is None:
+            return False
+        job = Job("look", {"paths": [self._tree(name).root, str(self.live_beside)]})
+        found = [one.identity for one in once(self.seat, job) if isinstance(one, Seen)]
+        return len(found) == 2 and found[0] == found[1]
 
     def stamped_at(self) -> datetime:
         """Return when the file was changed that the backup job touches."""
@@ -348,17 +350,15 @@ class RemoteSource(StoredCopy):
             raise NotReached("scratch", text)
 
     def _bring(self, path: bytes, to: Path) -> None:
-        try:
-            with to.open("wb") as file:
-                for record in contents(self.seat, "/", [path.lstrip(b"/")], LIMITS):
-                    if isinstance(record, Piece):
-                        file.write(record.data)
-                    elif isinstance(record, Problem):
-                        raise NotReached("unreadable", f"归档无法读取（{record.text}）")
-                    elif isinstance(record, Whole):
-                        return
-        except OSError as error:
-            raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
+        with to.open("wb") as file:
+            for record in contents(self.seat, "/", [path.lstrip(b"/")], LIMITS):
+                if isinstance(record, Piece):
+                    file.write(record.data)
+                elif isinstance(record, Problem):
+                    code = "alarm" if record.what == "alarm" else "unreadable"
+                    raise NotReached(code, f"归档{record.told}", subject=self.seat.name)
+                else:
+                    return
         # Only a `Whole` says that nothing is missing: what ends without one was cut.
         raise NotReached("unreadable", "归档没有传完")
 

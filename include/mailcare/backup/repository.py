@@ -206,13 +206,14 @@ def written(
 ) -> Iterator[Restored]:
     """Write the content that comes under our own numbers; say of each key what became of it.
 
-    Raise `NotReached` where scratch has no room, and for what was never asked for.
+    Raise `NotReached` for what was never asked for.
     """
     numbers = {key: number for number, key in enumerate(keys)}
     missing = dict.fromkeys(keys, "没有恢复出来")
     for record in records:
         if isinstance(record, Piece) and record.path in numbers:
-            _append(scratch / str(numbers[record.path]), record.data)
+            with (scratch / str(numbers[record.path])).open("ab") as file:
+                file.write(record.data)
         elif isinstance(record, Whole) and record.path in missing:
             path = scratch / str(numbers[record.path])
             path.touch()
@@ -239,15 +240,7 @@ def _note(problem: Problem, missing: dict[bytes, str]) -> None:
     if problem.path not in missing:
         text = f"主机报告了没有要求的文件：{shown(problem.path)}（{problem.text}）"
         raise NotReached("unreadable", text)
-    missing[problem.path] = problem.text
-
-
-def _append(path: Path, data: bytes) -> None:
-    try:
-        with path.open("ab") as file:
-            file.write(data)
-    except OSError as error:
-        raise NotReached("scratch", f"暂存目录写不进去（{error.strerror}）") from None
+    missing[problem.path] = problem.told if problem.what == "alarm" else problem.text
 
 
 @dataclass(slots=True)

@@ -19,7 +19,8 @@ class NotReached(MailcareError):
     """A copy cannot be verified at all this time: not there, locked, wrong password.
 
     `code` is one of `missing`, `locked`, `password`, `tool`, `unreachable`, `unreadable`,
-    `authorisation`, `scratch`, `damaged` (so that not even its listing can be read).
+    `authorisation`, `scratch`, `damaged` (so that not even its listing can be read), `alarm` (a
+    disk that failed).
     """
 
     permanent = False
@@ -50,7 +51,8 @@ class Reach:
 
     `locked_since` is when somebody began to write it. `is_immutable` is None where nothing tells;
     `immutability` says what was looked at. `ahead_s` is how far the clock of the copy's host is
-    ahead of ours, in seconds; None where it is ours.
+    ahead of ours, in seconds; None where it is ours. `is_live` where the newest generation is the
+    live store's own folder.
     """
 
     generations: tuple[Generation, ...]
@@ -59,6 +61,7 @@ class Reach:
     immutability: str = ""
     remarks: tuple[str, ...] = ()
     ahead_s: float | None = None
+    is_live: bool = False
 
 
 class Message(NamedTuple):

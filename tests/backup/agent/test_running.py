@@ -1,6 +1,7 @@
 """The agent over a real SSH connection: whole, cut, silent, refused."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import asyncssh
@@ -17,8 +18,10 @@ from mailcare.backup.agent.protocol import (
     Line,
     Piece,
     Place,
+    Problem,
     Reader,
     Special,
+    Whole,
 )
 from mailcare.backup.agent.running import (
     contents,
@@ -33,7 +36,7 @@ from mailcare.backup.agent.seats import Here, Job, There
 from mailcare.backup.source import NotReached
 from mailcare.errors import NotAuthorised
 from tests.backup.ssh_host import cuts_after, falls_silent, node_at, scene, ssh_host
-from tests.surroundings import need
+from tests.surroundings import need, without
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,31 @@ def test_reading_that_is_cut_goes_on_with_what_is_missing(tree, most_bytes):
     with ssh_host(cuts_after(most_bytes)) as there:
         found = read(there, tree)
     assert len(found) == len({one.path for one in found}) == 600
+
+
+@pytest.mark.parametrize("most_bytes", [1, 400_000])
+def test_sending_that_is_cut_goes_on_behind_the_last_byte_that_came(tmp_path, most_bytes):
+    files = {b"large": os.urandom(900_000), b"empty": b"", b"small": b"From: a@b\n\nhi"}
+    for name, data in files.items():
+        (tmp_path / os.fsdecode(name)).write_bytes(data)
+    with ssh_host(cuts_after(most_bytes, times=2)) as there:
+        told = list(contents(there, str(tmp_path), [*files, b"gone"], {}))
+    found = dict.fromkeys(files, b"")
+    for one in told:
+        if isinstance(one, Piece):
+            found[one.path] += one.data
+    assert found == files
+    assert [one.path for one in told if isinstance(one, Whole)] == [*files]
+    assert [(one.path, one.what) for one in told if isinstance(one, Problem)] == [(b"gone", "gone")]
+
+
+def test_a_host_that_is_silent_about_a_file_is_not_believed(tmp_path):
+    class Forgetful(Here):
+        def stream(self, job):
+            yield from super().stream(job.with_(paths=[]))
+
+    with pytest.raises(NotReached, match="没有说明 1 个文件"):
+        list(digests(Forgetful(), str(tmp_path), [b"a"], {}))
 
 
 def test_a_host_that_cuts_every_time_is_given_up(tree):
@@ -189,6 +217,15 @@ def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, p
                             getattr(one, "looks_like_mail", None),
                         )
             assert theirs == ours
+        for first in (0, 196_608, 300_000):
+            job = Job("fetch", {"root": str(odd_tree), "paths": [text_of(b"a/large")]})
+            sent = [
+                [b"".join(one.data for one in told if isinstance(one, Piece)), type(told[-1])]
+                for told in (
+                    list(records(seat, job.with_(first=first))) for seat in (Here(), there)
+                )
+            ]
+            assert sent[0] == sent[1] == [large.read_bytes()[first:], Whole]
         place, ahead_s = look(there, str(large))
         assert (place.size_bytes, place.is_folder, place.is_read_only) == (300_000, False, False)
         assert abs(ahead_s) < 60
@@ -204,6 +241,21 @@ def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, p
         ]
         assert names_there == names_here
     large.unlink()
+
+
+def test_a_host_without_python_tells_of_a_dying_disk(tmp_path_factory, poor_path):
+    if os.getuid() != 0:
+        without("root, for a mount of a file that really gives EIO")
+    file = tmp_path_factory.mktemp("dying") / "mail"
+    file.touch()
+    subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/mem", str(file)], check=True)
+    try:
+        with ssh_host(path=poor_path) as there:
+            [told] = digests(there, str(file.parent), [b"mail"], {})
+    finally:
+        subprocess.run(["umount", str(file)], check=True)
+    assert isinstance(told, Problem)
+    assert told.what == "alarm"
 
 
 def test_a_host_without_python_refuses_what_its_shell_cannot_do(tmp_path, poor_path):

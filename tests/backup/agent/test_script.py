@@ -14,7 +14,7 @@ from tempfile import gettempdir
 
 import pytest
 
-from mailcare.backup.agent import script
+from mailcare.backup.agent import script, tools
 from mailcare.backup.agent.protocol import (
     FileDigest,
     Folder,
@@ -28,7 +28,7 @@ from mailcare.backup.agent.protocol import (
 )
 from tests.surroundings import without
 
-PARTS = ("script", "packed", "tar", "zips", "zstd", "archive")
+PARTS = ("script", "tools", "packed", "tar", "zips", "zstd", "archive")
 OURS = "mailcare.backup.agent."
 AFTER_3_6 = {"dataclasses", "contextvars", "importlib.resources", "zoneinfo", "graphlib"}
 
@@ -202,6 +202,7 @@ def test_a_look_tells_room_and_what_is_not_there(tmp_path):
     ],
 )
 def test_a_job_that_cannot_be_done_is_refused_with_a_word(task, given, code):
+    assert script.TASKS["tool"] is tools.task_tool
     assert [one.code for one in of(Refusal, run(task, **given))] == [code]
 
 

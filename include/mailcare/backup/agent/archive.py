@@ -23,6 +23,8 @@ from mailcare.backup.agent.script import (
     b64,
     looks_like_mail,
     open_quietly,
+    say_state,
+    unb64,
 )
 from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
 from mailcare.backup.agent.zips import ZipWalk
@@ -138,11 +140,7 @@ def walk_of(kind: str, file: Any, ending: Dict[str, Any]) -> Iterator[Any]:
 def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     """Go through an archive to its end: a row for each member, hashed where the job says so."""
     with opened(os.fsencode(job["path"])) as file:
-        now = os.fstat(file.fileno())
-        state = [now.st_ino, now.st_size, now.st_mtime_ns]
-        if job.get("state") not in (None, state):
-            raise Refused("unreadable", "the archive has changed since its first part was read")
-        stream.say("archive", state=state)
+        say_state("", os.fstat(file.fileno()), stream)
         stream.say("ended", **gone_through(job, PacedFile(file, pace), stream))
         forget(file)
 
@@ -188,13 +186,16 @@ def forget(file: IO[bytes]) -> None:
 
 
 class Sender:
-    """Sends the content of a member in pieces small enough for a line."""
+    """Sends the content of a member, from byte `first` on, in pieces small enough for a line."""
 
-    def __init__(self, name: str, stream: Stream) -> None:
-        self._name, self._stream = name, stream
+    def __init__(self, name: str, stream: Stream, first: int) -> None:
+        self._name, self._stream, self._left_out = name, stream, first
 
     def take(self, piece: memoryview) -> None:
         """Send a piece."""
+        known = min(self._left_out, len(piece))
+        self._left_out -= known
+        piece = piece[known:]
         for first in range(0, len(piece), PIECE_BYTES):
             data = b64(bytes(piece[first : first + PIECE_BYTES]))
             self._stream.say("piece", path=self._name, data=data)
@@ -202,20 +203,34 @@ class Sender:
 
 
 def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
-    """Send the wanted members of an archive whole, and stop behind the last of them."""
+    """Send the wanted members of an archive whole, and stop behind the last of them.
+
+    The first of them is sent from byte `first` on.
+    """
     wanted, text = dict(job["keys"]), NOT_THERE  # what to call them, by their paths
     with opened(os.fsencode(job["path"])) as file:
+        say_state("", os.fstat(file.fileno()), stream)
         try:
             with walk_of(job["kind"], PacedFile(file, pace), {}) as walk:
-                for member, name in wanted_of(walk, wanted):
-                    send(member, name, walk, stream)
+                send_wanted(walk, wanted, job["first"], stream)
         except (Broken, TooMuch, TarDamage) as error:
             text = str(error)
         except ValueError:
             text = NO_HEAD
+        except OSError as error:
+            for name in wanted.values():
+                stream.problem(unb64(name), error)
+            return
         forget(file)
     for name in wanted.values():
         stream.say("problem", what="unreadable", path=name, text=text)
+
+
+def send_wanted(walk: Any, wanted: Dict[str, str], first: int, stream: Stream) -> None:
+    """Send the wanted members, the first of them from that byte on."""
+    for member, name in wanted_of(walk, wanted):
+        send(member, name, walk, Sender(name, stream, first), stream)
+        first = 0
 
 
 def wanted_of(walk: Any, wanted: Dict[str, str]) -> Iterator[Tuple[Member, str]]:
@@ -234,10 +249,10 @@ def plain(path: bytes) -> str:
     return b64(b"/".join(step for step in path.split(b"/") if step not in (b"", b".")))
 
 
-def send(member: Member, name: str, walk: Any, stream: Stream) -> None:
+def send(member: Member, name: str, walk: Any, sender: Sender, stream: Stream) -> None:
     """Send a member; a damaged one is a problem."""
     try:
-        walk.take(member, Sender(name, stream))
+        walk.take(member, sender)
     except MemberDamage as error:
         stream.say("problem", what="unreadable", path=name, text=str(error))
     else:

@@ -87,6 +87,13 @@ class Link:
     to: bytes
 
 
+_WHY = {
+    "gone": "读取期间消失",
+    "unreadable": "无法读取",
+    "alarm": "输入/输出错误：磁盘可能正在损坏",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A file that was not read: `gone`, `unreadable`, or an `alarm` of a dying disk."""
@@ -94,6 +101,16 @@ class Problem:
     what: str
     path: bytes
     text: str
+
+    def __post_init__(self) -> None:
+        """Refuse a word that means nothing here."""
+        if self.what not in _WHY:
+            raise ValueError(self.what)
+
+    @property
+    def told(self) -> str:
+        """Return what happened, for people."""
+        return f"{_WHY[self.what]}（{self.text}）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +123,13 @@ class Special:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a look at a path found; `flags` is None where the file system does not tell."""
+    """What a look at a path found; `flags` is None where the file system does not tell.
+
+    `identity` is device and inode.
+    """
 
     path: bytes
+    identity: tuple[int, ...]
     is_folder: bool
     size_bytes: int
     changed_s: float
@@ -118,9 +139,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class ArchiveState:
-    """What an archive is told from a later one of its name by: inode, size, time in ns."""
+class FileState:
+    """What a file is told from a later one of its name by: inode, size, time."""
 
+    path: bytes
     values: tuple[int, ...]
 
 
@@ -199,7 +221,7 @@ Record = (
     | Problem
     | Special
     | Place
-    | ArchiveState
+    | FileState
     | Members
     | Ended
     | Line
@@ -302,6 +324,7 @@ _RECORDS = {
     "special": lambda v: Special(_bytes(v["path"]), v["mode"]),
     "place": lambda v: Place(
         _bytes(v["path"]),
+        tuple(v["identity"]),
         v["is_folder"],
         v["size"],
         v["mtime"],
@@ -309,7 +332,7 @@ _RECORDS = {
         v["free_bytes"],
         None if v["flags"] is None else tuple(v["flags"]),
     ),
-    "archive": lambda v: ArchiveState(tuple(v["state"])),
+    "state": lambda v: FileState(_bytes(v["path"]), tuple(v["values"])),
     "members": lambda v: Members(tuple(_member(*row) for row in v["rows"])),
     "ended": lambda v: Ended(
         v["method"],

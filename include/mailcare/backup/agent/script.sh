@@ -2,8 +2,8 @@
 #
 # It speaks as script.py does: a header, records, a heartbeat in what takes long, a trailer with the
 # number and the SHA-256 of all lines before it. The job stands above this text in variables: TASK,
-# ROOT, CURSOR and PATHS (a line each), all bytes as octal escapes. What it cannot do it refuses.
-# Nothing is written anywhere.
+# ROOT, CURSOR and PATHS (a line each), all bytes as octal escapes, and FIRST, a number. What it
+# cannot do it refuses. Nothing is written anywhere.
 
 LC_ALL=C; export LC_ALL
 MARK=$(printf '\001\002\003')  # after a name, which may hold anything, a line's end too
@@ -116,23 +116,24 @@ list_tree() {
   printf '%s\n' "$told" | while IFS= read -r text; do
     case $text in
       '' | *Terminated*) continue ;;
-      *'No such file'*) what=gone ;;
-      *'Input/output error'* | *'Stale file handle'* | *'needs cleaning'*) what=alarm ;;
-      *) what=unreadable ;;
+      *) problem '' "$text" ;;
     esac
-    text=$(printf '%s' "$text" | tr -c ' !#-[]-~' '?')
-    say "{\"kind\":\"problem\",\"what\":\"$what\",\"path\":\"\",\"text\":\"$text\"}"
   done
 }
 
 problem() {
-  case $2 in *'No such file'*) what=gone ;; *) what=unreadable ;; esac
-  say "{\"kind\":\"problem\",\"what\":\"$what\",\"path\":\"$1\",\"text\":\"no file to be read\"}"
+  case $2 in
+    *'No such file'*) what=gone ;;
+    *'Input/output error'* | *'Stale file handle'* | *'needs cleaning'*) what=alarm ;;
+    *) what=unreadable ;;
+  esac
+  text=$(printf '%s' "$2" | tr -c ' !#-[]-~' '?')
+  say "{\"kind\":\"problem\",\"what\":\"$what\",\"path\":\"$1\",\"text\":\"$text\"}"
 }
 
 place() {
   name=$(printf '%s' "$1" | encoded)
-  facts=$(stat -L -c '%f %s %Y' -- "$1" 2>&1) || { problem "$name" "$facts"; return; }
+  facts=$(stat -L -c '%f %s %Y %d %i' -- "$1" 2>&1) || { problem "$name" "$facts"; return; }
   room=$(df -P -- "$1" | awk 'NR == 2 { print $4 * 1024, $6 }')
   read_only=$(awk -v on="${room#* }" '$2 == on { found = $4 ~ /(^|,)ro(,|$)/ }
     END { print found ? "true" : "false" }' /proc/mounts)
@@ -146,7 +147,7 @@ place() {
   set -- $facts
   case $1 in 4???) is_folder=true ;; *) is_folder=false ;; esac
   say "{\"kind\":\"place\",\"path\":\"$name\",\"is_folder\":$is_folder,\"size\":$2,\"mtime\":$3,\
-\"read_only\":$read_only,\"free_bytes\":${room%% *},\"flags\":$flags}"
+\"identity\":[$4,$5],\"read_only\":$read_only,\"free_bytes\":${room%% *},\"flags\":$flags}"
 }
 
 # Call $1 with each path and its name in the job.
@@ -165,7 +166,7 @@ begin_file() {
   case $before in
     regular*) size=${before%/*}; size=${size##*/}; [ -r "$1" ] && return ;;
   esac
-  problem "$2" "$before"
+  problem "$2" "no file to be read: $before"
   return 1
 }
 
@@ -186,7 +187,9 @@ looks_like_mail() {
 
 digest_one() {
   begin_file "./$1" "$2" || return
-  { sum=$(slowly "$size" <"./$1" | sha256sum); } 5>&1
+  { said=$({ slowly "$size" <"./$1" 2>&4 | sha256sum >&4; } 4>&1); } 5>&1
+  sum=$(printf '%s\n' "$said" | grep '^[0-9a-f]\{64\} ')
+  [ "$said" = "$sum" ] || { problem "$2" "$said"; return; }
   if [ "$(state "./$1")" = "$before" ]; then changed=false; else changed=true; fi
   if looks_like_mail "./$1"; then mail=true; else mail=false; fi
   say "{\"kind\":\"digest\",\"path\":\"$2\",\"sha256\":\"${sum%% *}\",\"size\":$size,\
@@ -195,9 +198,14 @@ digest_one() {
 
 send_one() {
   begin_file "./$1" "$2" || return
-  at=0
+  say "{\"kind\":\"state\",\"path\":\"$2\",\"values\":$(stat -c '[%i,%s,%Y]' -- "./$1")}"
+  at=$(((FIRST + 196607) / 196608)); FIRST=0  # what came is whole pieces, or all
   while [ $((at * 196608)) -lt "$size" ]; do
     piece=$(dd if="./$1" bs=196608 skip=$at count=1 2>/dev/null | encoded)
+    left=$((size - at * 196608)); [ $left -lt 196608 ] || left=196608
+    if [ ${#piece} -ne $(((left + 2) / 3 * 4)) ]; then
+      problem "$2" "$(dd if="./$1" bs=196608 skip=$at count=1 2>&1 >/dev/null)"; return
+    fi
     say "{\"kind\":\"piece\",\"path\":\"$2\",\"data\":\"$piece\"}"
     at=$((at + 1))
   done

@@ -36,6 +36,7 @@ _PENDING_CHUNKS = 64
 _FLAGS = ("-I", "-S", "-B", "-")
 _AGENT = "mailcare.backup.agent"
 _SCRIPT, _ARCHIVE_PARTS = "script", ("packed", "tar", "zips", "zstd", "archive")
+_PARTS = {"tool": ("tools",), "archive": _ARCHIVE_PARTS, "members": _ARCHIVE_PARTS}
 _WHOLE = """\
 import sys, types
 for name, source in {parts}:
@@ -66,7 +67,7 @@ class Job:
 
     def script(self) -> bytes:
         """Return the agent as one text, its parts as modules in it, with this job at its end."""
-        names = (_SCRIPT, *_ARCHIVE_PARTS) if self.task in ("archive", "members") else (_SCRIPT,)
+        names = (_SCRIPT, *_PARTS.get(self.task, ()))
         parts = [(f"{_AGENT}.{name}", _source(f"{name}.py")) for name in names]
         text = json.dumps({"task": self.task, **self.given})
         return _WHOLE.format(parts=ascii(parts), script=parts[0][0], text=text).encode("ascii")
@@ -83,6 +84,7 @@ class Job:
             "ROOT": _escaped(os.fsencode(given.get("root", ""))),
             "CURSOR": "" if cursor is None else _sorting(base64.b64decode(cursor)),
             "PATHS": "\n".join(map(_escaped, names)),
+            "FIRST": str(given.get("first", 0)),
         }
         told = "".join(f"{name}='{value}'\n" for name, value in values.items())
         return told.encode() + source

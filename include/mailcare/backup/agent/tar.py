@@ -293,7 +293,7 @@ class TarStream:
         while self._fill():
             is_clean = is_clean and not self._block.strip(b"\0")
         if not is_clean:
-            self.oddities.append((b"", "归档结束标记之后还有数据（可能是追加的归档）"))
+            raise TarDamage("归档结束标记之后还有数据：中间有一段变成了零，或后面接了别的归档")
 
 
 def _is_checked(block: bytes) -> bool:

@@ -9,7 +9,7 @@ import threading
 from typing import Any, Generator, List
 
 from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited
-from mailcare.backup.agent.script import Refused, environment
+from mailcare.backup.agent.script import Refused, surroundings
 
 RATIO_MOST = 2000
 INPUT_BYTES = 256 * 1024
@@ -78,7 +78,7 @@ class ZstdStream(Limited):
         super().__init__(file)
         self._frames = Frames()
         self._failures: List[OSError] = []
-        pipe, env = subprocess.PIPE, environment({"env": {}}, "/")
+        pipe, env = subprocess.PIPE, surroundings("/")
         try:
             self._child: Any = subprocess.Popen(
                 ["zstd", "-dcq"],
