@@ -2,14 +2,17 @@
 
 import gzip
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from backports import zstd
 
 from mailcare.backup import databases
 from mailcare.backup.databases import judge_dump, load_dump
-from mailcare.backup.ldif import BadLdif, entries, judge_ldif
+from mailcare.backup.dumps import blocks
+from mailcare.backup.ldif import BadLdif, entries, judge_ldif, lines_of
 from mailcare.backup.source import NotReached
 from mailcare.backup.verdicts import Verdict
 from mailcare.systems.backups import Dialect
@@ -42,10 +45,20 @@ def scratch():
         yield Path(name)
 
 
-def load(text: bytes, dialect: Dialect, scratch: Path) -> databases.Loaded:
+def flipped(data: bytes, at: int) -> bytes:
+    changed = bytearray(data)
+    changed[at] ^= 0xFF
+    return bytes(changed)
+
+
+def written(text: bytes, scratch: Path) -> Path:
     dump = scratch / "dump.sql"
     dump.write_bytes(text)
-    return load_dump(dump, dialect, scratch)
+    return dump
+
+
+def load(text: bytes, dialect: Dialect, scratch: Path) -> databases.Loaded:
+    return load_dump(written(text, scratch), dialect, scratch)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +87,13 @@ def test_what_the_database_refuses_fails(scratch):
         (lambda text: text[:-30], "截断"),
         (lambda text: text[:0], "空文件"),
         (lambda text: gzip.compress(text)[:-12], "不完整"),
+        (lambda text: flipped(gzip.compress(text), 14), "已损坏"),
+        (lambda text: flipped(zstd.compress(text), -8), "已损坏"),
+        (lambda text: zstd.compress(text)[:-8], "不完整"),
         (lambda text: b"\\! touch /tmp/owned\n" + text, "数据库以外的命令"),
         (lambda text: gzip.compress(b"\0" * 80_000_000 + text), "炸弹"),
     ],
-    ids=["truncated", "empty", "cut gzip", "shell", "bomb"],
+    ids=["truncated", "empty", "cut gzip", "gzip", "zstd", "cut zstd", "shell", "bomb"],
 )
 def test_a_dump_that_is_not_whole_or_not_harmless_is_never_loaded(dialect, change, reason, scratch):
     loaded = load(change(DUMPS[dialect]), dialect, scratch)
@@ -100,6 +116,32 @@ def test_a_dump_that_is_not_whole_or_not_harmless_is_never_loaded(dialect, chang
 )
 def test_a_command_that_leaves_the_database_is_refused(dialect, line, scratch):
     assert "数据库以外的命令" in load(line + b"\n" + DUMPS[dialect], dialect, scratch).problem
+
+
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_second_dump_that_broke_off_behind_a_whole_one_is_found(dialect, scratch):
+    assert "截断" in load(DUMPS[dialect] + DUMPS[dialect][:40], dialect, scratch).problem
+
+
+def test_what_postgresql_writes_behind_its_last_words_belongs_to_the_dump(scratch):
+    dump = POSTGRESQL + b"\n\\unrestrict aB3\n\n"
+    assert databases._examined(written(dump, scratch), Dialect.POSTGRESQL, set()) == len(dump)
+
+
+def test_every_account_must_be_in_the_dump(scratch):
+    dump = written(MYSQL.replace(b"'),('", b"'),('Wang'),('"), scratch)
+    accounts = ["li@bank.example", "wang@bank.example", "zhao@bank.example", "l@bank.example"]
+    absent = databases._absent(dump, accounts)
+    assert absent == ("l@bank.example", "zhao@bank.example")
+    loaded = databases.Loaded(1, 2, 900, 1.0, accounts=4, absent=absent)
+    assert judge_dump(loaded).verdict is Verdict.FAIL
+    assert "zhao@bank.example" in judge_dump(loaded).reason
+    assert judge_dump(replace(loaded, accounts=2)).verdict is Verdict.DEGRADED
+
+
+def test_an_account_is_found_across_the_border_of_two_blocks(scratch, monkeypatch):
+    monkeypatch.setattr("mailcare.backup.dumps.BLOCK_BYTES", 7)
+    assert databases._absent(written(MYSQL, scratch), ["li@bank.example"]) == ()
 
 
 def test_a_dump_without_a_row_proves_nothing():
@@ -144,6 +186,31 @@ def test_every_account_must_be_in_the_export():
 
 def test_an_empty_export_passes_nothing():
     assert judge_ldif([], []).verdict is Verdict.DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("pack", "verdict"),
+    [
+        (lambda text: text, Verdict.PASS),
+        (gzip.compress, Verdict.PASS),
+        (lambda text: gzip.compress(text)[:-12], Verdict.FAIL),
+        (lambda text: flipped(gzip.compress(text), 14), Verdict.FAIL),
+        (lambda text: zstd.compress(text)[:-4], Verdict.FAIL),
+        (lambda text: text[:-3], Verdict.FAIL),
+    ],
+    ids=["plain", "gzip", "cut gzip", "flipped gzip", "cut zstd", "cut in a line"],
+)
+def test_a_packed_export_is_read_to_its_end(tmp_path, pack, verdict):
+    export = tmp_path / "accounts.ldif"
+    export.write_bytes(pack(b"".join(LDIF)))
+    judgement = judge_ldif(lines_of(blocks(export)), ["li@bank.example"])
+    assert judgement.verdict is verdict
+
+
+def test_an_export_without_a_list_of_accounts_is_not_proven_whole():
+    judgement = judge_ldif(LDIF[:5], [])
+    assert judgement.verdict is Verdict.DEGRADED
+    assert "没有账号列表可比" in judgement.reason
 
 
 @pytest.mark.parametrize("line", [b"no colon\n", b"mail: a@b\n", b"dn: x\ncn:: %%%\n"])

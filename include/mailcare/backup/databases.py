@@ -5,21 +5,16 @@ without privilege. A dump is written by strangers: what in it would leave the da
 file of the host) is refused before anything is loaded.
 """
 
-import gzip
-import os
 import re
-import stat
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
 
-from backports import zstd
-
+from mailcare.backup.dumps import BLOCK_BYTES, BadDump, blocks
 from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import (
     Identity,
@@ -34,14 +29,14 @@ from mailcare.systems.backups import Dialect
 
 LOAD_S = 3600.0
 STEP_S = 120.0
-RATIO_MOST = 200
-RATIO_GRACE_BYTES = 64 * 1024 * 1024
-BLOCK_BYTES = 1024 * 1024
 _TAIL_BYTES = 4096
 _SHOWN = 10
+# The last words of a dump, with which it must end: what follows them is another that broke off.
 _ENDS = {
-    Dialect.MYSQL: re.compile(rb"-- Dump completed"),
-    Dialect.POSTGRESQL: re.compile(rb"PostgreSQL database (cluster )?dump complete"),
+    Dialect.MYSQL: re.compile(rb"-- Dump completed[^\n]*\s*\Z"),
+    Dialect.POSTGRESQL: re.compile(
+        rb"PostgreSQL database (cluster )?dump complete\s+--\s*(\\unrestrict\s+\w+\s*)?\Z"
+    ),
 }
 # Lines that would reach out of the database. In COPY data a line may begin with a backslash: these
 # words do not.
@@ -59,40 +54,42 @@ _LEAVES = {
     ),
 }
 _OWNER = re.compile(rb'\bOWNER TO ("?)((?!postgres\b)[^";]+)\1;')
+_WORD = re.compile(rb"[a-z0-9._%+-]+(?:@[a-z0-9.-]+)?")
+_WORD_BYTES = 1024
+_BETWEEN_WORDS = (b"\n", b"\t", b",", b"'", b" ")
 _INSERT = re.compile(rb"^\s*insert\s+into\b", re.IGNORECASE)
-
-
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-class BadDump(Exception):
-    """The dump itself is at fault; its text says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a dump: its tables and rows in the database, or what is wrong with it."""
+    """What became of a dump: its tables and rows in the database, or what is wrong with it.
+
+    `absent` are those of the `accounts` of the customer's list that are nowhere in its text.
+    """
 
     tables: int
     rows: int
     size_bytes: int
     seconds: float
     problem: str = ""
+    accounts: int = 0
+    absent: tuple[str, ...] = ()
 
 
-def load_dump(dump: Path, dialect: Dialect, scratch: Path) -> Loaded:
+def load_dump(
+    dump: Path, dialect: Dialect, scratch: Path, *, accounts: Collection[str] = ()
+) -> Loaded:
     """Load a dump (plain, gzip or zstd) into a throw-away database below `scratch`.
 
-    Raise `NotReached` where there is no database server on this machine, or no room.
+    `accounts` are looked for in its text. Raise `NotReached` where there is no database server on
+    this machine, or no room.
     """
     roles: set[bytes] = set()
     try:
         size_bytes = _examined(dump, dialect, roles)
-    except (BadDump, EOFError, gzip.BadGzipFile, zstd.ZstdError) as error:
+        absent = _absent(dump, accounts)
+    except BadDump as error:
         return Loaded(0, 0, 0, 0.0, f"转储文件不完整或不可用（{error}）")
-    except OSError as error:
-        raise NotReached("unreadable", f"{dump}：{error.strerror}") from None
     identity = own_identity()
     base = given_to(identity, scratch / "database")
     with _SERVERS[dialect](identity, base) as client:
@@ -102,33 +99,7 @@ def load_dump(dump: Path, dialect: Dialect, scratch: Path) -> Loaded:
         problem = _fed(client, dump, identity)
         seconds = perf_counter() - started
         tables, rows = (0, 0) if problem else _counted(client, dialect, identity)
-    return Loaded(tables, rows, size_bytes, seconds, problem)
-
-
-@contextmanager
-def _opened(dump: Path) -> Iterator[_Readable]:
-    """Open a dump as what it unpacks to."""
-    with dump.open("rb") as raw:
-        if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
-            raise BadDump("不是普通文件")
-        magic = raw.read(4)
-    opener = gzip.open if magic[:2] == b"\x1f\x8b" else zstd.open if magic == _ZSTD else open
-    with opener(dump, "rb") as file:
-        yield file
-
-
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
-
-def blocks(dump: Path) -> Iterator[bytes]:
-    """Yield what a dump unpacks to; raise `BadDump` for what unpacks beyond all measure."""
-    packed_bytes, total = dump.stat().st_size, 0
-    with _opened(dump) as file:
-        while block := file.read(BLOCK_BYTES):
-            total += len(block)
-            if total > RATIO_GRACE_BYTES and total > RATIO_MOST * packed_bytes:
-                raise BadDump(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
-            yield block
+    return Loaded(tables, rows, size_bytes, seconds, problem, len(accounts), absent)
 
 
 def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
@@ -151,6 +122,28 @@ def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
     if not _ENDS[dialect].search(tail):
         raise BadDump("缺少结尾的完成标记，导出被截断")
     return total
+
+
+def _absent(dump: Path, accounts: Collection[str]) -> tuple[str, ...]:
+    """Return the accounts of which neither the address nor the name in it is a word of a dump."""
+    of_word: dict[bytes, set[str]] = {}
+    for one in accounts:
+        for word in (one, one.partition("@")[0]):
+            of_word.setdefault(word.lower().encode(), set()).add(one)
+    found = {one for one in accounts if not _WORD.fullmatch(one.lower().encode())}
+    for word in _words(dump) if accounts else ():
+        found |= of_word.get(word, set())
+    return tuple(sorted(set(accounts) - found))
+
+
+def _words(dump: Path) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks(dump):
+        text = rest + block.lower()
+        cut = 1 + max(map(text.rfind, _BETWEEN_WORDS))
+        yield from _WORD.findall(text[:cut])
+        rest = text[cut:][-_WORD_BYTES:]
+    yield from _WORD.findall(rest)
 
 
 def _refuse_leaving(lines: Sequence[bytes], dialect: Dialect) -> None:
@@ -313,8 +306,19 @@ def judge_dump(loaded: Loaded) -> Judgement:
     if not loaded.rows:
         remark = Remark("dump", "转储可以导入，但其中没有任何数据行", Weight.FAILS)
         return judged(Level.L4, Coverage(1, 1, bad=1), (remark,))
+    if absent := loaded.absent:
+        return judged(Level.L4, *_incomplete(loaded, absent))
     text = (
         f"转储 {loaded.size_bytes / 1e6:.1f} MB 导入临时数据库用时 {loaded.seconds:.1f} 秒，"
         f"{loaded.tables} 个表、{loaded.rows} 行"
     )
     return judged(Level.L4, Coverage(1, 1, ok=1), (Remark("dump", text, Weight.NOTE),))
+
+
+def _incomplete(loaded: Loaded, absent: Sequence[str]) -> tuple[Coverage, tuple[Remark, ...]]:
+    if len(absent) == loaded.accounts:
+        text = f"账号列表中的 {loaded.accounts} 个账号在转储中一个也找不到，无法对照"
+        return Coverage(1, 1, ok=1), (Remark("account", text, Weight.DEGRADES),)
+    told = "、".join(absent[:_SHOWN])
+    text = f"转储中没有 {len(absent)} 个账号：{told}"
+    return Coverage(1, 1, bad=1), (Remark("account", text, Weight.FAILS),)

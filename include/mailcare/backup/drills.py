@@ -4,14 +4,15 @@ import fnmatch
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailcare.backup import dbox
-from mailcare.backup.databases import blocks, judge_dump, load_dump
+from mailcare.backup.databases import judge_dump, load_dump
 from mailcare.backup.drill import candidates, judge_drill, run_drill, scratch_folder
+from mailcare.backup.dumps import blocks
 from mailcare.backup.ground import Ground
-from mailcare.backup.judging import Facts, stated
+from mailcare.backup.judging import Facts, StatedFacts, stated
 from mailcare.backup.ldif import judge_ldif, lines_of
 from mailcare.backup.manifest import manifest_of
 from mailcare.backup.opening import normal_digest
@@ -19,6 +20,7 @@ from mailcare.backup.sampling import Sample, draw, seed_of
 from mailcare.backup.service import MAILDIR, Served, judge_service, serve
 from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, Restored, Source
 from mailcare.backup.stored import StoredCopy
+from mailcare.backup.verdicts import Judgement, Remark, Weight
 from mailcare.clock import BEIJING
 from mailcare.systems.backups import CopyKind, StoreFormat
 
@@ -58,7 +60,17 @@ def restore(ground: Ground) -> Found:
             opens_mail=ground.copy.format is not StoreFormat.DBOX,
         )
     total_bytes = newest.size_bytes or sum(row.size_bytes for row in ground.census.rows)
-    yield newest.name, stated(judge_drill(done, total_bytes=total_bytes))
+    yield newest.name, _on_sample(ground, judge_drill(done, total_bytes=total_bytes))
+
+
+def _on_sample(ground: Ground, judgement: Judgement) -> StatedFacts:
+    """Return what a drill found; a sample out of an incomplete listing proves no more than that."""
+    facts, gaps = stated(judgement), ground.census.unreadable
+    if not gaps:
+        return facts
+    text = f"备份清单不完整，样本只取自能列出的部分：{gaps[0]}"
+    remark = Remark("listing", text, Weight.DEGRADES)
+    return replace(facts, remarks=(*facts.remarks, remark))
 
 
 def _sample(ground: Ground, **how: int) -> Sample:
@@ -83,7 +95,7 @@ def serve_sample(ground: Ground) -> Found:
             _homes(ground, homes, folder) if is_dbox else _messages(ground, sample, folder)
         )
         tally = serve(served, folder, location=_location(served) if is_dbox else MAILDIR)
-        yield ground.newest.name, stated(judge_service(served, tally))
+        yield ground.newest.name, _on_sample(ground, judge_service(served, tally))
 
 
 def _messages(ground: Ground, sample: Sample, folder: Path) -> Iterator[Served]:
@@ -178,4 +190,5 @@ def load(ground: Ground) -> Found:
     assert ground.copy.dialect
     room = ROOM_FACTOR * path.stat().st_size
     with scratch_folder(ground.scratch, room) as folder:
-        yield newest.name, stated(judge_dump(load_dump(path, ground.copy.dialect, folder)))
+        loaded = load_dump(path, ground.copy.dialect, folder, accounts=ground.listed)
+        yield newest.name, stated(judge_dump(loaded))

@@ -5,13 +5,14 @@ import binascii
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
+from mailcare.backup.dumps import BadDump
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
 
 _ADDRESSES = ("mail", "mailalternateaddress", "mailroutingaddress", "rfc822mailbox")
 _SHOWN = 10
 
 
-class BadLdif(Exception):
+class BadLdif(BadDump):
     """A line that is not LDIF; its text says which."""
 
 
@@ -41,12 +42,13 @@ def entries(lines: Iterable[bytes]) -> Iterator[Entry]:
 
 
 def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut blocks into lines."""
+    """Cut blocks into lines; raise `BadLdif` where the last one has no end."""
     rest = b""
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
-    yield rest
+    if rest:
+        raise BadLdif("最后一行没有结束，导出被截断")  # RFC 2849: every line ends in a separator
 
 
 def _unfolded(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -99,7 +101,7 @@ def judge_ldif(lines: Iterable[bytes], accounts: Collection[str]) -> Judgement:
         for one in entries(lines):
             count += 1
             found |= one.addresses()
-    except BadLdif as error:
+    except BadDump as error:
         remark = Remark("ldif", f"无法解析（第 {count + 1} 个条目）：{error}", Weight.FAILS)
         return judged(Level.L4, Coverage(1, 1, bad=1), (remark,))
     return _held(count, found, {one.lower() for one in accounts})
@@ -109,7 +111,8 @@ def _held(count: int, found: set[str], accounts: set[str]) -> Judgement:
     told = Remark("ldif", f"解析 {count} 个条目，其中邮件地址 {len(found)} 个", Weight.NOTE)
     if not accounts:
         readable = Coverage(count, count, ok=count)
-        return judged(Level.L4, readable, (told,))
+        text = "没有账号列表可比，只证明可以读出，不能证明齐全"
+        return judged(Level.L4, readable, (told, Remark("unlisted", text, Weight.DEGRADES)))
     missing = sorted(accounts - found)
     coverage = Coverage(
         len(accounts), len(accounts), ok=len(accounts) - len(missing), bad=len(missing)
