@@ -1,5 +1,6 @@
 """All levels together, drills included: copies here and on a host, sound and damaged."""
 
+import gzip
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from lab.waiting import wait_until
 from mailcare.backup.drill import scratch_folder
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import Verification, audit_file, verify_site
-from tests.backup.ssh_host import HOST_KEY, USER_KEY, ssh_host
+from mailcare.systems.backups import Dialect
+from tests.backup.ssh_host import HOST_KEY, USER_KEY, cuts_after, ssh_host
 from tests.backup.stores import flip, make_dbox, make_store, pack
+from tests.backup.test_databases import DUMPS
 from tests.surroundings import need
 
 
@@ -249,6 +252,25 @@ def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path, is_there):
         assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.PASS
         accounts.write_text("li@bank.example\nzhao@bank.example\n")
         assert verdicts(verify(path, through=Level.L4))["L4"] is Verdict.FAIL
+
+
+def test_a_dump_on_a_host_is_loaded_here(tmp_path):
+    need("mariadbd")
+    dump = tmp_path / "dumps" / "accounts.sql.gz"
+    dump.parent.mkdir()
+    dump.write_bytes(gzip.compress(DUMPS[Dialect.MYSQL]))
+    copy = {"name": "sql", "kind": "sql", "dialect": "mysql", "path": str(dump.parent)}
+    with ssh_host(cuts_after(200)) as there:
+        assert there.node.ssh
+        copies = [copy | {"node": "bak1"}]
+        path = site(tmp_path, copies, port=there.node.ssh.port, nodes=("bak1",))
+        done = verify(path, through=Level.L4)
+        assert verdicts(done)["L4"] is Verdict.PASS
+        assert "1 个表、2 行" in told(done, Level.L4)
+        flip(dump)
+        done = verify(path, through=Level.L4)
+    assert verdicts(done)["L4"] is Verdict.FAIL
+    assert "已损坏" in told(done, Level.L4)
 
 
 @pytest.mark.parametrize("kind", ["sdbox", "mdbox"])

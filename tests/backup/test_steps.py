@@ -1,11 +1,15 @@
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import insert, select
 
-from mailcare.backup import steps
+from mailcare.backup import running, steps
+from mailcare.backup.verdicts import Level
 from mailcare.errors import InputError, MailcareError
 from mailcare.listing import Wish
 from mailcare.papers.keeping import latest_paper, paper_file
@@ -101,6 +105,68 @@ def test_a_routine_run_reads_all_at_first_then_a_shard_a_day(bank, time_machine_
         if one["facts_kind"] == "integrity"
     ]
     assert read == [(0, 1), (0, 3), (1, 3), (2, 3)]
+
+
+KILLED = """
+import os, signal, sys
+from mailcare.backup import running, steps
+from mailcare.backup.verdicts import Level
+
+def killed(ground):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+running.LEVELS = {**running.LEVELS, Level.L3: killed}
+steps.verify(int(sys.argv[1]), "nightly")
+"""
+
+
+def test_a_run_that_was_killed_goes_on_with_the_levels_that_it_had_not_finished(bank, monkeypatch):
+    verification = steps.open_verification("manual__1", site="bank", through="L3")
+    words = [sys.executable, "-c", KILLED, str(verification)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    again = []
+    levels = {
+        level: lambda ground, level=level, run=run: again.append(level) or run(ground)
+        for level, run in running.LEVELS.items()
+    }
+    monkeypatch.setattr(running, "LEVELS", levels)
+    steps.verify(verification, "nightly")
+    assert again == ["L0", "L3"]
+    (row,) = all_of(BackupEvidence)
+    said = json.loads(row.statement)
+    assert [(one["level"], one["verdict"]) for one in said["findings"]] == [
+        (level, "PASS") for level in ("L0", "L1", "L2", "L3")
+    ]
+    assert steps.audit_copy(row.system_id, "nightly") == ()
+    carried_out("manual__2", site="bank", through="L3")
+    assert again[2:] == ["L0", "L1", "L2", "L3"], "another run begins anew"
+
+
+def test_what_a_killed_run_found_does_not_stand_for_another_generation(bank, monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    counted = []
+
+    def count(ground):
+        counted.append(ground.newest.size_bytes)
+        return real(ground)
+
+    def end(_ground):
+        raise Ended
+
+    real = running.LEVELS[Level.L2]
+    monkeypatch.setattr(running, "LEVELS", {**running.LEVELS, Level.L2: count, Level.L3: end})
+    verification = steps.open_verification("manual__1", site="bank", through="L3")
+    for _ in range(2):
+        with pytest.raises(Ended):
+            steps.verify(verification, "nightly")
+    assert len(counted) == 1
+    shutil.rmtree(bank / "live/bank.example/user2")
+    pack(bank / "live", "tar.gz", bank / "copies/mail-0.tar.gz")
+    with pytest.raises(Ended):
+        steps.verify(verification, "nightly")
+    assert len(set(counted)) == 2
 
 
 def test_no_length_of_history_hides_when_a_level_was_last_run(bank):

@@ -1,16 +1,22 @@
 import errno
+import gzip
 import json
 import os
 import random
 import shutil
-from datetime import timedelta
+import subprocess
+import tempfile
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailcare.backup import drill, opened, spool
+from mailcare.backup.agent.seats import Here
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import audit_file, verify_site
 from mailcare.errors import InputError
-from tests.backup.stores import LONG_AGO, NOW, add_mail, flip, make_store, pack, set_time
+from tests.backup.stores import LONG_AGO, NOW, add_mail, flip, mail, make_store, pack, set_time
+from tests.surroundings import without
 
 ARCHIVES = ("tar", "tar.gz", "tar.zst", "zip")
 KINDS = ("tree", *ARCHIVES)
@@ -203,8 +209,9 @@ def test_a_truncated_archive_fails(tmp_path, kind):
     bank = Bank(tmp_path, kind)
     path = bank.back_up()
     os.truncate(path, path.stat().st_size * 6 // 10)
-    outcome = bank.verify()
+    outcome = bank.verify("L4")
     assert outcome.of("L3").verdict is Verdict.FAIL
+    assert outcome.of("L4").verdict is not Verdict.PASS
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
@@ -215,6 +222,78 @@ def test_damage_in_an_older_generation_is_found_too(tmp_path, kind):
     flip(old)
     os.utime(old, (NOW.timestamp() - 9 * 86400,) * 2)
     assert bank.verify().of("L3").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("node", [None, "mx1"])
+def test_the_live_store_itself_is_no_backup_of_it(tmp_path, monkeypatch, node):
+    monkeypatch.setattr(opened, "There", lambda _node, _scene: Here())
+    bank = Bank(tmp_path, "tree")
+    (bank.place / "mail-0").symlink_to(bank.live)
+    where = {"node": node} if node else {}
+    bank.more = where | {"live": {"path": str(bank.live)} | where}
+    outcome = bank.verify("L2")
+    assert outcome.of("L2").verdict is Verdict.PASS
+    assert outcome.codes("L0") >= {"live"}
+    assert outcome.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("kind", ["tar", "tar.gz"])
+def test_a_hole_of_zeros_is_no_end_of_an_archive(tmp_path, kind):
+    bank = Bank(tmp_path, kind, live=None)
+    path = bank.back_up()
+    tar = bytearray(gzip.decompress(path.read_bytes()) if kind == "tar.gz" else path.read_bytes())
+    at = tar.index(b"./bank.example/user2/cur/")
+    tar[at : at + 1024] = bytes(1024)
+    path.write_bytes(gzip.compress(tar) if kind == "tar.gz" else tar)
+    for _ in range(2):
+        outcome = bank.verify("L4")
+        assert outcome.of("L3").verdict is Verdict.FAIL
+        assert outcome.of("L4").verdict is Verdict.DEGRADED
+
+
+def test_a_message_that_was_never_written_to_its_end_is_no_mail(tmp_path):
+    bank = Bank(tmp_path, "tar.gz", live=None)
+    add_mail(bank.live, "user1@bank.example", 5, data=mail(5)[:300] + bytes(4096))
+    bank.back_up()
+    outcome = bank.verify("L4")
+    assert outcome.of("L4").verdict is Verdict.DEGRADED
+    assert "没有写完" in "".join(one.text for one in outcome.of("L4").remarks)
+
+
+def test_a_compressed_message_that_is_damaged_is_a_finding(tmp_path):
+    bank = Bank(tmp_path, "tree", live=None)
+    data = mail(5, size=4000)
+    path = add_mail(bank.live, "user1@bank.example", 5, data=data)
+    packed = bytearray(gzip.compress(data))
+    packed[14] ^= 0xFF
+    path.write_bytes(packed)
+    bank.back_up()
+    assert bank.verify().of("L3").verdict is Verdict.FAIL
+
+
+def test_a_time_in_the_future_excuses_no_loss(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    add_mail(bank.live, "user1@bank.example", 5, at=datetime(2033, 1, 1, tzinfo=UTC))
+    assert "message_missing" in bank.verify("L2").codes("L2")
+
+
+def test_a_dump_of_the_accounts_goes_stale_and_shrinks_like_any_copy(tmp_path):
+    bank = Bank(tmp_path, "ldif")
+    export = "".join(f"dn: uid=u{number}\nmail: u{number}@bank.example\n\n" for number in range(99))
+    path = bank.place / "accounts.ldif"
+    path.write_text(export)
+    accounts = tmp_path / "accounts"
+    accounts.write_text("u1@bank.example\n")
+    live = {"path": str(bank.live), "accounts": {"source": "file", "path": str(accounts)}}
+    bank.more = {"live": live}
+    outcome = bank.verify("L5")
+    assert dict.fromkeys(("L0", "L1", "L4"), "") == {
+        str(level): one.reason for level, one in outcome.judgements.items()
+    }
+    assert outcome.verdict is Verdict.PASS
+    set_time(path, datetime_of(path) - 40 * timedelta(hours=1))
+    assert "stale" in bank.verify("L1").codes("L1")
 
 
 def test_a_stale_copy_fails_by_its_time(tmp_path):
@@ -254,8 +333,6 @@ def test_what_was_deleted_moved_or_flagged_since_is_no_loss(tmp_path):
 def test_mail_that_came_after_the_generation_is_no_loss(tmp_path):
     bank = Bank(tmp_path, "tar.gz")
     path = bank.back_up()
-    from datetime import UTC, datetime
-
     after = datetime.fromtimestamp(path.stat().st_mtime, UTC) + timedelta(minutes=1)
     add_mail(bank.live, "user1@bank.example", 5, at=after)
     outcome = bank.verify("L2")
@@ -276,8 +353,6 @@ def test_a_missing_old_generation_fails(tmp_path):
 
 
 def datetime_of(path):
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
@@ -324,8 +399,6 @@ def test_a_manifest_is_not_poisoned_by_what_was_never_mail(tmp_path):
 
 
 def test_scratch_is_empty_afterwards(tmp_path, monkeypatch):
-    import tempfile
-
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
@@ -335,6 +408,39 @@ def test_scratch_is_empty_afterwards(tmp_path, monkeypatch):
     first.rename(first.with_name("1700000009.M1P1.mx1"))
     bank.verify()
     assert list(scratch.iterdir()) == []
+
+
+@pytest.fixture
+def small_scratch(tmp_path, monkeypatch):
+    if os.getuid() != 0:
+        without("root, for a small file system")
+    scratch = tmp_path / "small"
+    scratch.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(scratch)]
+    subprocess.run(words, check=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    yield scratch
+    subprocess.run(["umount", str(scratch)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["tree", "tar.gz"])
+def test_a_full_scratch_is_a_reason_and_no_verdict_on_the_copy(
+    tmp_path, small_scratch, monkeypatch, kind
+):
+    monkeypatch.setattr(drill, "ROOM_FACTOR", 0)  # as if it had filled up meanwhile
+    monkeypatch.setattr(spool, "_TABLE", f"PRAGMA cache_size = 4; {spool._TABLE}")
+    bank = Bank(tmp_path, kind)
+    for number in range(50, 53):
+        add_mail(bank.live, "user1@bank.example", number, data=mail(number) + b"x" * 40_000)
+    bank.back_up()
+    for number in range(1000, 1600):
+        add_mail(bank.live, "user1@bank.example", number)
+    outcome = bank.verify("L4")
+    for level in ("L2", "L4"):
+        assert outcome.of(level).verdict is Verdict.NOT_RUN
+        assert "暂存空间不足" in outcome.of(level).reason
+    assert outcome.of("L3").verdict is Verdict.PASS
+    assert list(small_scratch.iterdir()) == []
 
 
 def test_evidence_that_was_changed_or_is_missing_is_found(tmp_path):

@@ -99,11 +99,12 @@ def content_of(statement: Statement) -> dict[str, Any]:
         "started_at": statement.started_at.isoformat(),
         "finished_at": statement.finished_at.isoformat(),
         "program": statement.program,
-        "findings": [_finding_json(one) for one in statement.findings],
+        "findings": [finding_json(one) for one in statement.findings],
     }
 
 
-def _finding_json(finding: Finding) -> dict[str, Any]:
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON: its facts, and what they are judged to be."""
     kind = kind_of(finding.facts)
     return {
         "level": finding.level.value,
@@ -146,6 +147,11 @@ def facts_of(finding: Mapping[str, Any]) -> Facts:
         return _adapter(str(kind)).validate_json(json.dumps(finding.get("facts")))
     except (ValidationError, ValueError) as error:
         raise InputError(f"证据中的事实无法读取（{type(error).__name__}）") from None
+
+
+def finding_of(told: Mapping[str, Any]) -> Finding:
+    """Return the finding that stands in JSON; raise `InputError` where it is none."""
+    return Finding(Level(told["level"]), told["generation"], facts_of(told))
 
 
 def sign(statement: Statement, key: Ed25519PrivateKey) -> Evidence:

@@ -13,6 +13,8 @@ from mailcare.backup.source import Census, MailboxRow, Message
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
 
 SHOWN = 200
+EXAMPLES = 3
+DAY_S = 24 * 3600
 MASS_DELETION_PCT = 30
 MASS_DELETION_LEAST = 100
 SameContent = Callable[[Sequence[Message], Sequence[Message]], frozenset[bytes]]
@@ -32,10 +34,14 @@ class MailboxLoss:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How one mailbox differs between the live store and the backup."""
+    """How one mailbox differs between the live store and the backup.
+
+    Of what is lost some examples are kept: of all mailboxes it may be more than memory holds.
+    """
 
     mailbox: str
-    lost: tuple[Message, ...]
+    lost: int
+    examples: tuple[str, ...]
     young: int
     moved: int
     deleted: int
@@ -88,23 +94,31 @@ def difference(
     *,
     started_s: float,
     slack_s: float,
+    now_s: float,
     same_content: SameContent,
 ) -> Difference:
     """Tell what of one mailbox is lost, too young, moved or deleted; messages are multisets.
 
     A message may be absent when it came less than `slack_s` before the generation began; not, when
-    a younger one of its folder is there, or when its whole folder is absent.
+    a younger one of its folder is there, or when its whole folder is absent. A time that is more
+    than a day after `now_s` excuses nothing.
     """
     absent = _minus(live, backup)
     gone = _minus(backup, live)
     limits = _limits(live, backup, started_s=started_s, slack_s=slack_s)
-    old = [one for one in absent if one.arrived_s <= limits.get(one.folder, started_s)]
+    old = [
+        one
+        for one in absent
+        if one.arrived_s <= limits.get(one.folder, started_s) or one.arrived_s > now_s + DAY_S
+    ]
     young = len(absent) - len(old)
     sizes = {one.size_bytes for one in gone}
     alike = [one for one in old if one.size_bytes in sizes]
     moved = same_content(alike, gone) if alike else frozenset()
-    lost = tuple(one for one in old if one.key not in moved)
-    return Difference(mailbox, lost, young, len(moved), max(len(gone) - len(moved), 0))
+    lost = [one.identity for one in old if one.key not in moved]
+    examples = tuple(one.decode("utf-8", "replace") for one in lost[:EXAMPLES])
+    deleted = max(len(gone) - len(moved), 0)
+    return Difference(mailbox, len(lost), examples, young, len(moved), deleted)
 
 
 def _minus(these: Iterable[Message], those: Iterable[Message]) -> list[Message]:
@@ -180,9 +194,9 @@ def _loss(
         one.mailbox,
         live[one.mailbox].messages,
         row.messages if row else 0,
-        len(one.lost),
+        one.lost,
         not (row and row.messages),
-        tuple(message.identity.decode("utf-8", "replace") for message in one.lost[:3]),
+        one.examples,
     )
 
 

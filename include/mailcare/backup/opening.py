@@ -18,6 +18,7 @@ from mailcare.backup.agent.script import looks_like_mail
 
 HEAD_LIMIT_BYTES = 1024 * 1024
 HEAD_LIMIT_LINES = 10_000
+ZERO_RUN = bytes(512)  # no mail has one (RFC 5322, 2.1): a block that was never written
 _MARKS = ("from", "date", "message-id", "received")
 _HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
@@ -70,6 +71,8 @@ def _judge(data: bytes, stated: int | None) -> tuple[Outcome, str]:
         return Outcome.NOT_MAIL, "空文件"
     if not data.strip(b"\0"):
         return Outcome.NOT_MAIL, "全部是零字节"
+    if ZERO_RUN in data:
+        return Outcome.NOT_MAIL, "含有成片的零字节，没有写完"
     if stated is not None and stated != len(data):
         return Outcome.NOT_MAIL, f"长 {len(data)} 字节，文件名注明 {stated} 字节"
     body = _FROM_LINE.sub(b"", data)

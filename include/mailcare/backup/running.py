@@ -1,9 +1,12 @@
 """Carry out the levels on one copy; each brings facts, and a rule elsewhere judges them."""
 
+import errno
 import hashlib
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from mailcare.backup.integrity import SHOWN, Damage, IntegrityFacts
 from mailcare.backup.inventory import Difference, differing, inventory_facts
 from mailcare.backup.inventory import difference as difference_of
 from mailcare.backup.judging import Facts, withheld
+from mailcare.backup.kept import Kept
 from mailcare.backup.manifest import Known, Manifest, manifest_of
 from mailcare.backup.names import shown
 from mailcare.backup.source import (
@@ -38,30 +42,48 @@ ALIKE_MOST = 500
 Found = Iterator[tuple[str, Facts]]
 
 
-def findings_of(ground: Ground, *, through: Level) -> Iterator[Finding]:
+def findings_of(ground: Ground, *, through: Level, kept: Kept | None = None) -> Iterator[Finding]:
     """Carry out the levels up to `through`, in order, and yield what each found.
 
-    A level that the policy does not promise is left out.
+    A level that the policy does not promise is left out; one that is `kept` is not run again.
     """
     for level in Level:
-        if not level.is_within(through) or getattr(ground.copy.policy, level.value) is None:
+        if not level.is_within(through) or getattr(ground.copy.promised, level.value) is None:
             continue
-        for generation, facts in _attempt(ground, level):
-            yield Finding(level, generation, facts)
+        found = kept.of(level) if kept else ()
+        if not found:
+            told = _attempt(ground, level)
+            found = [Finding(level, generation, facts) for generation, facts in told]
+            if kept:
+                kept.keep(found)
+        yield from found
         ground.progress.step(f"{ground.copy.label} {level}")
 
 
 def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
     levels = LEVELS if ground.copy.kind.holds_mail else STORE_LEVELS
-    carry_out = levels.get(level)
-    if carry_out is None:
-        return [("", withheld(not_run(level, "此类副本不做这一级验证")))]
     try:
-        if level is not Level.L0:
-            _need_no_lock(ground)
-        return list(carry_out(ground))
+        with _room():
+            if level is not Level.L0:
+                _need_no_lock(ground)
+            return list(levels[level](ground))
     except NotReached as error:
         return [("", withheld(unreached(level, error)))]
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raise `NotReached` where we cannot write: no fault of the copy, which is only read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NotReached("scratch", f"暂存空间不足（{error.strerror}）") from None
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise
+        raise NotReached("scratch", f"暂存空间不足（{error}）") from None
 
 
 def _need_no_lock(ground: Ground) -> None:
@@ -82,24 +104,41 @@ def date(ground: Ground) -> Found:
     if not ground.reach.generations:
         return
     newest, census = ground.newest, ground.census
-    history = tuple(one for one in ground.history.sizes if one.generation != newest.name)
-    listed = _listed_sizes(ground)
     size = newest.size_bytes
     yield (
         newest.name,
-        FreshFacts(
-            ground.now,
-            ground.copy.rpo_h,
-            newest.name,
-            newest.started_at,
-            newest.is_dated,
-            sum(row.size_bytes for row in census.rows) if size is None else size,
-            messages_in(census),
-            newest_at(census),
-            _live_newest(ground),
-            (listed or history)[-HISTORY_LONG:],
-            ground.reach.ahead_s,
+        replace(
+            _dated(ground),
+            size_bytes=sum(row.size_bytes for row in census.rows) if size is None else size,
+            messages=messages_in(census),
+            newest_message_at=newest_at(census),
+            live_newest_at=_live_newest(ground),
         ),
+    )
+
+
+def date_store(ground: Ground) -> Found:
+    """L1 of an account store: time and size of the newest dump."""
+    if ground.reach.generations:
+        yield ground.newest.name, _dated(ground)
+
+
+def _dated(ground: Ground) -> FreshFacts:
+    """Return the newest generation in time and size, without a look into it."""
+    newest = ground.newest
+    history = tuple(one for one in ground.history.sizes if one.generation != newest.name)
+    return FreshFacts(
+        ground.now,
+        ground.copy.rpo_h,
+        newest.name,
+        newest.started_at,
+        newest.is_dated,
+        newest.size_bytes,
+        None,
+        None,
+        None,
+        (_listed_sizes(ground) or history)[-HISTORY_LONG:],
+        ground.reach.ahead_s,
     )
 
 
@@ -154,6 +193,7 @@ def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterat
                 spool.messages(_COPY, mailbox),
                 started_s=ground.newest.started_at.timestamp(),
                 slack_s=ground.copy.slack_min * 60,
+                now_s=ground.now.timestamp(),
                 same_content=lambda lost, gone: _moved(ground, live, lost, gone),
             )
 
@@ -318,5 +358,9 @@ LEVELS: Mapping[Level, CarryOut] = {
     Level.L4: drills.restore,
     Level.L5: drills.serve_sample,
 }
-# A dump of the accounts holds no mail: whether it is there, and whether it can be loaded.
-STORE_LEVELS: Mapping[Level, CarryOut] = {Level.L0: look, Level.L4: drills.load}
+# A dump of the accounts holds no mail: see `BackupCopy.promised`.
+STORE_LEVELS: Mapping[Level, CarryOut] = {
+    Level.L0: look,
+    Level.L1: date_store,
+    Level.L4: drills.load,
+}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from mailcare.backup.source import Message, NotReached
+from mailcare.backup.source import Message
 
 _TABLE = """
 PRAGMA journal_mode = OFF;
@@ -44,11 +44,10 @@ class Spool:
 
 @contextmanager
 def spooled(scratch: Path | None) -> Iterator[Spool]:
-    """Open a spool below `scratch`, gone when the block ends; raise `NotReached` without room."""
-    with tempfile.TemporaryDirectory(prefix="mailcare-", dir=scratch) as folder:
-        try:
-            with closing(sqlite3.connect(Path(folder, "messages"))) as database:
-                database.executescript(_TABLE)
-                yield Spool(database)
-        except sqlite3.OperationalError as error:
-            raise NotReached("scratch", f"暂存目录写不进去（{error}）") from None
+    """Open a spool below `scratch`, gone when the block ends."""
+    with (
+        tempfile.TemporaryDirectory(prefix="mailcare-", dir=scratch) as folder,
+        closing(sqlite3.connect(Path(folder, "messages"))) as database,
+    ):
+        database.executescript(_TABLE)
+        yield Spool(database)

@@ -196,10 +196,10 @@ def _task(row: backups.Verification, name: str, past: History) -> Task:
     site = Site.model_validate(row.definition)
     (copy,) = chosen_copies(site, [name])
     now = utc_now()
-    through = Level(row.through) if row.through else due_through(copy.policy, past, now=now)
+    through = Level(row.through) if row.through else due_through(copy.promised, past, now=now)
     shard = due_shard(copy.policy, past, now=now) if row.is_routine else WHOLE
     scene = Scene(described_by(site), find_secret, _permit(row, site))
-    return Task(site, copy, through, past, scene, shard=shard)
+    return Task(site, copy, through, past, scene, shard=shard, run=row.key)
 
 
 def _permit(row: backups.Verification, site: Site) -> Any:  # noqa: ANN401 - see Scene.permit

@@ -26,6 +26,7 @@ from mailcare.backup.evidence import (
 from mailcare.backup.ground import Ground
 from mailcare.backup.history import History, history_of
 from mailcare.backup.judging import withheld
+from mailcare.backup.kept import kept_of
 from mailcare.backup.opened import listed_accounts, open_live, open_source
 from mailcare.backup.running import findings_of
 from mailcare.backup.source import NotReached, Shard
@@ -80,7 +81,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be verified of one copy: how deep, which shard, and its past."""
+    """What is to be verified of one copy: how deep, which shard, and its past.
+
+    `run` is the key of a run that goes on after a kill; empty for one that begins anew.
+    """
 
     site: Site
     copy: BackupCopy
@@ -89,6 +93,7 @@ class Task:
     scene: Scene
     shard: Shard = WHOLE
     scratch: Path | None = None
+    run: str = ""
 
 
 def chosen_copies(site: Site, names: Sequence[str]) -> tuple[BackupCopy, ...]:
@@ -108,7 +113,9 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
     try:
         with scratch_folder(task.scratch, 0) as scratch:
             ground = _ground(task, started_at, progress, scratch=scratch)
-            findings = list(findings_of(ground, through=task.through))
+            kept = kept_of(ground, task.run) if task.run else None
+            started_at = kept.begun_at if kept else started_at
+            findings = list(findings_of(ground, through=task.through, kept=kept))
     except NotReached as error:
         findings = [_unreached(level, error) for level in _asked(task)]
     settled = tuple(_settled(task, findings, started_at))
@@ -130,7 +137,7 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
 
 def _asked(task: Task) -> Iterator[Level]:
     for level in Level:
-        if level.is_within(task.through) and getattr(task.copy.policy, level.value) is not None:
+        if level.is_within(task.through) and getattr(task.copy.promised, level.value) is not None:
             yield level
 
 
@@ -183,7 +190,7 @@ def _aged(task: Task, finding: Finding, now: datetime) -> Finding:
     judgement = finding.judgement()
     older = aged(
         judgement,
-        policy_days=getattr(task.copy.policy, finding.level.value),
+        policy_days=getattr(task.copy.promised, finding.level.value),
         last_run_at=task.history.last_run_at.get(finding.level),
         known_since=task.history.begun_at,
         now=now,

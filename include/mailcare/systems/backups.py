@@ -212,6 +212,13 @@ class BackupCopy(Strict):
         """Return what people call it."""
         return self.title or self.name
 
+    @property
+    def promised(self) -> Policy:
+        """Return the policy of what can be verified of it: an account store holds no mail."""
+        if self.kind.holds_mail:
+            return self.policy
+        return self.policy.model_copy(update={"L2": None, "L3": None, "L5": None})
+
     def credential(self) -> Credential | None:
         """Return where its password is kept; None for one without a password."""
         if not (self.connection or self.password_env or self.password_file):
