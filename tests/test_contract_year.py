@@ -140,7 +140,8 @@ def year(database_url, tmp_path, monkeypatch, relay) -> Iterator[Year]:
     with time_machine.travel("2026-01-04T09:00:00+08:00", tick=False) as clock:
         import_site(site_with_backups(tmp_path), recorded_by="li")
         add_contract(systems=[SITE], visits_per_year=2)
-        grant_role("zhou", Role.ENGINEER, by="test")
+        for login in ("lin", "zhou"):
+            grant_role(login, Role.ENGINEER, by="test")
         grant_role("boss", Role.MANAGER, by="test")
         yield Year(clock, tmp_path)
 

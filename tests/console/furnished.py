@@ -47,7 +47,7 @@ def furnish(client: TestClient) -> None:
         plan_due(today=day)
     _faults()
     [visit] = visits.open_visits()
-    _sent(client, f"/visits/{visit}/assign", visits.STAFF)
+    _sent(client, f"/visits/{visit}/assign", visits.STAFF | {"engineer": "engineer"})
     _sent(client, f"/visits/{visit}/propose", {"starts": ["2026-12-07", "", ""]})
     surveys.ask(surveys.ended(1), at=utc_now())
     _mails()

@@ -1,5 +1,6 @@
 """The customers' page: reachable without a login, and nothing but the page of a link that works."""
 
+import re
 from secrets import token_urlsafe
 
 import pytest
@@ -69,9 +70,17 @@ def test_another_day_is_taken_as_a_wish(client, link):
 def test_what_is_wrong_is_said_and_may_be_corrected(client, link):
     sunday = {"chosen": "other", "start": "2026-05-10", "said_by": "王"}
     strange = {"chosen": "<script>", "said_by": "王"}
-    for data in ({}, {"chosen": desk.FIRST}, sunday, strange):
-        wrong = client.post(link, data=data)
+    for data, field in (
+        ({}, "start"),
+        ({"chosen": desk.FIRST}, "said_by"),
+        (sunday, "start"),
+        (strange, "start"),
+        ({"chosen": desk.FIRST, "said_by": "王", "note": "a\0b"}, "note"),
+    ):
+        wrong = client.post(link, data=data, headers={"Accept-Language": "en"})
         assert wrong.status_code == 422, data
+        [told] = re.findall(rf'id="{field}-error">([^<]+)<', wrong.text)
+        assert re.search("[一-鿿]", told)  # the customer's page is Chinese
         assert "<script>" not in wrong.text
     assert client.post(link, data={"chosen": desk.FIRST, "said_by": "王示例"}).status_code == 200
 

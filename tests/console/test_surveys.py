@@ -11,6 +11,7 @@ from sqlalchemy import select
 from mailcare.records.session import reading
 from mailcare.records.surveys import SurveyAnswer, SurveyCall
 from mailcare.surveys.scores import QUESTIONS
+from tests.console.refusing import LARGE, LONG, TEXT, recorded, refuse_each
 from tests.surveys.desk import ASKED_AT, SCAN, ask, ended
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -24,6 +25,41 @@ ANSWER = {
     "answered_at": "2026-03-02T10:30",
     "way": "call",
 }
+
+CALL = {"attempt": "1", "outcome": "no_answer"}
+SHEET = ANSWER | {"way": "sheet"}
+BLANK = dict.fromkeys((*QUESTIONS, "comments"), "")
+WRONG = (
+    *(
+        ("answer", ANSWER | {"skill": one}, None, "skill")
+        for one in ("6", "-1", "4.5", "很好", "1e0")
+    ),
+    ("answer", ANSWER | {"skill": ["5", "0"]}, None, "skill"),
+    ("answer", ANSWER | BLANK, None, "comments"),
+    ("answer", ANSWER | {"comments": LONG}, None, "comments"),
+    ("answer", ANSWER | {"comments": "a\x07b"}, None, "comments"),
+    ("answer", ANSWER | {"answered_by": " "}, None, "answered_by"),
+    ("answer", ANSWER | {"answered_at": "昨天"}, None, "answered_at"),
+    ("answer", ANSWER | {"answered_at": "2026-03-02T12:01"}, None, "answered_at"),
+    ("answer", ANSWER | {"answered_at": "2026-02-27T08:59"}, None, "answered_at"),
+    ("answer", ANSWER | {"outcome": "refused"}, None, "outcome"),
+    ("answer", SHEET, None, "file"),
+    ("answer", SHEET, TEXT, "file"),
+    ("answer", SHEET, LARGE, "file"),
+    ("call", CALL | {"outcome": ""}, None, "outcome"),
+    ("call", CALL | {"outcome": "answered"}, None, "outcome"),
+    ("call", CALL | {"outcome": "refused", "satisfaction": "5"}, None, "outcome"),
+    ("call", CALL | {"outcome": "call_again"}, None, "call_again_at"),
+    ("call", CALL | {"call_again_at": "2026-03-02T11:59"}, None, "call_again_at"),
+    ("call", CALL | {"call_again_at": "明天"}, None, "call_again_at"),
+    (
+        "call",
+        CALL | {"outcome": "refused", "call_again_at": "2026-03-03T15:00"},
+        None,
+        "call_again_at",
+    ),
+    ("call", CALL | {"note": LONG}, None, "note"),
+)
 
 
 @pytest.fixture
@@ -91,6 +127,45 @@ def test_what_is_wrong_stands_beside_the_field_and_what_was_said_is_kept(login, 
     assert answers() == []
 
 
+def test_whatever_is_wrong_is_told_beside_its_field_and_nothing_is_written(login, survey):
+    refuse_each(login("boss"), f"/surveys/{survey}", WRONG)
+
+
+def test_a_form_that_comes_again_or_for_another_survey_writes_nothing(login, survey):
+    client = login("boss")
+    again = ask(ended(1, case_version=2), at=ASKED_AT)  # the same fault came back
+    assert client.post(f"/surveys/{survey}/answer", data=ANSWER).status_code == 303
+    before = recorded()
+    scanned = client.post(
+        f"/surveys/{survey}/answer", data=ANSWER | {"way": "sheet"}, files={"file": SCAN}
+    )
+    put = ANSWER | {"version": "2", "reason": "听错了"}
+    for refused, said in (
+        (client.post(f"/surveys/{survey}/answer", data=ANSWER), "已有答复"),
+        (scanned, "已有答复"),
+        (client.post(f"/surveys/{survey}/call", data=CALL), "已有答复"),
+        (client.post(f"/surveys/{survey}/correct", data=put), "重新打开"),
+        (client.post(f"/surveys/{again}/correct", data=put), "还没有答复"),
+    ):
+        assert refused.status_code == 422
+        assert said in refused.text
+    assert client.post("/surveys/4711/answer", data=ANSWER).status_code == 404
+    assert client.post("/surveys/4711/call", data=CALL).status_code == 404
+    assert recorded() == before
+
+
+def test_no_engineer_records_where_nobody_knows_whose_case_it_was(login, records):
+    survey = ask(ended(1, handled_by=()), at=ASKED_AT)
+    client, before = login("engineer"), recorded()
+    assert "由哪位工程师处理没有记录" in client.get(f"/surveys/{survey}").text
+    for path, data in (("answer", ANSWER), ("call", CALL)):
+        refused = client.post(f"/surveys/{survey}/{path}", data=data)
+        assert refused.status_code == 422
+        assert "由客服或主管登记" in refused.text
+    assert recorded() == before
+    assert login("boss").post(f"/surveys/{survey}/answer", data=ANSWER).status_code == 303
+
+
 def test_a_signed_sheet_needs_its_scan_and_is_handed_out_as_it_came(login, survey):
     client = login("boss")
     sheet = ANSWER | {"way": "sheet"}
@@ -113,6 +188,8 @@ def test_the_engineer_of_the_case_sees_no_form_and_is_refused(login, survey):
 
     assert answer.status_code == 422
     assert "不能登记自己的评价" in answer.text
+    # Nor does the engineer say that the customer would not answer.
+    assert client.post(f"/surveys/{survey}/call", data=CALL).status_code == 422
     assert answers() == []
 
 

@@ -62,6 +62,7 @@ def proposed() -> tuple[str, str]:
     """Plan the contract's visit and propose days; return its number and the customer's link."""
     plan_due(today=date(2026, 4, 1))
     [number] = desk.open_visits()
+    desk.hire(desk.STAFF["engineer"])
     desk.assign(number)
     desk.propose(number)
     [letter] = [one for one in desk.letters("admin@shili-bank.example") if one.body]

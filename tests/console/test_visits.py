@@ -5,13 +5,11 @@ from datetime import date
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
 
 from mailcare.contracts.steps import plan_due
-from mailcare.records.base import Base
-from mailcare.records.session import reading
 from mailcare.records.visits import VisitState
 from mailcare.visits import steps
+from tests.console.refusing import LARGE, LONG, TEXT, recorded, refuse_each
 from tests.visits import desk
 from tests.visits.onsite_desk import PNG, output
 
@@ -43,14 +41,14 @@ TAUGHT = {
 SENSORS = {"check": "hardware.sensors", "node": "mx1", "verdict": "ok", "says": "灯全绿"}
 CPU = SENSORS | {"check": "hardware.cpu"}
 END = {"speaker": "customer", "said_by": "王示例", "note": "停电"}
-LONG = "长" * 5000
-TEXT, LARGE = ("a.jpg", b"no picture"), ("a.jpg", b"\xff\xd8\xff" + bytes(20 * 1024**2))
 # What is entered before a day is proposed, before the customer answers, and on site: the form, what
 # it holds, its file, and the field beside which the page tells what is wrong.
 OPEN = (
     ("assign", STAFF | {"place": LONG}, None, "place"),
     ("assign", STAFF | {"engineer_name": "林\n示例"}, None, "engineer_name"),
     ("assign", STAFF | {"engineer_email": "lin"}, None, "engineer_email"),
+    ("assign", STAFF | {"engineer": "enginer"}, None, "engineer"),
+    ("assign", STAFF | {"engineer": ""}, None, "engineer"),
     ("propose", {"starts": ["", ""]}, None, "starts"),
     ("propose", {"starts": ["soon"]}, None, "starts"),
     ("propose", {"starts": ["0001-01-01"]}, None, "starts"),
@@ -87,25 +85,6 @@ ON_SITE = (
     ("replies", {}, ("r.png", PNG), "replies"),
     ("cancel", END | {"said_by": ""}, None, "said_by"),
 )
-
-
-def recorded() -> dict[str, int]:
-    """Return how many rows each table has."""
-    tables = Base.metadata.sorted_tables
-    with reading() as session:
-        return {one.name: session.scalar(select(func.count()).select_from(one)) for one in tables}
-
-
-def refuse_each(client, number: str, forms: tuple) -> None:
-    """Send each form and see it refused beside its field, in Chinese, with nothing written."""
-    before = recorded()
-    for path, data, file, field in forms:
-        files = {"file": file} if file else None
-        page = client.post(f"/visits/{number}/{path}", data=data, files=files)
-        said = re.findall(rf'id="{re.escape(field)}-error">([^<]+)<', page.text)
-        assert (page.status_code, len(said)) == (422, 1), (path, field, page.text)
-        assert "不符合要求" not in said[0], said  # the words of a library that speaks English
-    assert recorded() == before
 
 
 def begun(client, number: str, clock) -> None:
@@ -161,15 +140,15 @@ def test_a_visit_is_agreed_begun_filled_in_and_completed(login, number, clock):
 
 def test_what_is_wrong_stands_beside_the_field_and_the_input_is_kept(login, number, clock):
     client = login("engineer")
-    refuse_each(client, number, OPEN)
+    refuse_each(client, f"/visits/{number}", OPEN)
     wrong = client.post(f"/visits/{number}/propose", data={"starts": ["2026-09-29", "", ""]})
     assert wrong.status_code == 422
     assert "须客户同意并记录在案" in wrong.text
     assert 'value="2026-09-29"' in wrong.text
     client.post(f"/visits/{number}/propose", data={"starts": [FIRST]})
-    refuse_each(client, number, PROPOSED)
+    refuse_each(client, f"/visits/{number}", PROPOSED)
     begun(client, number, clock)
-    refuse_each(client, number, ON_SITE)
+    refuse_each(client, f"/visits/{number}", ON_SITE)
     hot = SENSORS | {"numbers.temperature_c": "hot"}
     assert 'value="hot"' in client.post(f"/visits/{number}/look", data=hot).text
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from mailcare.contracts.forms import CustomerForm, read_form
 from mailcare.contracts.steps import enter_customer
 from mailcare.records.session import transaction
+from mailcare.staff.steps import Role, grant_role
 from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm
 from mailcare.surveys.steps import CaseKind, EndedCase, open_survey
 
@@ -36,6 +37,10 @@ def ended(customer: int, **changes) -> EndedCase:
         "finished_at": datetime(2026, 2, 27, 5, 0, tzinfo=UTC),
     }
     return EndedCase(**values | changes)
+
+
+def hire(login: str) -> None:
+    grant_role(login, Role.ENGINEER, by="test")
 
 
 def ask(case: EndedCase, *, at: datetime = ASKED_AT) -> int:

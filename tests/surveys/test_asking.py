@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailcare.surveys.asking import Step, is_partial, step_due
+from mailcare.surveys.asking import OWN_MARKS, UNKNOWN_ENGINEER, Step, step_due, why_not
 from mailcare.workdays import Calendar
 
 CALENDAR = Calendar()
@@ -49,7 +49,18 @@ def test_whatever_days_are_missed_there_are_two_reminders_at_most_and_one_end(as
     assert steps[-1] is Step.EXPIRE
 
 
-def test_the_engineer_of_the_case_is_partial():
-    assert is_partial("engineer", ("colleague", "engineer"))
-    assert not is_partial("service", ("colleague", "engineer"))
-    assert not is_partial("service", ())
+@pytest.mark.parametrize("spelled", ["lin", "LIN", " lin ", "l in", "ｌｉｎ"])
+def test_the_engineer_of_the_case_is_refused_however_the_login_is_spelled(spelled):
+    assert why_not("Lin", (spelled, "zhao"), {"lin", "zhao"}) == OWN_MARKS
+    assert why_not("service", (spelled,), {"lin"}) == ""
+    assert why_not("zhao", (spelled,), {"lin", "zhao"}) == ""
+
+
+@pytest.mark.parametrize("handled_by", [(), ("lni",), ("cli:root", "service")])
+def test_no_engineer_may_record_where_nobody_can_tell_whose_case_it_was(handled_by):
+    assert why_not("Lin", handled_by, {"lin", "zhao"}) == UNKNOWN_ENGINEER
+    assert why_not("boss", handled_by, {"lin", "zhao"}) == ""
+
+
+def test_who_worked_on_a_case_is_refused_engineer_or_not():
+    assert why_not("service", ("service", "lin"), {"lin"}) == OWN_MARKS

@@ -16,7 +16,7 @@ from mailcare.records.inspections import (
 from mailcare.records.papers import Paper
 from mailcare.records.session import reading, transaction
 from mailcare.records.surveys import Survey
-from mailcare.records.visits import Visit, VisitState
+from mailcare.reports.steps import open_report
 from mailcare.surveys.steps import follow_up, open_due, record_answer
 from tests.faults import desk
 from tests.surveys.desk import answer, ask, ended
@@ -123,6 +123,15 @@ def test_a_fault_is_asked_about_when_its_report_was_sent():
     assert survey.finished_at == datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
 
 
+def test_who_wrote_a_faults_report_is_its_engineer_too():
+    fault = desk.declared("P1", "2026-03-02 09:00")
+    desk.happened(fault, "2026-03-02 09:10 contact phone", "2026-03-02 11:00 handled fix")
+    open_report(fault, by="zhou", at=NOW)
+    desk.happened(fault, "2026-03-02 15:00 sent")
+    assert open_due() == 1
+    assert surveys()[0].handled_by == ["li", "zhou"]
+
+
 def test_a_fault_whose_report_came_back_is_asked_about_when_it_was_sent_again():
     fault = reported()
     desk.happened(fault, "2026-03-02 16:00 returned 2026-03-02T15:00")
@@ -146,23 +155,6 @@ def test_a_fault_that_came_back_is_asked_about_anew_after_its_next_report():
 
     assert open_due() == 1
     assert [one.case_version for one in surveys()] == [1, 2]
-
-
-def test_a_completed_visit_is_asked_about_and_its_engineer_is_known():
-    with transaction() as session:
-        session.add(done := service(ServiceKind.VISIT))
-        session.flush()
-        session.add(
-            Visit(
-                service_id=done.id, number="XC-2026-00001", engineer="zhang", engineer_name="张",
-                engineer_email="z@vendor.example", place="", starts_on=date(2026, 3, 2), sequence=1,
-                state=VisitState.COMPLETED, state_changed_at=NOW - timedelta(hours=1),
-            )
-        )  # fmt: skip
-
-    assert open_due() == 1
-    [survey] = surveys()
-    assert (survey.case_kind, survey.handled_by) == ("visit", ["zhang"])
 
 
 def test_what_ended_long_ago_is_let_be(clock):

@@ -28,7 +28,17 @@ from mailcare.surveys.steps import (
     sheet_of,
     survey_detail,
 )
-from tests.surveys.desk import ASKED_AT, SCAN, add_customer, answer, ask, call, correction, ended
+from tests.surveys.desk import (
+    ASKED_AT,
+    SCAN,
+    add_customer,
+    answer,
+    ask,
+    call,
+    correction,
+    ended,
+    hire,
+)
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -132,8 +142,21 @@ def test_the_engineer_who_handled_the_case_may_not_record_its_answer(survey):
         record_answer(survey, answer(), by="engineer")
     with pytest.raises(InputError, match="不能登记自己的评价"):
         record_sheet(survey, answer(), SCAN, by="engineer")
+    with pytest.raises(InputError, match="不能登记自己的评价"):
+        record_call(survey, call(outcome="refused"), by="engineer")
     assert answers() == []
     assert state(survey) is SurveyState.ASKED
+
+
+def test_of_a_case_that_no_engineer_is_known_of_no_engineer_records_the_answer():
+    hire("zhao")
+    survey = ask(ended(add_customer(), handled_by=("zhoa",)))  # mistyped
+    with pytest.raises(InputError, match="没有记录"):
+        record_answer(survey, answer(), by="zhao")
+    record_answer(survey, answer(), by="service")
+    with pytest.raises(InputError, match="没有记录"):
+        correct_answer(survey, correction(), by="zhao")
+    assert len(answers()) == 1
 
 
 def test_nothing_is_pre_filled_and_an_empty_answer_is_none(survey):

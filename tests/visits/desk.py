@@ -14,6 +14,7 @@ from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading
 from mailcare.records.visits import Visit, VisitEvent, VisitLinkRefusal
+from mailcare.staff.steps import Role, grant_role, roles_of
 from mailcare.visits import steps
 from mailcare.visits.forms import AnswerForm, EndForm, MoveForm, OfferForm, StaffForm
 from tests.contracts.desk import NEW_YEAR, add_contract
@@ -31,10 +32,16 @@ CONTACTS = [{"name": "王示例", "email": CUSTOMER_MAIL, "gets_papers": True}]
 
 
 def planned_visit(**changes) -> str:
-    """Enter a contract, plan its year and return the number of its first visit."""
+    """Enter a contract and who goes, plan its year and return the number of its first visit."""
+    hire(STAFF["engineer"])
     add_contract(**changes)
     plan_due(today=NEW_YEAR)
     return open_visits()[0]
+
+
+def hire(login: str) -> None:
+    if Role.ENGINEER not in roles_of(login):
+        grant_role(login, Role.ENGINEER, by="test")
 
 
 def open_visits() -> list[str]:

@@ -5,16 +5,25 @@ import hashlib
 import pytest
 from sqlalchemy import select
 
-from mailcare.contracts.forms import FormError
+from mailcare.contracts.forms import FormError, read_form
 from mailcare.errors import InputError
 from mailcare.records.session import reading
 from mailcare.records.surveys import Survey
 from mailcare.records.visits import VisitState
+from mailcare.staff.steps import Role, grant_role
 from mailcare.visits import steps
-from mailcare.visits.forms import PhotoForm
+from mailcare.visits.forms import ObservationForm, PhotoForm, TrainingForm
 from tests.contracts.desk import services
 from tests.visits import desk
-from tests.visits.onsite_desk import PNG, begun_visit, completed_visit, look, teach
+from tests.visits.onsite_desk import (
+    PNG,
+    TRAINING,
+    begun_visit,
+    complete,
+    completed_visit,
+    look,
+    teach,
+)
 
 pytestmark = [
     pytest.mark.usefixtures("desk_records", "clock"),
@@ -89,7 +98,17 @@ def test_a_visit_is_not_complete_while_a_day_is_empty(clock):
 
 
 def test_a_completed_visit_is_used_and_its_customer_asked_once(clock):
-    number = completed_visit(clock)
+    number = begun_visit(clock)
+    for login in ("zhao", "qian", "sun"):
+        desk.hire(login)
+    grant_role("service", Role.CUSTOMER_SERVICE, by="test")
+    steps.add_photo(number, ("a.png", PNG), PhotoForm(), by="zhao")
+    steps.write_entries(number, {"causes": "无"}, by="service")
+    steps.record_training(number, read_form(TrainingForm, TRAINING), by="qian")
+    seen = {"check": "hardware.sensors", "node": "mx1", "verdict": "ok", "says": "全绿"}
+    steps.observe(number, read_form(ObservationForm, seen), None, PhotoForm(), by="sun")
+    clock.move_to("2026-05-13T17:00:00+08:00")
+    complete(number)
     steps.complete_visit(number, by="lin")  # a second press of the button
     assert desk.history(number).count("complete") == 1
     left = desk.balance()
@@ -97,7 +116,7 @@ def test_a_completed_visit_is_used_and_its_customer_asked_once(clock):
     assert services()["HT-1/1/1/visit/1"].state == "done"
     with reading() as session:
         [survey] = session.scalars(select(Survey))
-    assert (survey.subject, survey.handled_by) == (number, ["lin"])
+    assert (survey.subject, survey.handled_by) == (number, ["lin", "qian", "sun", "zhao"])
     assert "命令操作" in survey.outcome
 
 

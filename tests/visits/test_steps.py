@@ -103,8 +103,26 @@ def test_a_cancelled_visit_gives_back_leaves_the_calendars_and_can_be_taken_up_a
     assert (desk_of.balance().left, desk_of.balance().planned) == (0, 1)
 
 
+@pytest.mark.parametrize("spelled", ["lin", " LIN", "ｌｉｎ", "l in"])
+def test_whoever_goes_is_on_the_staff_list_and_written_as_it_is_there(spelled):
+    number = desk_of.planned_visit()
+    desk_of.assign(number, engineer=spelled)
+    assert desk_of.visit(number).engineer == "lin"
+
+
+@pytest.mark.parametrize("stranger", ["lni", "service", "林示例"])
+def test_nobody_goes_who_is_no_engineer_on_the_staff_list(stranger):
+    number = desk_of.planned_visit()
+    grant_role("service", Role.CUSTOMER_SERVICE, by="test")
+    with pytest.raises(FormError) as error:
+        desk_of.assign(number, engineer=stranger)
+    assert [one.path for one in error.value.complaints] == [("engineer",)]
+    assert desk_of.visit(number).engineer == ""
+
+
 def test_who_no_longer_goes_is_uninvited_and_the_customer_told_who_comes():
     number = desk_of.planned_visit()
+    desk_of.hire("zhao")
     desk_of.assign(number)
     desk_of.confirm(number)
     for _ in range(2):  # nothing new is nothing to tell

@@ -15,7 +15,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from mailcare.staff.steps import Role, roles_of
+from mailcare.staff.steps import FIELD, Role, roles_of
 
 MARKER_DAG = "inspect_system"
 STYLE_PATH = "/console.css"  # open to everybody: the page that asks for the login is styled, too
@@ -24,7 +24,6 @@ MANAGERS = frozenset({Role.MANAGER})
 ENGINEERS = frozenset({Role.ENGINEER})
 OFFICE = frozenset({Role.MANAGER, Role.CUSTOMER_SERVICE})
 STAFF = frozenset({Role.MANAGER, Role.ENGINEER, Role.CUSTOMER_SERVICE})
-FIELD = frozenset({Role.MANAGER, Role.ENGINEER})
 OVERSIGHT = frozenset({Role.MANAGER, Role.AUDITOR})
 
 may_run_inspections = requires_access_dag("POST", DagAccessEntity.RUN, MARKER_DAG)

@@ -23,11 +23,10 @@ from mailcare.console.pages import (
     today,
 )
 from mailcare.console.tables import Cell, Column, Shape, Table, plain_table
-from mailcare.contracts.forms import read_form
+from mailcare.contracts.forms import FormError, complain, read_form
 from mailcare.errors import InputError
 from mailcare.settings import read_settings
 from mailcare.surveys import steps
-from mailcare.surveys.asking import is_partial
 from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm, PeriodForm, Unanswered
 from mailcare.surveys.lists import AnswerRow, CallRow, SurveyDetail, SurveyRow
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, score_text
@@ -46,6 +45,7 @@ from mailcare.surveys.wording import (
     STATE_TITLES,
     WAY_TITLES,
 )
+from mailcare.systems.complaints import Complaint
 
 router = APIRouter()
 HINT = "搜索"
@@ -159,6 +159,7 @@ def record_call(request: Request, person: Staff, survey: RowId, form: Form) -> R
     """Record a call that brought no answer."""
     detail = _detail(survey)
     try:
+        _refuse_both(form)
         entered = read_form(CallForm, {name: form.one(name) for name in CALL_TEXTS})
         steps.record_call(survey, entered, by=person.login)
     except InputError as error:
@@ -171,6 +172,7 @@ def record_answer(request: Request, person: Staff, survey: RowId, form: Form) ->
     """Record what the customer said by phone, or the signed sheet where its scan comes along."""
     detail = _detail(survey)
     try:
+        _refuse_both(form)
         entered = read_form(AnswerForm, {name: form.one(name) for name in ANSWER_TEXTS})
         if form.one("way") == "sheet":
             steps.record_sheet(survey, entered, form.files.get("file"), by=person.login)
@@ -187,6 +189,7 @@ def correct_answer(request: Request, person: Office, survey: RowId, form: Form) 
     detail = _detail(survey)
     names = (*ANSWER_TEXTS, "version", "reason")
     try:
+        _refuse_both(form)
         entered = read_form(CorrectionForm, {name: form.one(name) for name in names})
         steps.correct_answer(survey, entered, by=person.login)
     except InputError as error:
@@ -208,6 +211,15 @@ def scan(_person: Reader, survey: RowId) -> Response:
     with or_404():
         file = steps.scan_of(survey)
     return download(file.name, file.media_type, file.body)
+
+
+def _refuse_both(form: Entered) -> None:
+    """Raise `FormError` for two answers to one question, and for an answer that there was none."""
+    twice = [one for one in QUESTIONS if len(set(form.every(one))) > 1]
+    if twice:
+        raise FormError(tuple(Complaint((one,), "选了两个答案，只能有一个") for one in twice))
+    if form.one("outcome") and any(form.one(one) for one in QUESTIONS):
+        raise complain("outcome", "客户打了分的，不能同时登记为没有答复")
 
 
 def _detail(survey: int) -> SurveyDetail:
@@ -242,7 +254,7 @@ def _page(
         titles={"state": STATE_TITLES, "case": CASE_TITLES, "way": WAY_TITLES},
         staff=STAFF,
         office=OFFICE,
-        is_own=is_partial(login, detail.handled_by),
+        objection=steps.objection_to(detail.row.id, by=login),
         **said,
     )
 

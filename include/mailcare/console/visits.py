@@ -19,6 +19,7 @@ from mailcare.contracts.forms import read_form
 from mailcare.errors import InputError
 from mailcare.inspection.check import Target
 from mailcare.papers.wording import STATES
+from mailcare.staff.steps import field_staff
 from mailcare.systems.profile import Strict
 from mailcare.visits import steps
 from mailcare.visits.appointment import ACT_TITLES, STATE_TITLES, Act, Party, State, acts_of
@@ -343,6 +344,13 @@ def _done(
     return go(request, f"/visits/{number}", done="recorded")
 
 
+def _engineers() -> tuple[tuple[str, str], ...]:
+    known = (
+        (login, f"{name}（{login}）" if name else login) for login, name in field_staff().items()
+    )
+    return (("", "/"), *known)
+
+
 def _detail(number: str) -> VisitDetail:
     with or_404():
         return steps.visit_detail(number)
@@ -366,7 +374,7 @@ def _page(
         visit=detail, state=_state(detail.row), acts=acts_of(state), offered=offered,
         history=plain_table(HISTORY, detail.history), part=part,
         values=defaultdict(str, values), staff=STAFF,
-        field_staff=FIELD, today=today(), only=only, day_titles=DAY_TITLES,
+        field_staff=FIELD, engineers=_engineers(), today=today(), only=only, day_titles=DAY_TITLES,
         fields=FIELDS, opinions=OPINIONS,
         topics=TOPIC_TITLES, parties={str(one): PARTY_TITLES[one] for one in Party},
         **(explained(error) if error else {}),

@@ -495,9 +495,7 @@ ENGLISH = AREAS_ENGLISH | {
     "按": "By ",
     "故障处理": "fault",
     "远程技术支持": "remote support",
-    "处理该服务的工程师不能登记自己的评价，请由客服或他人登记。": (
-        "The engineer who handled the case cannot record its marks."
-    ),
+    "没有记录": "not recorded",
     "按发起调查的日期统计。答复率＝已答复 ÷（已答复＋谢绝＋过期）。": (
         "By the day of asking. Rate = answered / (answered + refused + expired)."
     ),

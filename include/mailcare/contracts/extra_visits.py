@@ -16,7 +16,8 @@ from mailcare.records.contracts import Entitlement
 from mailcare.records.contracts import EntitlementReason as Reason
 from mailcare.records.customers import System
 from mailcare.records.inspections import Service, ServiceKind, ServicePurpose, ServiceState
-from mailcare.records.people import Role, StaffRole
+from mailcare.records.people import Role
+from mailcare.staff.roles import roles_held
 from mailcare.workdays import Calendar
 
 OUTSIDE = "合同外"
@@ -41,7 +42,7 @@ def plan_extra_visit(
     It does not stand for a visit that the contract owes: planning leaves it alone.
     """
     left = _left(session, asked)
-    if not left and not (approved_by and _is_manager(session, approved_by)):
+    if not left and not (approved_by and Role.MANAGER in roles_held(session, approved_by)):
         raise complain("approved_by", "本合同年度没有剩余的现场巡检次数，属合同外，须售后主管批准")
     said = "" if left else f"{OUTSIDE}，由 {approved_by} 批准"
     service = _service(session, asked, calendar)
@@ -104,11 +105,6 @@ def _left(session: Session, asked: Asked) -> int:
         if (one.contract_year, one.promise) == place
     ]
     return found[0].left if found else 0
-
-
-def _is_manager(session: Session, login: str) -> bool:
-    held = select(StaffRole.id).where(StaffRole.login == login, StaffRole.role == Role.MANAGER)
-    return session.scalar(held) is not None
 
 
 def _service(session: Session, asked: Asked, calendar: Calendar) -> Service:

@@ -28,6 +28,7 @@ ON_SITE = "现场"  # tells a person's finding from a measured one of the same t
 SINGLE = "value"  # the number of a check whose limits are one pair
 _WARNING = "_warning"
 PERCENT = "%"
+PERSON = "person://"  # begins the source of what a login saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def person_ask(check: str, target: Target) -> Ask:
 
 def write_observation(observation: Observation, *, by: str, at: datetime) -> Reply:
     """Return an observation as the reply that is kept; `by` is the login of who was there."""
-    return Reply(_FORM.dump_json(observation).decode(), 0, at, f"person://{by}")
+    return Reply(_FORM.dump_json(observation).decode(), 0, at, f"{PERSON}{by}")
 
 
 def read_observation(reply: Reply) -> Observation:

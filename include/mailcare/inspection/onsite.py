@@ -14,9 +14,10 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import FormError
 from mailcare.errors import InputError
 from mailcare.inspection import concluding
-from mailcare.inspection.check import Answer, Ask, Reply, Result, Target
+from mailcare.inspection.check import Answer, Ask, Channel, Reply, Result, Target
 from mailcare.inspection.judging import judge_answers
 from mailcare.inspection.observations import (
+    PERSON,
     Observation,
     objections,
     person_ask,
@@ -104,6 +105,15 @@ def was_observed(
         isinstance(one, Reply) and one.text == text
         for one in every_answer(session, inspection, ask)
     )
+
+
+def observers(session: Session, inspection: int) -> frozenset[str]:
+    """Return the logins of those who wrote down what they saw."""
+    seen = select(inspections.Reply.source).where(
+        inspections.Reply.inspection_id == inspection,
+        inspections.Reply.channel == Channel.PERSON,
+    )
+    return frozenset(one.removeprefix(PERSON) for one in session.scalars(seen.distinct()))
 
 
 def take_bundle(session: Session, inspection: int, data: bytes, *, source: str) -> int:

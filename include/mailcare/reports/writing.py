@@ -20,8 +20,9 @@ from mailcare.faults.wording import WORD_TITLES
 from mailcare.records.alerts import Rung
 from mailcare.records.changes import add_once, move
 from mailcare.records.faults import FaultReport, FaultReportEvent, ReportState
-from mailcare.records.people import Role, StaffRole
+from mailcare.records.people import Role
 from mailcare.reports.forms import DraftForm, ReportForm
+from mailcare.staff.roles import roles_held
 
 EDITABLE = (ReportState.DRAFT, ReportState.RETURNED)
 UNSENT = (*EDITABLE, ReportState.IN_REVIEW, ReportState.APPROVED)
@@ -189,7 +190,7 @@ def decide(
     row = session.get_one(FaultReport, report)
     if row.state is not ReportState.IN_REVIEW:
         return False
-    if Role.MANAGER not in _roles(session, by):
+    if Role.MANAGER not in roles_held(session, by):
         raise InputError(f"{by} 没有主管角色，不能审核")
     if by in _writers(session, report):
         raise InputError("不能审核自己提交或修改过的报告，请另一位主管审核")
@@ -250,10 +251,6 @@ def tell(
         fault=row.fault_id,
         customer=dossier.customer_id,
     )
-
-
-def _roles(session: Session, login: str) -> frozenset[Role]:
-    return frozenset(session.scalars(select(StaffRole.role).where(StaffRole.login == login)))
 
 
 def step(

@@ -1,5 +1,6 @@
 """Business roles and the audit trail: the seam between the records and those who look at them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,8 +19,10 @@ from mailcare.records.session import reading, transaction
 from mailcare.staff import duty
 from mailcare.staff.duty import DutyRow, MemberRow, RobotRow
 from mailcare.staff.forms import DutyForm, MemberForm, RobotForm
+from mailcare.staff.roles import FIELD, holders, roles_held
 
 __all__ = [
+    "FIELD",
     "AuditRow",
     "Changed",
     "Role",
@@ -28,6 +31,7 @@ __all__ = [
     "change_robot",
     "enter_member",
     "enter_robot",
+    "field_staff",
     "grant_role",
     "list_audit",
     "list_duties",
@@ -70,7 +74,13 @@ class AuditRow:
 def roles_of(login: str) -> frozenset[Role]:
     """Return the roles that a user holds; none for a stranger."""
     with reading() as session:
-        return frozenset(session.scalars(select(StaffRole.role).where(StaffRole.login == login)))
+        return roles_held(session, login)
+
+
+def field_staff() -> Mapping[str, str]:
+    """Return who may go on a visit: the names by login, empty where none is recorded."""
+    with reading() as session:
+        return holders(session, FIELD)
 
 
 def list_roles(wish: Wish) -> Page[RoleRow]:

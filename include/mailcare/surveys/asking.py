@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
+from mailcare.staff.logins import login_key
 from mailcare.workdays import Calendar
 
 REMINDERS_AFTER_WORKDAYS = (3, 6)  # own experience: a week passes between the first and the last
 EXPIRES_AFTER_WORKDAYS = 10
+OWN_MARKS = "处理该服务的工程师不能登记自己的评价，请由客服或他人登记"
+UNKNOWN_ENGINEER = "该服务由哪位工程师处理没有记录，工程师均不能登记其评价，请由客服或主管登记"
 USUAL_HOURS = "工作日 9:00–11:30、14:00–17:00"
 
 
@@ -26,7 +29,8 @@ class EndedCase:
     """A piece of work that has ended, and about which its customer is asked once a version.
 
     `case_id` is the row's id in its own area, `case_version` goes up when the case is reopened.
-    `handled_by` are the logins of the engineers; none of them may record the answer. `subject`
+    `handled_by` are the logins of who worked on it; none of them may record the answer, and no
+    engineer at all may where none is among them. `subject`
     names the case to people (GZ-2026-00001 …), `description` and `outcome` stand on the form as
     故障说明 and 服务完成情况. Without `contact` the customer's own contacts are looked through.
     """
@@ -68,6 +72,17 @@ def step_due(asked_on: date, reminders: int, calendar: Calendar, *, today: date)
     return Step.REMIND if today >= due_on else None
 
 
-def is_partial(recorder: str, handled_by: Collection[str]) -> bool:
-    """Tell whether the recorder handled the case: nobody writes down their own marks."""
-    return recorder in handled_by
+def why_not(recorder: str, handled_by: Collection[str], engineers: Collection[str]) -> str:
+    """Return why somebody may not record what a case's customer said; empty where they may.
+
+    Nobody writes down their own marks. `engineers` are the logins of the staff list's engineers:
+    where none of them is known to have handled the case, it may be any of them.
+    """
+    who, handled, known = login_key(recorder), _keys(handled_by), _keys(engineers)
+    if who in handled:
+        return OWN_MARKS
+    return UNKNOWN_ENGINEER if who in known and not known & handled else ""
+
+
+def _keys(logins: Collection[str]) -> frozenset[str]:
+    return frozenset(map(login_key, logins))

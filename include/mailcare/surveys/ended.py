@@ -1,5 +1,6 @@
-"""Find the work that has ended and whose customer was not asked yet.
+"""Find the inspections and faults that have ended and whose customer was not asked yet.
 
+A visit asks its customer itself when it is completed.
 A case that ended more than `LOOK_BACK` ago is let be: nobody remembers how it went.
 """
 
@@ -13,11 +14,10 @@ from mailcare.deadlines import Level
 from mailcare.papers.numbering import Series, paper_number
 from mailcare.records.customers import System
 from mailcare.records.deliveries import Delivery, DeliveryState
-from mailcare.records.faults import Fault, FaultEvent, FaultEventType
+from mailcare.records.faults import Fault, FaultEvent, FaultEventType, FaultReport
 from mailcare.records.inspections import Inspection, Service, ServicePurpose
 from mailcare.records.papers import Paper
 from mailcare.records.surveys import Survey, SurveyCase
-from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState
 from mailcare.surveys.asking import CaseKind, EndedCase
 
 LOOK_BACK = timedelta(days=30)
@@ -31,7 +31,6 @@ def ended_cases(session: Session, *, at: datetime) -> Iterator[EndedCase]:
     since = at - LOOK_BACK
     yield from _inspections(session, since)
     yield from _faults(session, since)
-    yield from _visits(session, since)
 
 
 def _inspections(session: Session, since: datetime) -> Iterator[EndedCase]:
@@ -43,7 +42,7 @@ def _inspections(session: Session, since: datetime) -> Iterator[EndedCase]:
         .where(
             Inspection.finished_at >= since,
             Service.purpose == ServicePurpose.ANNUAL,
-            ~_is_asked(Inspection, SurveyCase.INSPECTION),
+            ~_is_asked(),
         )
         .order_by(Inspection.id)
     )
@@ -53,8 +52,10 @@ def _inspections(session: Session, since: datetime) -> Iterator[EndedCase]:
             yield _inspection(inspection, system, number)
 
 
-def _is_asked(model: type[Inspection | Visit], kind: SurveyCase) -> Exists:
-    return exists().where(Survey.case_kind == kind, Survey.case_id == model.id)
+def _is_asked() -> Exists:
+    return exists().where(
+        Survey.case_kind == SurveyCase.INSPECTION, Survey.case_id == Inspection.id
+    )
 
 
 def _has_arrived(session: Session, number: str) -> bool:
@@ -91,11 +92,16 @@ def _faults(session: Session, since: datetime) -> Iterator[EndedCase]:
             .where(FaultEvent.fault_id == fault.id)
             .order_by(FaultEvent.at, FaultEvent.ordinal)
         ).all()
-        if (case := _fault(fault, events)) and not _is_fault_asked(session, case):
+        authors = session.scalars(
+            select(FaultReport.author)
+            .where(FaultReport.fault_id == fault.id)
+            .order_by(FaultReport.epoch)
+        ).all()
+        if (case := _fault(fault, events, authors)) and not _is_fault_asked(session, case):
             yield case
 
 
-def _fault(row: Fault, events: Sequence[FaultEvent]) -> EndedCase | None:
+def _fault(row: Fault, events: Sequence[FaultEvent], authors: Sequence[str]) -> EndedCase | None:
     """Return the case of a fault's last report; None where it was reopened, or came back, since."""
     came_back = {
         datetime.fromisoformat(str(one.payload["sent_at"]))
@@ -111,13 +117,14 @@ def _fault(row: Fault, events: Sequence[FaultEvent]) -> EndedCase | None:
         handled = event if event.type is FaultEventType.HANDLED else handled
     if not reported or handled is None:
         return None
+    handling = (one.recorded_by for one in events if one.type in HANDLING)
     is_support = row.level is Level.P4  # 四级故障：在产品功能、安装或配置方面需要信息或支持
     return EndedCase(
         case_kind=CaseKind.REMOTE_SUPPORT if is_support else CaseKind.FAULT,
         case_id=row.id,
         case_version=version,
         customer=row.customer_id,
-        handled_by=tuple(dict.fromkeys(one.recorded_by for one in events if one.type in HANDLING)),
+        handled_by=tuple(dict.fromkeys((*handling, *authors))),
         subject=row.number,
         description=row.description,
         outcome=_outcome(handled),
@@ -143,42 +150,3 @@ def _is_fault_asked(session: Session, case: EndedCase) -> bool:
         Survey.case_version == case.case_version,
     )
     return session.scalar(known.limit(1)) is not None
-
-
-def _visits(session: Session, since: datetime) -> Iterator[EndedCase]:
-    """Yield the visits that are completed."""
-    rows = session.execute(
-        select(Visit, System)
-        .join(Service, Service.id == Visit.service_id)
-        .join(System, System.id == Service.system_id)
-        .where(
-            Visit.state == VisitState.COMPLETED,
-            Visit.state_changed_at >= since,
-            ~_is_asked(Visit, SurveyCase.VISIT),
-        )
-        .order_by(Visit.id)
-    )
-    for visit, system in rows.all():
-        yield _visit(session, visit, system)
-
-
-def _visit(session: Session, row: Visit, system: System) -> EndedCase:
-    started_at = session.scalar(
-        select(VisitEvent.at)
-        .where(VisitEvent.visit_id == row.id, VisitEvent.act == VisitAct.START)
-        .order_by(VisitEvent.ordinal.desc())
-        .limit(1)
-    )
-    return EndedCase(
-        case_kind=CaseKind.VISIT,
-        case_id=row.id,
-        case_version=1,
-        customer=system.customer_id,
-        handled_by=(row.engineer,) if row.engineer else (),
-        subject=row.number,
-        description=f"{system.title}现场巡检",
-        outcome="三个工作日的现场巡检、培训与交流已完成",
-        started_at=started_at or row.state_changed_at,
-        finished_at=row.state_changed_at,
-        system=system.id,
-    )

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from mailcare.contracts.forms import Day
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS, Scores
@@ -34,13 +34,19 @@ class PeriodForm(Strict):
     since: Day
     until: Day
 
-    @model_validator(mode="after")
-    def _makes_sense(self) -> Self:
-        if self.until < self.since:
-            raise ValueError("结束日期不能早于开始日期")
-        if self.since < FIRST_DAY or self.until > LAST_DAY:
+    @field_validator("since", "until")
+    @classmethod
+    def _can_be_told(cls, day: date) -> date:
+        if not FIRST_DAY <= day <= LAST_DAY:
             raise ValueError(f"日期应在 {FIRST_DAY} 至 {LAST_DAY} 之间")
-        return self
+        return day
+
+    @field_validator("until")
+    @classmethod
+    def _comes_after(cls, until: date, others: ValidationInfo) -> date:
+        if until < others.data.get("since", until):
+            raise ValueError("结束日期不能早于开始日期")
+        return until
 
 
 class CallForm(Strict):
@@ -55,8 +61,11 @@ class CallForm(Strict):
     @field_validator("call_again_at")
     @classmethod
     def _says_when(cls, again_at: datetime | None, others: ValidationInfo) -> datetime | None:
-        if others.data.get("outcome") is Unanswered.CALL_AGAIN and again_at is None:
+        outcome = others.data.get("outcome")
+        if outcome is Unanswered.CALL_AGAIN and again_at is None:
             raise ValueError("约定再打的，请填写再打时间")
+        if outcome is Unanswered.REFUSED and again_at:
+            raise ValueError("客户谢绝的不再打，请不要填写再打时间")
         return again_at
 
 
@@ -67,15 +76,17 @@ class AnswerForm(Strict):
     attitude: Score | None = None
     skill: Score | None = None
     effect: Score | None = None
-    comments: Text = ""
+    comments: Annotated[Text, Field(validate_default=True)] = ""
     answered_by: Line
     answered_at: Moment
 
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.scores().given() and not self.comments:
+    @field_validator("comments")
+    @classmethod
+    def _says_something(cls, comments: str, others: ValidationInfo) -> str:
+        # A score that is wrong is missing here, and complained of by itself.
+        if not comments and all(others.data.get(one, "") is None for one in QUESTIONS):
             raise ValueError("四项评分与意见都是空的；客户没有作答的，请登记为未接通或谢绝")
-        return self
+        return comments
 
     def scores(self) -> Scores:
         """Return the scores as the rules take them."""

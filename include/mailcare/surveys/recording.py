@@ -9,6 +9,7 @@ from mailcare.contracts.forms import complain
 from mailcare.errors import InputError
 from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once, move
+from mailcare.records.people import Role
 from mailcare.records.surveys import (
     AnswerWay,
     CallOutcome,
@@ -17,7 +18,8 @@ from mailcare.records.surveys import (
     SurveyCall,
     SurveyState,
 )
-from mailcare.surveys.asking import is_partial
+from mailcare.staff.roles import holders
+from mailcare.surveys.asking import why_not
 from mailcare.surveys.forms import AnswerForm, CallForm, CorrectionForm, Unanswered
 from mailcare.surveys.scores import QUESTIONS
 from mailcare.systems.authorising import keep_evidence
@@ -47,11 +49,14 @@ def find_survey(session: Session, survey: int) -> Survey:
 def add_call(session: Session, survey: int, form: CallForm, *, by: str, at: datetime) -> None:
     """Record a call without an answer; a customer who refuses is not asked any more.
 
-    Raise `InputError` where the survey is closed, or another call was recorded since the page was
-    opened.
+    Raise `InputError` where the survey is closed, `by` may not record it, or another call was
+    recorded since the page was opened; `FormError` for a next call in the past.
     """
     row = find_survey(session, survey)
+    _refuse_partial(session, row, by)
     _refuse_closed(row, OPEN)
+    if form.call_again_at and form.call_again_at <= at:
+        raise complain("call_again_at", "再打时间应晚于现在")
     if form.outcome is Unanswered.REFUSED:
         # The move first: it decides between two who record at once.
         _close(session, row, SurveyState.REFUSED, OPEN, at)
@@ -86,13 +91,10 @@ def add_answer(
 ) -> None:
     """Record the customer's answer, from the signed sheet where there is a scan, else by phone.
 
-    Raise `InputError` where the survey is closed or `by` handled the case, `FormError` for an
-    answer from before the work began, or from the future.
+    Raises as `refuse_answer`.
     """
-    row = find_survey(session, survey)
-    _refuse_partial(row, by)
     allowed = ANSWERABLE if scan else OPEN
-    _check_moment(row, form, at)
+    row = refuse_answer(session, survey, form, allowed, by=by, at=at)
     _close(session, row, SurveyState.ANSWERED, allowed, at)
     if scan is None:
         _note_answered_call(session, survey, by=by, at=form.answered_at)
@@ -116,16 +118,37 @@ def add_answer(
     note_change(session, by=by, at=at, action="answer", subject=subject, after=after)
 
 
+def refuse_answer(
+    session: Session,
+    survey: int,
+    form: AnswerForm,
+    allowed: tuple[SurveyState, ...],
+    *,
+    by: str,
+    at: datetime,
+) -> Survey:
+    """Return the survey that an answer may be recorded of.
+
+    Raise `InputError` where its state is none of `allowed` or `by` may not record it, `FormError`
+    for an answer from before the work began, or from the future.
+    """
+    row = find_survey(session, survey)
+    _refuse_partial(session, row, by)
+    _refuse_closed(row, allowed)
+    _check_moment(row, form, at)
+    return row
+
+
 def correct_answer(
     session: Session, survey: int, form: CorrectionForm, *, by: str, at: datetime
 ) -> None:
     """Write an answer anew that was written down wrongly; the one before it is kept.
 
-    Raise `InputError` where there is none, where `by` handled the case, or where another one has
+    Raise `InputError` where there is none, where `by` may not record it, or where another one has
     corrected it since the page was opened; `FormError` as for a new answer.
     """
     row = find_survey(session, survey)
-    _refuse_partial(row, by)
+    _refuse_partial(session, row, by)
     before = answer_in_force(session, survey)
     if before is None:
         raise InputError("这份调查还没有答复，不能更正", subject=row.subject)
@@ -173,9 +196,14 @@ def _keep_answer(
         raise InputError(CORRECTED)
 
 
-def _refuse_partial(row: Survey, by: str) -> None:
-    if is_partial(by, row.handled_by):
-        raise InputError("处理该服务的工程师不能登记自己的评价，请由客服或他人登记")
+def objection(session: Session, row: Survey, by: str) -> str:
+    """Return why somebody may not record what the customer said; empty where they may."""
+    return why_not(by, row.handled_by, holders(session, {Role.ENGINEER}))
+
+
+def _refuse_partial(session: Session, row: Survey, by: str) -> None:
+    if said := objection(session, row, by):
+        raise InputError(said)
 
 
 def _note_answered_call(session: Session, survey: int, *, by: str, at: datetime) -> None:

@@ -98,6 +98,15 @@ def survey_detail(survey: int) -> SurveyDetail:
         return lists.describe_survey(session, survey)
 
 
+def objection_to(survey: int, *, by: str) -> str:
+    """Return why somebody may not record what the customer said; empty where they may.
+
+    Raise `InputError` for a survey that is not recorded.
+    """
+    with reading() as session:
+        return recording.objection(session, recording.find_survey(session, survey), by)
+
+
 def scan_of(survey: int) -> Evidence:
     """Return the scan of a survey's signed sheet; raise `InputError` where there is none."""
     with reading() as session:
@@ -158,6 +167,8 @@ def record_sheet(survey: int, form: AnswerForm, scan: tuple[str, bytes] | None, 
     Raise `FormError` without a usable scan.
     """
     evidence = _scan(scan)
+    with reading() as session:  # before the sheet that it is filed with is printed
+        recording.refuse_answer(session, survey, form, recording.ANSWERABLE, by=by, at=utc_now())
     paper = sheet_of(survey)
     with transaction() as session:
         now = utc_now()

@@ -10,12 +10,19 @@ from mailcare.inspection import onsite as inspecting
 from mailcare.inspection.check import Reply
 from mailcare.inspection.onsite import Standing
 from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState, VisitWay
+from mailcare.staff.roles import FIELD, holders
 from mailcare.surveys.asking import CaseKind, EndedCase
 from mailcare.surveys.steps import open_survey
 from mailcare.visits.appointing import Deed, Word, do
 from mailcare.visits.appointment import Act, Party
 from mailcare.visits.entries import TOPIC_TITLES, missing_to_complete
-from mailcare.visits.onsite import days_written, entries_of, refuse_unstarted, trainings_of
+from mailcare.visits.onsite import (
+    days_written,
+    entries_of,
+    refuse_unstarted,
+    trainings_of,
+    writers_of,
+)
 from mailcare.visits.writing import customer_of, system_of
 
 DESCRIPTION = "现场巡检（硬件设备运行情况、系统整体性能运行分析、用户技术人员培训与交流）"
@@ -54,7 +61,7 @@ def ended_case(session: Session, visit: Visit) -> EndedCase:
         case_id=visit.id,
         case_version=1,
         customer=customer_of(session, visit).id,
-        handled_by=(visit.engineer,),
+        handled_by=_handled_by(session, visit),
         subject=visit.number,
         description=f"{system.title}：{DESCRIPTION}",
         outcome=_outcome(session, visit),
@@ -62,6 +69,13 @@ def ended_case(session: Session, visit: Visit) -> EndedCase:
         finished_at=moment_of(session, visit, VisitAct.COMPLETE),
         system=system.id,
     )
+
+
+def _handled_by(session: Session, visit: Visit) -> tuple[str, ...]:
+    """Return the logins of the engineer, and of all field staff who wrote down what they did."""
+    inspection = inspecting.open_inspection(session, visit.service_id)
+    wrote = writers_of(session, visit) | inspecting.observers(session, inspection)
+    return tuple(dict.fromkeys((visit.engineer, *sorted(wrote & holders(session, FIELD).keys()))))
 
 
 def moment_of(session: Session, visit: Visit, act: VisitAct) -> datetime:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.contracts.forms import complain
@@ -11,8 +10,10 @@ from mailcare.deadlines import VisitDays, visit_days
 from mailcare.delivery.alerts import alert
 from mailcare.errors import InputError
 from mailcare.records.alerts import Rung
-from mailcare.records.people import Role, StaffRole
+from mailcare.records.people import Role
 from mailcare.records.visits import Visit, VisitAct, VisitEvent, VisitState, VisitWay
+from mailcare.staff.logins import login_key
+from mailcare.staff.roles import FIELD, holders, roles_held
 from mailcare.visits import letters, writing
 from mailcare.visits.appointing import (
     Deed,
@@ -54,8 +55,7 @@ def offer(session: Session, visit: Visit, form: OfferForm, now: Moment, *, by: s
 def _approved(session: Session, visit: Visit, note: str, *, by: str) -> str:
     if not needs_approval(session, visit, Act.PROPOSE):
         return note
-    held = select(StaffRole.id).where(StaffRole.login == by, StaffRole.role == Role.MANAGER)
-    if session.scalar(held) is None:
+    if Role.MANAGER not in roles_held(session, by):
         raise complain("starts", "本合同年度没有剩余的现场巡检次数，属合同外，须由售后主管提出")
     return outside_note(note, by)
 
@@ -141,15 +141,27 @@ def call_off(
 
 
 def assign(session: Session, visit: Visit, form: StaffForm, now: Moment, *, by: str) -> None:
-    """Write down who goes and where to; where days are agreed, all whom it concerns are told."""
+    """Write down who goes and where to; where days are agreed, all whom it concerns are told.
+
+    Raise `FormError` for an engineer who is not on the staff list.
+    """
     if visit.state in (VisitState.STARTED, VisitState.COMPLETED):
         raise InputError("巡检已经开始，不能再更换工程师或地点", subject=visit.number)
     before = visit.engineer_email
-    is_new = reassign(session, visit, form, by=by, at=now.at)
+    named = form.model_copy(update={"engineer": _on_the_list(session, form.engineer)})
+    is_new = reassign(session, visit, named, by=by, at=now.at)
     if is_new and visit.starts_on:
         visit.sequence += 1
         days = visit_days(visit.starts_on, now.calendar).days
         writing.write_reassigned(session, visit, days, before=before, by=by, at=now.at)
+
+
+def _on_the_list(session: Session, login: str) -> str:
+    """Return a login as the staff list writes it; a mistyped one could mark its own visit."""
+    known = [one for one in holders(session, FIELD) if login_key(one) == login_key(login)]
+    if not known:
+        raise complain("engineer", f"人员名单中没有登录名为 {login} 的工程师，请先授予角色")
+    return login if login in known else known[0]
 
 
 def start(session: Session, visit: Visit, now: Moment, *, by: str) -> None:

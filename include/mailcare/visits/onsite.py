@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
@@ -201,6 +201,16 @@ def photo_bodies(session: Session, visit: Visit) -> Mapping[int, bytes]:
         EvidenceFile.id.in_(list(dict.fromkeys(shown))[:PHOTOS_SHOWN_MOST])
     )
     return {row.id: row.body for row in session.execute(files)}
+
+
+def writers_of(session: Session, visit: Visit) -> frozenset[str]:
+    """Return who wrote down what was done, taught or photographed on site."""
+    words = select(VisitEntry.recorded_by).where(
+        VisitEntry.visit_id == visit.id, VisitEntry.field.in_(FIELDS)
+    )
+    taught = select(VisitTraining.recorded_by).where(VisitTraining.visit_id == visit.id)
+    photos = select(VisitEvidence.recorded_by).where(VisitEvidence.visit_id == visit.id)
+    return frozenset(session.scalars(union(words, taught, photos)))
 
 
 def days_written(plan: Plan, answers: Sequence[Ask]) -> set[int]:

@@ -107,8 +107,8 @@ def open_visit(service: int) -> int:
 def assign(number: str, form: StaffForm, *, by: str) -> None:
     """Write down who goes and where to, until the visit has begun.
 
-    Where days are agreed, customer and engineer get the invitation anew, and an engineer who no
-    longer goes gets a cancellation.
+    Raise `FormError` for an engineer who is not on the staff list. Where days are agreed, customer
+    and engineer get the invitation anew, and an engineer who no longer goes gets a cancellation.
     """
     with _changing(number) as (session, visit, now):
         negotiating.assign(session, visit, form, now, by=by)
