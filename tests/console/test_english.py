@@ -6,17 +6,33 @@ from html import unescape
 
 import pytest
 import time_machine
+from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from mailcare.records.base import Base
 from mailcare.records.session import reading
-from tests.console.furnished import NOW, furnish, pages
+from tests.console.furnished import NOW, VALUES, furnish, pages
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 CHINESE = re.compile(r"[一-鿿]")
 ATTRIBUTES = re.compile(r'\b(?:title|placeholder|aria-label|data-title)="([^"]*)"')
 EDITED = re.compile(r"<textarea.*?</textarea>|<(?:style|metadata).*?</(?:style|metadata)>", re.S)
 OURS = {"notices"}  # what the product itself wrote into the records
+FIRST = "2026-12-07"
+VISIT_ACTS = (
+    ("answer", {"chosen": FIRST, "said_by": "王示例"}),
+    ("start", {}),
+    (
+        "training",
+        {
+            "topic": "screens",
+            "taught_on": FIRST,
+            "hours": "2",
+            "content": "界面",
+            "attendees": "王示例",
+        },
+    ),
+)
 OTHER_LANGUAGE = "中文"  # the way back
 
 
@@ -51,19 +67,45 @@ def said(page: str) -> list[str]:
     ]
 
 
+def unsaid(client: TestClient, path: str, data: list[str]) -> set[str]:
+    """Return what a page says in Chinese besides what was entered, the longest first in `data`."""
+    page = client.get(path, headers={"Accept-Language": "en"})
+    assert page.status_code == 200, path
+    found = set()
+    for text in said(page.text):
+        left = text
+        for one in data:
+            left = left.replace(one, "")
+        if CHINESE.search(left) and text != OTHER_LANGUAGE:
+            found.add(text)
+    return found
+
+
+def chinese_data() -> list[str]:
+    return sorted((one for one in entered() if CHINESE.search(one)), key=len, reverse=True)
+
+
 def test_every_page_says_in_english_whatever_nobody_entered(app, login):
     with time_machine.travel(NOW, tick=False):
         client = login("boss")
         furnish(client)
-        data = sorted((one for one in entered() if CHINESE.search(one)), key=len, reverse=True)
-        ours: dict[str, set[str]] = {}
-        for path in pages(app):
-            page = client.get(path, headers={"Accept-Language": "en"})
-            assert page.status_code == 200, path
-            for text in said(page.text):
-                left = text
-                for one in data:
-                    left = left.replace(one, "")
-                if CHINESE.search(left) and text != OTHER_LANGUAGE:
-                    ours.setdefault(path, set()).add(text)
-    assert ours == {}
+        data = chinese_data()
+        ours = {path: unsaid(client, path, data) for path in pages(app)}
+    assert {path: one for path, one in ours.items() if one} == {}
+
+
+def test_a_visit_says_in_english_how_it_stands_and_what_is_refused(login):
+    with time_machine.travel(NOW, tick=False) as clock:
+        client = login("boss")
+        furnish(client)
+        visit = f"/visits/{VALUES['number']}"
+        for path, data in VISIT_ACTS:
+            if path == "start":
+                clock.move_to(f"{FIRST}T09:00:00+08:00")
+            answer = client.post(f"{visit}/{path}", data=data)
+            assert answer.status_code == 303, (path, answer.text)
+            assert unsaid(client, visit, chinese_data()) == set()
+        refused = client.post(f"{visit}/complete", headers={"Accept-Language": "en"})
+        assert refused.status_code == 422
+        assert "nothing is recorded yet of: hardware" in refused.text
+        assert "nothing is recorded yet of: performance of the system" in refused.text

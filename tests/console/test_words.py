@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from mailcare.console.visits import PARTY_TITLES, WAY_TITLES
 from mailcare.console.words import DONE, ENGLISH, FIELDS, LABELS, translator
 from mailcare.faults.wording import LEVEL_MEANINGS, WORD_TITLES
+from mailcare.papers.wording import STATES as FOUND_STATES
 from mailcare.systems import complaints
 from mailcare.visits.appointment import ACT_TITLES, STATE_TITLES
-from mailcare.visits.entries import DAY_TITLES
+from mailcare.visits.entries import DAY_TITLES, OPINIONS, TOPIC_TITLES
+from mailcare.visits.entries import FIELDS as ENTRIES
 
 ROOT = Path(__file__).resolve().parents[2] / "include"
 TEMPLATES = ROOT / "templates" / "console"
@@ -51,6 +53,10 @@ WORDS = {
     "parties": PARTY_TITLES,
     "ways": WAY_TITLES,
     "days": DAY_TITLES,
+    "topics": TOPIC_TITLES,
+    "entries": ENTRIES,
+    "opinions": OPINIONS,
+    "found": FOUND_STATES,
     "meanings": LEVEL_MEANINGS,
     "words": WORD_TITLES,
 }
@@ -75,6 +81,9 @@ SAYING = (  # the modules whose sentences come to the console's pages
     *("year_tables.py", "staff/steps.py", "staff/forms.py", "staff/duty.py"),
     *(f"console/{one}.py" for one in ("access", "entered", "guard", "importing", "runs")),
     *(f"console/{one}.py" for one in ("contracts", "systems", "authorisations", "customers")),
+    *(f"surveys/{one}.py" for one in ("forms", "recording", "asking", "lists", "steps")),
+    *(f"visits/{one}.py" for one in ("forms", "appointment", "negotiating", "onsite")),
+    *("visits/appointing.py", "reviews/opening.py"),
 )
 # Parts that only make sense in their sentence, and what no page says: tested as a whole, if at all.
 PARTS = {
@@ -83,6 +92,8 @@ PARTS = {
     *("{}的{}已用完：购买 {} 次，已用 {} 次", "{}的{}超出合同 {} 次（合同外）：购买 {} 次"),
     "{}还有 {} 天结束，{}购买 {} 次，已用 {} 次，请尽快安排，逾期作废",
     *("{} 列「{}」：{}", "已{}修改，您的修改没有保存，请重新打开后再改", "{} 年（{}）与{}相比："),
+    *("{} 不在可安排的日期内（{}）", "{} 至 {}", "{}的现场巡检不能{}", "{}的现场巡检须由{}{}"),
+    *("{} 客户另提现场巡检日期", "{}，由 {} 批准；{}"),
     *("单机", "双机", "集群", "分布式", "远程", "一二三四五六日", "{} 还没有业务角色"),
 }
 
@@ -158,6 +169,29 @@ def test_what_a_module_says_on_pages_has_its_english(path):
             "HT-1: wang changed it at 2026-11-28 21:22; yours was not saved, open it again",
         ),
         ("合同外，由 boss 批准", "beyond the contract, approved by boss"),
+        (
+            "2026-09-29、2026-10-08 被休息日隔开，不是连续的3个工作日；须客户同意并记录在案",
+            "2026-09-29、2026-10-08 are split by rest days, not 3 working days in a row; "
+            "the customer must agree on record",
+        ),
+        (
+            "首日：2027-01-01、2027-01-04 不在可安排的日期内（2026-04-01 至 2026-12-31）",
+            "First day: 2027-01-01、2027-01-04 is not within what can be arranged "
+            "(2026-04-01 to 2026-12-31)",
+        ),
+        (
+            "已约定的现场巡检不能完成",
+            "not possible while the visit is in the state: days agreed (wanted: completed)",
+        ),
+        (
+            "待客户答复的现场巡检须由客户约定日期",
+            "in the state: waits for the customer, this is for the customer to say "
+            "(wanted: Days agreed)",
+        ),
+        (
+            "XC-2026-00001：「硬件设备运行情况」还没有任何记录；「用户技术人员培训与交流」还没有培训记录",
+            "XC-2026-00001: nothing is recorded yet of: hardware; no training is recorded yet",
+        ),
         ("页", ""),
     ],
 )  # fmt: skip

@@ -217,6 +217,107 @@ SENTENCES = {
     ),
     "dialect 必须且只能在 kind 为 sql 时填写": "dialect goes with the kind sql, and only with it",
     "只有 restic 和 borg 仓库需要口令": "only restic and borg repositories need a password",
+    # Surveys
+    "四项评分与意见都是空的；客户没有作答的，请登记为未接通或谢绝": (
+        "no score and no comment: where the customer did not answer, record no answer or refused"
+    ),
+    "客户谢绝的不再打，请不要填写再打时间": "nobody calls again who refused: leave the time empty",
+    "客户打了分的，不能同时登记为没有答复": "there are scores: it is no call without an answer",
+    "选了两个答案，只能有一个": "two answers were chosen, only one is possible",
+    "日期应在 {} 至 {} 之间": "the day must be between {} and {}",
+    "再打时间应晚于现在": "the time to call again must be in the future",
+    "作答时间不能晚于现在": "it cannot have been answered in the future",
+    "作答时间不能早于服务起始时间": "it cannot have been answered before the service began",
+    "另一人刚刚登记了这份调查，请重新打开": "somebody recorded this survey just now: open it again",
+    "打开本页之后已登记过一次回访，请重新打开再登记": (
+        "a call was recorded since you opened this page: open it again"
+    ),
+    "没有这份满意度调查": "there is no such survey",
+    "这份调查已有答复，不能再登记": "this survey is answered already",
+    "客户已谢绝这份调查，不能再登记": "the customer refused this survey",
+    "这份调查已过期，不再回访；客户交回签字表的，请登记签字表": (
+        "this survey is expired, nobody calls any more; a signed sheet can still be recorded"
+    ),
+    "处理该服务的工程师不能登记自己的评价，请由客服或他人登记": (
+        "who handled the case cannot record its marks: customer service or somebody else does"
+    ),
+    "该服务由哪位工程师处理没有记录，工程师均不能登记其评价，请由客服或主管登记": (
+        "no engineer is recorded who handled the case, so that no engineer may record its marks: "
+        "customer service or a manager does"
+    ),
+    "请附上签字表的扫描件": "attach the scan of the signed sheet",
+    "这份调查没有签字表": "this survey has no signed sheet",
+    # Visits
+    "同一个日期写了两次": "a day is named twice",
+    "{} 不在可安排的日期内（{} 至 {}）": "{} is not within what can be arranged ({} to {})",
+    "{} 不是工作日，不能作为现场巡检的起始日": "{} is not a working day: no visit begins on it",
+    "{} 被休息日隔开，不是连续的{n}个工作日；须客户同意并记录在案": (
+        "{} are split by rest days, not {} working days in a row; the customer must agree on record"
+    ),
+    "注：本期限涉及尚未公布的{}年度放假安排，按周一至周五及法定节假日推算，"
+    "以国务院办公厅正式通知为准": (
+        "the holidays of {} are not published: reckoned from Monday to Friday and the statutory "
+        "days; the State Council's notice counts"
+    ),
+    "{}的现场巡检不能{}": "not possible while the visit is in the state: {} (wanted: {})",
+    "{}的现场巡检须由客户{}": "in the state: {}, this is for the customer to say (wanted: {})",
+    "{}的现场巡检须由我方{}": "in the state: {}, this is for us to say (wanted: {})",
+    "约定自 {} 开始，今天是 {}，不能提前登记开始；请先改期": (
+        "agreed from {} on and today is {}: it cannot begin early, move it first"
+    ),
+    "人员名单中没有登录名为 {} 的工程师，请先授予角色": (
+        "no engineer on the staff list logs in as {}: grant the role first"
+    ),
+    "客户没有另提日期": "the customer asked for no other day",
+    "没有等待客户答复的日期": "no offer waits for the customer's answer",
+    "请从所列日期中选择": "choose one of the days listed",
+    "请先登记工程师与服务地点": "enter the engineer and the place first",
+    "巡检已经开始，不能再更换工程师或地点": (
+        "the visit has begun: engineer and place can no longer be changed"
+    ),
+    "本合同年度没有剩余的现场巡检次数，属合同外，须由售后主管提出": (
+        "no visit is left in this contract year: beyond the contract, for a manager to propose"
+    ),
+    "另一人刚刚改动了这次巡检，请重新打开本页": (
+        "somebody changed this visit just now: open it again"
+    ),
+    "没有这个编号的现场巡检": "there is no such visit",
+    "没有这个编号的现场巡检服务": "there is no such service",
+    "合同变更后不再包含这次服务，已撤销": "the changed contract no longer holds this service",
+    "只有现场进行中的巡检可以填写": "entries are taken while the visit is going on",
+    "客户意见在报告签字后登记": "the customer's opinion is entered when the report is signed",
+    "应为 0 至 5 的整数，客户没有打分的留空": (
+        "must be a whole number from 0 to 5; leave it empty where the customer gave none"
+    ),
+    "没有这个栏目": "there is no such field",
+    "「{}」还没有任何记录": "nothing is recorded yet of: {}",
+    "「用户技术人员培训与交流」还没有培训记录": "no training is recorded yet",
+    "本次巡检没有这一项": "the visit does not ask for this",
+    "没有这个文件": "there is no such file",
+    "请选择照片或文件": "choose a photo or a file",
+    "请选择采集结果文件": "choose the file with the collector's output",
+    "不是本资料包的采集结果，或输出不完整（缺少巡检编号）": (
+        "not the output of this visit's kit, or cut off (the visit's number is missing)"
+    ),
+    "属于另一次巡检 {}": "of another visit, {}",
+    "不是采集脚本的输出": "not the collector's output",
+    "采集结果不是本系统的主机，或其中没有任何回复": (
+        "of none of the system's hosts, or without a reply"
+    ),
+    "压缩文件不完整或已损坏（{}），请重新压缩后交回": "the archive is damaged ({}): pack it again",
+    "解压后超过 {} MiB": "it unpacks to more than {} MiB",
+    "压缩文件中应只有一个文件，实有 {} 个": "the archive must hold one file, not {}",
+    "压缩文件设有口令，请不设口令重新压缩后交回": "the archive has a password: pack it without",
+    "不支持这种压缩方式，请用普通 zip 或 gzip 重新压缩后交回": (
+        "this way of packing is not known: use plain zip or gzip"
+    ),
+    # Reviews
+    "没有这份年度服务报告": "there is no such review",
+    "没有这项年度回顾服务": "there is no such service",
+    "这项年度回顾已撤回": "this review is withdrawn",
+    "这份年度服务报告还没有生成": "this review is not rendered yet",
+    "合同没有第 {} 年度": "the contract has no year {}",
+    "公历年应为 {} 至 {}": "the year must be from {} to {}",
     # Year tables
     "起止日期颠倒": "the span ends before it begins",
     "没有 {n}-{n}-{n} 这一天": "there is no day {}-{}-{}",

@@ -13,7 +13,7 @@ VISIT_LABELS = {
 }
 
 VISIT_FIELDS = {
-    "engineer": "登录名",
+    "engineer": "工程师",
     "engineer_name": "姓名",
     "engineer_email": "邮箱",
     "place": "服务地点",
@@ -117,4 +117,21 @@ VISIT_ENGLISH = {
     "硬件设备运行情况": "hardware",
     "系统整体性能运行分析": "performance of the system",
     "用户技术人员培训与交流": "training and exchange",
+    "界面使用": "use of the pages",
+    "命令操作": "commands",
+    "系统架构": "architecture of the system",
+    "故障排除：网络": "Troubleshooting: network",
+    "故障排除：DNS": "Troubleshooting: DNS",
+    "故障排除：存储": "Troubleshooting: storage",
+    "本次处理内容": "What was done",
+    "原因分析与建议": "Causes and advice",
+    "总体打分（满分 5 分）": "Overall mark (of 5)",
+    "工程师沟通能力": "How the engineer explains",
+    "检查过程是否满意": "Content with the inspection",
+    "工程师服务态度": "The engineer's manner",
+    "建议改进": "What to improve",
+    "见分项结果": "see the parts",
+    "提示": "notice",
+    "需人工": "for a person",
+    "不适用": "not applicable",
 }
