@@ -56,6 +56,28 @@ def test_nothing_outside_of_the_html_is_fetched(address):
         print_pdf(with_more(f'<img src="{address}">'))
 
 
+def rows(name: str, count: int) -> str:
+    cells = (f'<tr><td style="height: 60mm">{name}{n}</td></tr>' for n in range(count))
+    return f"<table><thead><tr><th>head</th></tr></thead><tbody>{''.join(cells)}</tbody></table>"
+
+
+def test_no_row_of_a_table_that_breaks_stands_alone_and_its_head_is_repeated():
+    four_fit = f'<div class="new-page">{rows("last", 5)}</div>'
+    one_fits = (
+        f'<div class="new-page"><div style="height: 150mm">above</div>{rows("first", 3)}</div>'
+    )
+    pdf = PdfReader(BytesIO(print_pdf(with_more(four_fit + one_fits))))
+    found = [page.extract_text().split() for page in pdf.pages]
+    told = [[word for word in page if word.startswith(("last", "first", "head", "above"))]
+            for page in found]  # fmt: skip
+    assert [one for one in told if one] == [
+        ["head", "last0", "last1", "last2"],
+        ["head", "last3", "last4"],
+        ["above"],
+        ["head", "first0", "first1", "first2"],
+    ]
+
+
 def test_whatever_weasyprint_complains_about_is_an_error():
     with pytest.raises(PaperError, match="no-such-property"):
         print_pdf(with_more('<p style="no-such-property: 1">x</p>'))
