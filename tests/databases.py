@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -32,11 +32,12 @@ BOTH = ["sqlite", "postgresql"]
 _numbers = count(1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """A running PostgreSQL server that listens on a Unix socket in `folder` only."""
 
     folder: Path
+    server: subprocess.Popen[bytes]
 
     def url(self, database: str) -> str:
         return f"postgresql://mailcare@/{database}?host={self.folder}"
@@ -54,6 +55,17 @@ class Cluster:
         self.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         )
+
+    def kill(self) -> None:
+        """Kill every process of the server at once, as the kernel does where memory runs out."""
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        for pid in (self.server.pid, *map(int, children.read_text().split())):
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(pid, signal.SIGKILL)
+        self.server.wait(30)
+
+    def start_again(self) -> None:
+        self.server = _start(self.folder)
 
     @contextmanager
     def new(self, template: str) -> Iterator[str]:
@@ -76,15 +88,15 @@ def quick_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgresql_cluster(quick_folder: Path) -> Iterator[Cluster]:
-    programs = _programs()
-    folder = quick_folder / "postgresql"
-    folder.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        shutil.chown(folder, OWNER, OWNER)
-    server = _start(programs, folder)
-    yield Cluster(folder)
-    server.send_signal(signal.SIGINT)  # "fast": open connections are cut
-    server.wait(30)
+    with _cluster(quick_folder / "postgresql") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def mortal_cluster(quick_folder: Path) -> Iterator[Cluster]:
+    """Yield a server of the test's own, which it may kill and start again."""
+    with _cluster(quick_folder / f"mortal_{next(_numbers)}") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -156,18 +168,31 @@ def _major_version(initdb: Path) -> int:
     return int(initdb.parent.parent.name)
 
 
-def _start(programs: Path, folder: Path) -> subprocess.Popen[bytes]:
-    data = folder / "data"
+@contextmanager
+def _cluster(folder: Path) -> Iterator[Cluster]:
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(folder, OWNER, OWNER)
     subprocess.run(
-        [*_as_owner(), programs / "initdb", "--pgdata", data, "--username", "mailcare",
-         "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
+        [*_as_owner(), _programs() / "initdb", "--pgdata", folder / "data",
+         "--username", "mailcare", "--auth", "trust", "--encoding", "UTF8",
+         "--locale", "C.UTF-8", "--no-sync"],
         check=True, capture_output=True, cwd="/",
     )  # fmt: skip
-    # Nothing here outlives the session: no write has to reach the disk.
-    settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses="]
-    with (folder / "log").open("wb") as log:
+    cluster = Cluster(folder, _start(folder))
+    yield cluster
+    cluster.server.send_signal(signal.SIGINT)  # "fast": open connections are cut
+    cluster.server.wait(30)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes]:
+    programs = _programs()
+    # Nothing here outlives the session: no write has to reach the disk. A commit still reaches the
+    # kernel before it is answered, so that it outlives its server.
+    settings = ["fsync=off", "full_page_writes=off", "listen_addresses="]
+    with (folder / "log").open("ab") as log:
         server = subprocess.Popen(
-            [*_as_owner(), programs / "postgres", "-D", data, "-k", folder,
+            [*_as_owner(), programs / "postgres", "-D", folder / "data", "-k", folder,
              *(word for setting in settings for word in ("-c", setting))],
             stdout=log, stderr=log, cwd="/",
         )  # fmt: skip
