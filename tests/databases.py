@@ -1,7 +1,7 @@
 """Throw-away databases: an SQLite file a test, and one PostgreSQL cluster a session.
 
-Import the fixtures into a conftest.py. A test that takes `database_url` runs on both databases,
-each time on a new, migrated one; `empty_database_url` gives one without any table.
+A test that takes `database_url` runs on both databases, each time on a new, migrated one; in a
+module with `DATABASES` on those alone. `empty_database_url` gives one without any table.
 """
 
 import os
@@ -113,7 +113,19 @@ def sqlite_template(quick_folder: Path) -> Path:
     return file
 
 
-@pytest.fixture(params=BOTH)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what takes a database on those of its module, both where it names none.
+
+    What stands above the steps names one: where databases differ is tried on both, below.
+    """
+    marks = metafunc.definition.iter_markers("parametrize")
+    own = {name for mark in marks for name in str(mark.args[0]).split(",")}
+    if "database_url" in metafunc.fixturenames and "database_url" not in own:
+        names = getattr(metafunc.module, "DATABASES", BOTH)
+        metafunc.parametrize("database_url", names, indirect=True)
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """Yield the URL of a new database at the head of the migrations."""
     if request.param == "sqlite":

@@ -52,7 +52,7 @@ from tests.reports.desk import form as report_form
 from tests.surveys.desk import SCAN
 from tests.visits.onsite_desk import SITE, look, teach
 
-pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+DATABASES = ["postgresql"]
 RECORDED = LAB_SITE.parent / "recorded.jsonl"
 # A short report is rendered in a second.
 SCOPE = ["os.release", "hardware.load", "storage.space", "dns.mx", "imap.login", "loop.internal"]

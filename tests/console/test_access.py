@@ -8,6 +8,8 @@ from fastapi.routing import APIRoute
 
 from mailcare.staff.steps import Role
 
+DATABASES = ["postgresql"]
+
 METHODS = {"GET": "get", "POST": "post"}
 VALUES = defaultdict(lambda: "1", kind="pdf", number="XC-2026-00001")  # all others are ids
 OWN = {"boss": Role.MANAGER, "engineer": Role.ENGINEER, "auditor": Role.AUDITOR}

@@ -12,7 +12,7 @@ from mailcare.records.visits import VisitState
 from mailcare.visits.links import REFUSALS_MOST
 from tests.visits import desk
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 OWN = {"Origin": "http://testserver"}
 
 

@@ -3,7 +3,6 @@
 import re
 from html import unescape
 
-import pytest
 import time_machine
 from sqlalchemy import String, func, select
 
@@ -15,7 +14,7 @@ from tests.console.servers import SITE
 from tests.console.test_access import routes
 from tests.console.test_pages import CONSENT, CONTRACT, CUSTOMER
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 WHO = "boss"
 KEY = new_key()
 WRITES_NOTHING = {

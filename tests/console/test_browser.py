@@ -16,7 +16,7 @@ from tests.console.furnished import NOW, furnish, pages
 from tests.console.test_visit_on_a_phone import CHROMIUM, PHONE, WAIT_MS, serving
 from tests.surroundings import without
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 LAPTOP = {"width": 1280, "height": 800}
 # What a person could not reach: wider than the window, out of it, or never focused.
 AMISS = """() => {

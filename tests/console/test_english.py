@@ -4,7 +4,6 @@ import json
 import re
 from html import unescape
 
-import pytest
 import time_machine
 from fastapi.testclient import TestClient
 from sqlalchemy import select
@@ -13,7 +12,7 @@ from mailcare.records.base import Base
 from mailcare.records.session import reading
 from tests.console.furnished import NOW, VALUES, furnish, pages
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 CHINESE = re.compile(r"[一-鿿]")
 ATTRIBUTES = re.compile(r'\b(?:title|placeholder|aria-label|data-title)="([^"]*)"')
 EDITED = re.compile(r"<textarea.*?</textarea>|<(?:style|metadata).*?</(?:style|metadata)>", re.S)

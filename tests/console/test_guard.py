@@ -8,6 +8,8 @@ from mailcare.records.base import Base
 from mailcare.records.session import reading
 from tests.console.test_access import ask, routes
 
+DATABASES = ["postgresql"]
+
 FORM = {"login": "new", "role": "engineer"}
 
 

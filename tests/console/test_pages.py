@@ -23,6 +23,8 @@ from mailcare.systems.steps import import_site
 from tests.console.servers import PDF, SITE, add_paper
 from tests.console.test_access import routes
 
+DATABASES = ["postgresql"]
+
 CUSTOMER = {"name": "新客户行", "contacts.0.name": "李示例", "contacts.0.email": "li@new.example"}
 CONTRACT = {
     "starts_on": "2028-01-01",

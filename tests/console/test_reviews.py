@@ -8,7 +8,7 @@ from mailcare.records.deliveries import Delivery
 from mailcare.records.session import reading
 from tests.console.test_pages import audited
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from mailcare.surveys.scores import QUESTIONS
 from tests.console.refusing import LARGE, LONG, TEXT, recorded, refuse_each
 from tests.surveys.desk import ASKED_AT, SCAN, ask, ended
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 ANSWER = {
     "satisfaction": "5",
     "attitude": "0",

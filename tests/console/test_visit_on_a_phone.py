@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import pytest
 import time_machine
 import uvicorn
 from starlette.applications import Starlette
@@ -25,7 +24,7 @@ from tests.visits.onsite_desk import PNG
 CHROMIUM = "/usr/bin/chromium"
 WAIT_MS = 30_000
 PHONE = {"width": 390, "height": 844}
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tests.console.refusing import LARGE, LONG, TEXT, recorded, refuse_each
 from tests.visits import desk
 from tests.visits.onsite_desk import PNG, output
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 FIRST = "2026-05-11"
 STAFF = {
     "engineer": "engineer",

@@ -30,7 +30,7 @@ from tests.faults.desk import declared, happened
 from tests.surveys.desk import answer, ask, ended
 
 # Made once more on PostgreSQL by the year of tests/test_contract_year.py.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 OURS, OTHERS = "示例银行", "另一客户"
 DECEMBER = datetime(2026, 12, 2, 1, 0, tzinfo=UTC)
 SPOKEN = ("GZ-2026-00002", "另一客户", "other-site", "HT-OTHER", "隔壁的故障", "隔壁的意见")

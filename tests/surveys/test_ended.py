@@ -22,7 +22,7 @@ from tests.faults import desk
 from tests.surveys.desk import answer, ask, ended
 
 # Made once more on PostgreSQL by the year of tests/test_contract_year.py.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+DATABASES = ["sqlite"]
 NOW = datetime(2026, 3, 4, 4, 0, tzinfo=UTC)
 
 

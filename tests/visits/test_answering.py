@@ -20,10 +20,8 @@ from mailcare.visits.steps import TooManyRefusals
 from tests.delivery.smtp_server import smtp_server
 from tests.visits import desk as desk_of
 
-pytestmark = [
-    pytest.mark.usefixtures("desk", "clock"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("desk", "clock")
+DATABASES = ["sqlite"]
 HOME = "203.0.113.9"
 
 

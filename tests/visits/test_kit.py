@@ -24,10 +24,8 @@ from tests.surroundings import need, without
 from tests.visits import desk
 from tests.visits.onsite_desk import PNG, SITE, TRAINING, look, output, teach
 
-pytestmark = [
-    pytest.mark.usefixtures("desk_records", "clock"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("desk_records", "clock")
+DATABASES = ["sqlite"]
 
 
 @pytest.fixture

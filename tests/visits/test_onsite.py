@@ -25,10 +25,8 @@ from tests.visits.onsite_desk import (
     teach,
 )
 
-pytestmark = [
-    pytest.mark.usefixtures("desk_records", "clock"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("desk_records", "clock")
+DATABASES = ["sqlite"]
 
 
 def items(number: str, check: str):

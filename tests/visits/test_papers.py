@@ -18,10 +18,8 @@ from tests.papers.sample import photo
 from tests.visits import desk
 from tests.visits.onsite_desk import SITE, completed_visit
 
-pytestmark = [
-    pytest.mark.usefixtures("desk_records", "clock"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("desk_records", "clock")
+DATABASES = ["sqlite"]
 
 
 def body_of(paper: int) -> bytes:

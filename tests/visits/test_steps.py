@@ -18,10 +18,8 @@ from tests.visits import desk as desk_of
 OTHER_MAIL = "zhao@vendor.example"
 FIRST, SECOND = desk_of.FIRST, desk_of.SECOND
 
-pytestmark = [
-    pytest.mark.usefixtures("desk", "clock"),
-    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.usefixtures("desk", "clock")
+DATABASES = ["sqlite"]
 
 
 def event_of(body: bytes):
