@@ -23,8 +23,17 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 ROOT = Path(__file__).resolve().parent.parent
 LAB = "tests/lab/"
-# What mostly waits, for an Airflow or a year: begun first, it costs the whole run the least.
-LONGEST = ("tests/console/test_story", "tests/console/test_in_", "tests/test_contract_year")
+DEMO = "tests/lab/test_demo"  # last of the lab's: its Airflow beside another one slows both down
+# What waits for an Airflow, or prints paper after paper: begun first, it keeps nobody waiting.
+LONGEST = (
+    "tests/console/test_story",
+    "tests/console/test_in_",
+    "tests/test_contract_year",
+    "tests/test_straight_line",
+    "tests/test_cli.py",
+    "tests/papers/test_inspection",
+    "tests/reports/test_reports",
+)
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("mailcare", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,7 +43,11 @@ settings.load_profile("mailcare")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first what takes longest."""
     items.sort(
-        key=lambda item: (not item.nodeid.startswith(LAB), not item.nodeid.startswith(LONGEST))
+        key=lambda item: (
+            not item.nodeid.startswith(LAB),
+            item.nodeid.startswith(DEMO),
+            not item.nodeid.startswith(LONGEST),
+        )
     )
 
 

@@ -22,7 +22,6 @@ WIDTH_PT = 488.0  # of a page's text
 INK, GREY, FAINT = "#222222", "#555555", "#c9cfd4"
 FONT_PT = 8.0
 _POINTS_PER_INCH = 72.0
-_SUBPIXELS = 64.0  # FreeType's measures
 
 # Whatever a matplotlibrc of the operator's says, a paper looks the same.
 mpl.rcdefaults()
@@ -91,11 +90,14 @@ def _font() -> Any:  # noqa: ANN401 - a C object without a public type
 
 
 def text_width_pt(text: str, size_pt: float) -> float:
-    """Return how wide a text is, in points."""
-    font = _font()
-    font.set_size(size_pt, _POINTS_PER_INCH)
-    font.set_text(drawable(text), 0.0, flags=LoadFlags.NO_HINTING)
-    return font.get_width_height()[0] / _SUBPIXELS
+    """Return how wide a text is, in points; as if no two characters were drawn closer together."""
+    return size_pt * sum(map(_width_em, drawable(text)))
+
+
+@cache
+def _width_em(character: str) -> float:
+    glyph = _font().load_char(ord(character), flags=LoadFlags.NO_SCALE)
+    return glyph.horiAdvance / _font().units_per_EM
 
 
 def to_svg(figure: Figure, *, title: str) -> Markup:

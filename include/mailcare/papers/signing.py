@@ -11,6 +11,7 @@ from mailcare.errors import InputError
 from mailcare.papers.certificates import signing_identity, trusted_roots
 from mailcare.papers.keeping import PaperBody, file_values, paper_file
 from mailcare.papers.pades import Signature, sign, verify
+from mailcare.records.alerts import StaffMember
 from mailcare.records.audit import note_change
 from mailcare.records.changes import add_once
 from mailcare.records.papers import FileKind, Paper, PaperFile, SignedReturn
@@ -56,6 +57,13 @@ def sign_paper(paper: int, *, login: str, signer: str, reason: str, at: datetime
             note_change(session, by=login, at=at, action="sign", subject=subject, after=said)
     # Of two who signed at once, the other one's file may be the one that was kept.
     return added or _signed_now(paper)
+
+
+def name_of(login: str) -> str:
+    """Return the name of who logs in as `login`, as the staff list has it."""
+    with reading() as session:
+        named = select(StaffMember.name).where(StaffMember.login == login)
+        return session.scalar(named) or login
 
 
 def signed_file(paper: int) -> int | None:

@@ -32,6 +32,7 @@ from mailcare.papers.render import print_pdf, render_html
 from mailcare.papers.signing import (
     Returned,
     file_signed_return,
+    name_of,
     returned_file,
     returns_of,
     sign_paper,
@@ -41,7 +42,6 @@ from mailcare.papers.signing import (
 from mailcare.papers.statistics import statistics_xlsx
 from mailcare.papers.topology import topology
 from mailcare.progress import Progress
-from mailcare.records.alerts import StaffMember
 from mailcare.records.customers import Customer, System
 from mailcare.records.paging import Statement, page_of, rows_of, searched, sorted_by
 from mailcare.records.papers import FileKind, Paper, PaperFile
@@ -145,13 +145,6 @@ def sign_as(paper: int, *, login: str, at: datetime) -> int:
         raise InputError("没有这份文书", subject=str(paper))
     reason = str(kept.content.get("title", kept.number))
     return sign_paper(paper, login=login, signer=name_of(login), reason=reason, at=at)
-
-
-def name_of(login: str) -> str:
-    """Return the name of who logs in as `login`, as the staff list has it."""
-    with reading() as session:
-        named = select(StaffMember.name).where(StaffMember.login == login)
-        return session.scalar(named) or login
 
 
 def system_diagram(system: int, *, say: Callable[[str], str] = str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -17,39 +17,29 @@ from mailcare.listing import Page, Wish
 from mailcare.papers.document import Document
 from mailcare.papers.fault import TITLE
 from mailcare.papers.keeping import keep_paper, pages
-from mailcare.papers.signing import sign_paper
-from mailcare.papers.steps import name_of
+from mailcare.papers.signing import name_of, sign_paper
 from mailcare.records.faults import Fault, FaultReport, ReportState
 from mailcare.records.papers import FileKind
 from mailcare.records.session import reading, transaction
 from mailcare.reports import issuing, lists, writing
 from mailcare.reports.forms import DraftForm, HandOverForm, ReportForm
-from mailcare.reports.gathering import gather
 from mailcare.reports.lists import ReportDetail, ReportRow
-from mailcare.reports.statistics import (
-    Breach,
-    Figures,
-    Grouping,
-    Told,
-    breaches,
-    figures_by,
-    figures_of_all,
-    trend,
-)
-from mailcare.reports.tables import figures_xlsx
 from mailcare.settings import read_settings
 from mailcare.surveys.forms import PeriodForm
 from mailcare.systems.evidence import Evidence
+
+if TYPE_CHECKING:
+    from mailcare.reports.statistics import Breach, Figures, Grouping, Told
 
 
 @dataclass(frozen=True, slots=True)
 class FaultFigures:
     """Figures of all faults and of each group; `chart` is None where nothing was due."""
 
-    overall: Figures
-    groups: Mapping[Grouping, tuple[Figures, ...]]
+    overall: "Figures"
+    groups: Mapping["Grouping", tuple["Figures", ...]]
     chart: Mapping[str, object] | None
-    breaches: tuple[Breach, ...]
+    breaches: tuple["Breach", ...]
 
 
 FOLLOWED_MOST = 200  # of one minute; the others follow
@@ -260,6 +250,15 @@ def begin_review(report: int) -> str:
 
 def figures(period: PeriodForm) -> FaultFigures:
     """Return the figures of the faults that were declared in some days."""
+    # pandas takes most of a second to import; the sweep of every minute counts nothing.
+    from mailcare.reports.statistics import (  # noqa: PLC0415
+        Grouping,
+        breaches,
+        figures_by,
+        figures_of_all,
+        trend,
+    )
+
     told = _told(period)
     return FaultFigures(
         overall=figures_of_all(told),
@@ -271,10 +270,14 @@ def figures(period: PeriodForm) -> FaultFigures:
 
 def figures_file(period: PeriodForm) -> bytes:
     """Return the same figures as an Excel file."""
+    from mailcare.reports.tables import figures_xlsx  # noqa: PLC0415
+
     return figures_xlsx(_told(period), since=period.since, until=period.until)
 
 
-def _told(period: PeriodForm) -> tuple[Told, ...]:
+def _told(period: PeriodForm) -> tuple["Told", ...]:
+    from mailcare.reports.gathering import gather  # noqa: PLC0415
+
     calendar = working_calendar()
     with reading() as session:
         return gather(session, period.since, period.until, calendar=calendar, now=utc_now())

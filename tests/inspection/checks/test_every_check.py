@@ -149,7 +149,7 @@ def _other_bytes(draw, text):
 
 
 @pytest.mark.parametrize("name", FIRST_ASKED)
-@settings(max_examples=120, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_mangled_reply_is_a_fact_or_a_reason(name, data):
     check, question = FIRST_ASKED[name]
@@ -164,7 +164,7 @@ def test_a_mangled_reply_is_a_fact_or_a_reason(name, data):
 
 
 @pytest.mark.parametrize("name", FIRST_ASKED)
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_bytes_are_a_fact_or_a_reason(name, data):
     check, question = FIRST_ASKED[name]
