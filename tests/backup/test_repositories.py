@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from mailcare.backup import borg as borg_tool
+from mailcare.backup import restic as restic_tool
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.borg import BorgSource
+from mailcare.backup.chain import unreached
 from mailcare.backup.mailstore import StoreMap
-from mailcare.backup.repository import Repository
+from mailcare.backup.repository import Repository, Said
 from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Generation, NotReached, Reach, Shard, Soundness, Source
 from mailcare.backup.trees import TreeStore
+from mailcare.backup.verdicts import Level, Verdict
 from mailcare.systems.backups import StoreFormat
 from tests.surroundings import need
 
@@ -233,6 +237,53 @@ def test_an_append_only_borg_is_seen(tmp_path):
     config = Path(copy.source.repository.path, "config")
     config.write_text(config.read_text().replace("append_only = 0", "append_only = 1"))
     assert copy.source.reach().is_immutable
+
+
+def test_what_keeps_a_generation_from_being_listed_is_found_by_every_level(made, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(made.source.repository.path, path)
+    if isinstance(made.source, ResticSource):
+        for index in (path / "index").iterdir():
+            index.unlink()
+    else:
+        max((path / "data/0").iterdir(), key=lambda one: one.stat().st_size).unlink()
+    source = made.but(path=str(path))
+    with pytest.raises(NotReached) as refused:
+        source.census(made.newest)
+    assert refused.value.code == "damaged"
+    assert unreached(Level.L2, refused.value).verdict is Verdict.FAIL
+    assert checked(source, made.newest, Shard()).problems
+    if isinstance(made.source, ResticSource):
+        [one] = source.reach().generations
+        assert (one.name, one.size_bytes) == (made.newest.name, None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said", "code"),
+    [
+        (restic_tool, "Load(<data/4755528ae4>, 0, 0) failed: open x: no such file", "damaged"),
+        (restic_tool, "Load(<data/4755528ae4>, 0, 0): read x: input/output error", "alarm"),
+        (restic_tool, "error: write /tmp/x: no space left on device", "scratch"),
+        (borg_tool, "FileNotFoundError: No such file or directory: '/t/repo/data/0/2'", "damaged"),
+        (borg_tool, "OSError: [Errno 5] Input/output error: '/t/repo/data/0/2'", "alarm"),
+        (borg_tool, "OSError: [Errno 28] No space left on device", "scratch"),
+        (borg_tool, "something else", "tool"),
+    ],
+)
+def test_a_failure_is_told_apart_by_what_is_said(failure, said, code):
+    assert failure._failure(Said(code=2, errors=[said])) == code
+
+
+def test_a_check_that_finds_no_room_blames_no_repository(tmp_path):
+    class Full(Here):
+        def stream(self, job):
+            words = ["sh", "-c", "echo error: no space left on device >&2; exit 1"]
+            yield from super().stream(job.with_(words=words))
+
+    source = ResticSource(Repository(Full(), str(tmp_path), "", store_map()))
+    with pytest.raises(NotReached) as refused:
+        source._checked(Shard())
+    assert refused.value.code == "scratch"
 
 
 def test_a_borg_whose_listing_is_torn_is_damaged_and_not_merely_unread(tmp_path):

@@ -251,6 +251,30 @@ def test_a_hole_of_zeros_is_no_end_of_an_archive(tmp_path, kind):
         assert outcome.of("L4").verdict is Verdict.DEGRADED
 
 
+def test_mail_without_its_folders_is_no_whole_backup(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    copy = bank.back_up()
+    for path in list(copy.rglob(".Sent/cur/*")):
+        path.rename(path.parents[2] / "cur" / path.name)
+    for path in list(copy.rglob(".Sent")):
+        shutil.rmtree(path)
+    outcome = bank.verify("L2")
+    assert outcome.of("L2").verdict is Verdict.DEGRADED
+    assert "flattened" in outcome.codes("L2")
+
+
+def test_a_mailbox_that_is_gone_is_told_once_where_nothing_live_tells_why(tmp_path):
+    bank = Bank(tmp_path, "tar.gz", live=None)
+    bank.back_up(1)
+    assert bank.verify().of("L3").verdict is Verdict.PASS
+    shutil.rmtree(bank.live / "bank.example/user2")
+    bank.back_up(0)
+    outcome = bank.verify()
+    assert outcome.of("L3").verdict is Verdict.DEGRADED
+    assert "user2@bank.example" in outcome.of("L3").reason
+    assert bank.verify().of("L3").verdict is Verdict.PASS
+
+
 def test_a_message_that_was_never_written_to_its_end_is_no_mail(tmp_path):
     bank = Bank(tmp_path, "tar.gz", live=None)
     add_mail(bank.live, "user1@bank.example", 5, data=mail(5)[:300] + bytes(4096))

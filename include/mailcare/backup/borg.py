@@ -48,8 +48,19 @@ _MESSAGES = {
     "KeyfileNotFoundError": "password",
 }
 _ALARM = re.compile(r"Input/output error|Structure needs cleaning|Stale file handle", re.I)
-_TORN = re.compile(r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound", re.I)
-_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
+_FAILURES = (
+    ("scratch", re.compile(r"No space left on device|Disk quota exceeded")),
+    ("alarm", _ALARM),
+    (
+        "damaged",
+        re.compile(
+            r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound"
+            r"|No such file or directory: '[^']*/repo/data/",
+            re.I,
+        ),
+    ),
+)
+_NOT_THE_COPYS = frozenset({"locked", "password", "scratch"})
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
@@ -70,18 +81,18 @@ class BorgSource(RepositorySource):
         generations = sorted(map(_generation, archives), key=lambda one: one.started_at)
         is_immutable, looked_at = self._immutability(place)
         return Reach(
-            (*generations[:-1], *map(self._sized, generations[-1:])),
+            (*generations[:-1], *map(self.sized, generations[-1:])),
             locked_since=self._locked_since(),
             is_immutable=is_immutable,
             immutability=looked_at,
             ahead_s=ahead_s,
         )
 
-    def _sized(self, generation: Generation) -> Generation:
+    def size_bytes(self, generation: Generation) -> int:
+        """Return the size of what would be restored."""
         words = ("info", "--json", f"{_SHADOW}::{generation.name}")
         [archive] = json.loads("\n".join(self.run(*words).lines))["archives"]
-        size_bytes = int(archive["stats"]["original_size"])
-        return Generation(generation.name, generation.started_at, size_bytes)
+        return int(archive["stats"]["original_size"])
 
     def _locked_since(self) -> datetime | None:
         path = f"{self.repository.path}/lock.exclusive"
@@ -125,7 +136,7 @@ class BorgSource(RepositorySource):
         for _ in heard(self.repository, self.job(*words), said):
             pass
         problems = [self.repository.hidden(one) for one in _damages(_told(said))]
-        if said.code not in (0, 1) and not problems:
+        if said.code not in (0, 1) and (not problems or _failure(said) in _NOT_THE_COPYS):
             self.need_success(said)
         return _soundness(f"borg check {how}", said, problems)
 
@@ -164,19 +175,16 @@ class BorgSource(RepositorySource):
         """Raise `NotReached` where the tool failed."""
         if said.code in (0, 1):
             return
-        told = _told(said)
-        known = [_MESSAGES[one["msgid"]] for one in told if one.get("msgid") in _MESSAGES]
-        code = next(iter(known), "") or _told_by(said.text)
-        text = "；".join(_damages(told))[:600] or said.excerpt() or str(said.code)
+        text = "；".join(_damages(_told(said)))[:600] or said.excerpt() or str(said.code)
         subject = self.repository.seat.name
-        raise NotReached(code, f"borg：{self.repository.hidden(text)}", subject=subject)
+        raise NotReached(_failure(said), f"borg：{self.repository.hidden(text)}", subject=subject)
 
 
-def _told_by(text: str) -> str:
-    """Return the code of a failure that has no name of its own."""
-    if _NO_ROOM.search(text):
-        return "scratch"
-    return "damaged" if _TORN.search(text) else "tool"
+def _failure(said: Said) -> str:
+    """Return the code of `NotReached` for a failure: by its name, else by what is said."""
+    named = (_MESSAGES.get(one.get("msgid", "")) for one in _told(said))
+    told = (code for code, sign in _FAILURES if sign.search(said.text))
+    return next(filter(None, named), "") or next(told, "tool")
 
 
 def _generation(archive: dict[str, Any]) -> Generation:

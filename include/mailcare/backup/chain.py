@@ -9,7 +9,8 @@ from mailcare.backup.source import NotReached, Reach
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged, not_run
 from mailcare.systems.backups import BackupCopy
 
-BLAMED = frozenset({"missing", "password", "damaged"})  # the copy's own fault, not ours
+BLAMED_AT_FIRST = frozenset({"missing", "password"})  # the copy's own fault, told once
+BLAMED = frozenset({"damaged", "alarm"})  # at whatever level meets it
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,7 @@ def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
 def unreached(level: Level, error: NotReached) -> Judgement:
     """Judge that a copy could not be looked at: its own fault fails, ours is not run."""
     told = f"{error.subject}：{error.message}" if error.subject else error.message
-    is_blamed = error.code in BLAMED and level is Level.L0
-    if is_blamed or error.code == "alarm":  # a dying disk is found at whatever level meets it
+    if error.code in BLAMED or (level is Level.L0 and error.code in BLAMED_AT_FIRST):
         remark = Remark(error.code, told, Weight.FAILS)
         return judged(level, Coverage(1, 1, bad=1), [remark])
     return not_run(level, told, code=error.code)

@@ -6,7 +6,6 @@ against the live one. What has none of the three was only readable, and that is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
 
@@ -28,8 +27,8 @@ class IntegrityFacts:
     """What reading a generation, or a shard of it, brought out.
 
     `by_manifest` and `by_live` count messages that were the same as before and as the live ones,
-    `without` those with no reference at all; `method` names the copy's own checksum. `shard_due`
-    tells that a shard was not read within the policy.
+    `without` those with no reference at all; `method` names the copy's own checksum.
+    `shards_overdue` were not read within the policy; `gone` are mailboxes that the run before had.
     """
 
     generation: str
@@ -50,7 +49,7 @@ class IntegrityFacts:
     oddities: tuple[str, ...] = ()
     is_finished: bool = True
     shards_overdue: tuple[int, ...] = ()
-    since: datetime | None = None
+    gone: tuple[str, ...] = ()
 
 
 def judge_integrity(facts: IntegrityFacts) -> Judgement:
@@ -85,6 +84,9 @@ def _signs(facts: IntegrityFacts) -> Iterator[Remark]:
 
 
 def _gaps(facts: IntegrityFacts) -> Iterator[Remark]:
+    if facts.gone:
+        text = f"{len(facts.gone)} 个邮箱上次还在备份中，这次没有：{'、'.join(facts.gone[:5])}"
+        yield Remark("mailbox_gone", f"{text}；没有现网可比，请核对是否已销户", Weight.DEGRADES)
     if not facts.is_finished:
         yield Remark("unfinished_reading", "没有读到结尾", Weight.DEGRADES)
     if facts.unreadable:

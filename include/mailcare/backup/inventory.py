@@ -15,6 +15,7 @@ from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight,
 SHOWN = 200
 EXAMPLES = 3
 DAY_S = 24 * 3600
+FLAT_LEAST = 3
 MASS_DELETION_PCT = 30
 MASS_DELETION_LEAST = 100
 SameContent = Callable[[Sequence[Message], Sequence[Message]], frozenset[bytes]]
@@ -52,7 +53,8 @@ class InventoryFacts:
     """The live store against the backup, in sum and where they differ.
 
     `mailboxes` are those that had to be there, `unlisted` those of the account list without a
-    folder anywhere, `young` messages that came too late for this generation.
+    folder anywhere, `young` messages that came too late for this generation. Of the mailboxes that
+    are `foldered`, with more than one folder live, the `flattened` have but one in the backup.
     """
 
     generation: str
@@ -73,6 +75,8 @@ class InventoryFacts:
     oddities: tuple[str, ...] = ()
     vanished: int = 0
     notes: tuple[str, ...] = ()
+    foldered: int = 0
+    flattened: int = 0
 
 
 def differing(live: Census, backup: Census) -> tuple[str, ...]:
@@ -183,7 +187,15 @@ def inventory_facts(
         (*live.oddities, *backup.oddities)[:SHOWN],
         live.vanished + backup.vanished,
         tuple(notes),
+        *_flattened(wanted, there),
     )
+
+
+def _flattened(live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow]) -> tuple[int, int]:
+    folders = [
+        one.folders for name, one in backup.items() if name in live and live[name].folders > 1
+    ]
+    return len(folders), folders.count(1)
 
 
 def _loss(
@@ -220,6 +232,10 @@ def _inventory_remarks(facts: InventoryFacts) -> Iterator[Remark]:
     if partly:
         told = "、".join(f"{one.mailbox} 缺 {one.lost} 封" for one in partly[:5])
         yield Remark("message_missing", f"备份缺少应有的邮件：{told}", Weight.FAILS)
+    if facts.flattened >= FLAT_LEAST and 2 * facts.flattened > facts.foldered:
+        told = f"{facts.flattened} / {facts.foldered} 个邮箱在备份中只有一个文件夹"
+        text = f"{told}，目录结构没有备份"
+        yield Remark("flattened", text, Weight.DEGRADES)
     if facts.unreadable:
         text = f"{len(facts.unreadable)} 处无法读取：{'、'.join(facts.unreadable[:3])}"
         yield Remark("unreadable", text, Weight.DEGRADES)

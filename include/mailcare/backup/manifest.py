@@ -6,7 +6,7 @@ grow with the store.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS seen (
     mailbox TEXT, identity BLOB, sha256 TEXT, run INTEGER, PRIMARY KEY (mailbox, identity)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mailbox (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE live (
     mailbox TEXT, identity BLOB, sha256 TEXT, PRIMARY KEY (mailbox, identity)
 ) WITHOUT ROWID;
@@ -86,6 +87,13 @@ class Manifest:
             "SELECT sha256 FROM seen WHERE mailbox = ? AND identity = ?", (mailbox, identity)
         ).fetchone()
         return None if row is None else str(row[0])
+
+    def note_mailboxes(self, names: Collection[str]) -> tuple[str, ...]:
+        """Keep the mailboxes of this run; return those of the run before that are not in it."""
+        known = {name for (name,) in self._database.execute("SELECT name FROM mailbox")}
+        self._database.execute("DELETE FROM mailbox")
+        self._database.executemany("INSERT INTO mailbox VALUES (?)", ((one,) for one in names))
+        return tuple(sorted(known.difference(names)))
 
     def root(self) -> str:
         """Return the order-free digest of all that was read in this run, in hex."""

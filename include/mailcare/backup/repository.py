@@ -4,6 +4,7 @@ The tool runs where the repository lies, started by the agent, with its caches i
 password reaches it by its environment; it is in no argument, no record and no message.
 """
 
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ from mailcare.backup.source import (
 _HIDDEN = "***"
 _LOST_NAME = "\ufffd".encode()  # restic tells no bytes that are not UTF-8
 _SAID_LINES = 20
+_TRACE = re.compile(r"\s|(github\.com|main|runtime)[./]")  # where in a tool it was, not what
 
 
 Listed = Callable[[], Iterator[Folder]]
@@ -96,7 +98,8 @@ class Said:
 
     def excerpt(self) -> str:
         """Return the last lines of standard error, for a person."""
-        return "；".join(line.strip() for line in self.errors[-_SAID_LINES:] if line.strip())[:600]
+        told = [line.strip() for line in self.errors if line.strip() and not _TRACE.match(line)]
+        return "；".join(told[-_SAID_LINES:])[:600]
 
 
 def heard(repository: Repository, job: Mapping[str, Any], said: Said) -> Iterator[Record]:
@@ -283,6 +286,19 @@ class RepositorySource(ABC):
     @abstractmethod
     def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
         """Yield what the tool sends of the wanted files."""
+
+    @abstractmethod
+    def size_bytes(self, generation: Generation) -> int:
+        """Return the size of what would be restored of a generation."""
+
+    def sized(self, generation: Generation) -> Generation:
+        """Return a generation with its size, if its listing can be read; it may be damaged."""
+        try:
+            return replace(generation, size_bytes=self.size_bytes(generation))
+        except NotReached as error:
+            if error.code != "damaged":
+                raise
+            return generation
 
     def run(self, *words: str) -> Said:
         """Run the tool to its end and return what it said."""

@@ -6,7 +6,7 @@ by what is said.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,16 +32,25 @@ _ALWAYS = ("--no-lock", "--cache-dir", "{scratch}/cache")
 PATTERNS_A_RUN = 400
 SHOWN = 10
 SUBSETS_AT_MOST = 256  # restic takes the first byte of a pack's name modulo the number of subsets
+_ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)
 _FAILURES = (
     ("password", re.compile(r"wrong password or no key found")),
     ("locked", re.compile(r"unable to create lock|already locked")),
     ("missing", re.compile(r"Is there a repository at|does not exist|unable to open config file")),
     ("scratch", re.compile(r"no space left on device|disk quota exceeded")),
+    ("alarm", _ALARM),
     ("unreadable", re.compile(r"permission denied")),
-    ("damaged", re.compile(r"does not match|verification failed|invalid data returned|EOF$", re.M)),
+    (
+        "damaged",
+        re.compile(
+            r"does not match|verification failed|invalid data returned|EOF$|decrypting blob"
+            r"|not found in repository|Load\(<(data|index|snapshot)/",
+            re.M,
+        ),
+    ),
 )
+_NOT_THE_COPYS = frozenset({"locked", "password", "scratch", "unreadable"})
 _CODES = {10: "missing", 11: "locked", 12: "password"}
-_ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)
 _SOUND = "no errors were found"
 _UNSOUND = "repository contains errors"
 _CHATTER = re.compile(r"^(using temporary cache|load indexes|check all packs|check snapshots|\[)")
@@ -62,18 +71,17 @@ class ResticSource(RepositorySource):
         flags = place.flags or ()
         is_immutable = place.is_read_only or "immutable" in flags or "append" in flags
         return Reach(
-            (*generations[:-1], *map(self._sized, generations[-1:])),
+            (*generations[:-1], *map(self.sized, generations[-1:])),
             locked_since=self._locked_since(),
             is_immutable=is_immutable or None,
             immutability="只读挂载或不可变标志" if is_immutable else "仓库目录可写，无不可变标志",
             ahead_s=ahead_s,
         )
 
-    def _sized(self, generation: Generation) -> Generation:
-        """Return the newest generation with its size: that of what would be restored."""
+    def size_bytes(self, generation: Generation) -> int:
+        """Return the size of what would be restored."""
         stats = self._json("stats", "--json", "--mode", "restore-size", generation.name)
-        size_bytes = int(stats["total_size"])
-        return Generation(generation.name, generation.started_at, size_bytes)
+        return int(stats["total_size"])
 
     def _locked_since(self) -> datetime | None:
         names = [line for line in self.run("list", "locks").lines if _is_id(line)]
@@ -108,7 +116,8 @@ class ResticSource(RepositorySource):
         method = f"restic check {how[0]}"
         if said.code == 0 and _SOUND in said.text:
             return Soundness(method, Coverage(wanted, wanted, ok=wanted))
-        if _UNSOUND not in said.text and not _damages(said):
+        is_ours = _failure(said) in _NOT_THE_COPYS
+        if is_ours or (_UNSOUND not in said.text and not _damages(said)):
             self.need_success(said)
         problems = [self.repository.hidden(one) for one in _damages(said)]
         return _unsound(method, said, problems or [said.excerpt()], wanted=wanted)
@@ -155,14 +164,16 @@ class ResticSource(RepositorySource):
         """Raise `NotReached` where the tool failed."""
         if said.code == 0:
             return
-        code = _CODES.get(said.code or 0) or _told(said.text, _FAILURES)
+        code = _failure(said)
         subject = self.repository.seat.name
         text = self.repository.hidden(said.excerpt() or str(said.code))
         raise NotReached(code, f"restic：{text}", subject=subject)
 
 
-def _told(text: str, failures: Iterable[tuple[str, re.Pattern[str]]]) -> str:
-    return next((code for code, sign in failures if sign.search(text)), "tool")
+def _failure(said: Said) -> str:
+    """Return the code of `NotReached` for a failure."""
+    told = (code for code, sign in _FAILURES if sign.search(said.text))
+    return _CODES.get(said.code or 0) or next(told, "tool")
 
 
 def _generation(snapshot: dict[str, Any]) -> Generation:

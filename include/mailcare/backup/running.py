@@ -229,12 +229,28 @@ def read(ground: Ground) -> Found:
         return
     with manifest_of(ground.manifest) as manifest:
         newest = ground.newest
-        yield newest.name, _read_one(ground, newest, manifest)
+        found = _read_one(ground, newest, manifest)
+        yield newest.name, replace(found, gone=_gone(ground, manifest))
     if ground.copy.kind.is_archive and ground.shard == Shard():
         for generation in ground.reach.generations:
             if generation.name != newest.name:
                 with manifest_of(ground.manifest) as manifest:
                     yield generation.name, _read_one(ground, generation, manifest)
+
+
+def _gone(ground: Ground, manifest: Manifest) -> tuple[str, ...]:
+    """Return the mailboxes that the run before knew and this one does not; L2 asks the live store.
+
+    A listing with gaps tells nothing of them, and is not kept.
+    """
+    try:
+        census = ground.census
+    except NotReached:
+        return ()
+    if census.unreadable:
+        return ()
+    gone = manifest.note_mailboxes([row.mailbox for row in census.rows if row.messages])
+    return () if ground.live else gone[:SHOWN]
 
 
 def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> IntegrityFacts:
