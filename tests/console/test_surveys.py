@@ -1,5 +1,6 @@
 """What customer service does about satisfaction, page by page."""
 
+import re
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -128,7 +129,10 @@ def test_what_is_wrong_stands_beside_the_field_and_what_was_said_is_kept(login, 
 
 
 def test_whatever_is_wrong_is_told_beside_its_field_and_nothing_is_written(login, survey):
-    refuse_each(login("boss"), f"/surveys/{survey}", WRONG)
+    client = login("boss")
+    refuse_each(client, f"/surveys/{survey}", WRONG)
+    twice = client.post(f"/surveys/{survey}/answer", data=ANSWER | {"skill": ["5", "0"]}).text
+    assert re.findall(r'name="skill" value="\d?" checked', twice) == []
 
 
 def test_a_form_that_comes_again_or_for_another_survey_writes_nothing(login, survey):

@@ -215,11 +215,19 @@ def scan(_person: Reader, survey: RowId) -> Response:
 
 def _refuse_both(form: Entered) -> None:
     """Raise `FormError` for two answers to one question, and for an answer that there was none."""
-    twice = [one for one in QUESTIONS if len(set(form.every(one))) > 1]
-    if twice:
+    if twice := [one for one in QUESTIONS if _is_twice(form, one)]:
         raise FormError(tuple(Complaint((one,), "选了两个答案，只能有一个") for one in twice))
     if form.one("outcome") and any(form.one(one) for one in QUESTIONS):
         raise complain("outcome", "客户打了分的，不能同时登记为没有答复")
+
+
+def _kept(form: Entered, name: str) -> str:
+    """Return what the form shows again; of two answers none, for nobody chooses between them."""
+    return "" if _is_twice(form, name) else form.one(name)
+
+
+def _is_twice(form: Entered, name: str) -> bool:
+    return len(set(form.every(name))) > 1
 
 
 def _detail(survey: int) -> SurveyDetail:
@@ -246,7 +254,7 @@ def _page(
         mark=MARKS.get(detail.row.state, ""),
         calls=plain_table(CALLS, detail.calls),
         corrected=plain_table(CORRECTED, detail.corrected),
-        values={name: form.one(name) for name in names} if form else _empty(detail),
+        values={name: _kept(form, name) for name in names} if form else _empty(detail),
         script=tuple(_script(detail, read_settings().vendor or "邮件系统维保服务商")),
         questions=QUESTIONS,
         words=SCORE_WORDS,
