@@ -1,8 +1,11 @@
-"""English is whole on every page: what stays Chinese there is what people entered."""
+"""English is whole on every page: what stays Chinese is what people entered and what checks say."""
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from html import unescape
+from urllib.parse import urlencode
 
 import time_machine
 from fastapi.testclient import TestClient
@@ -10,6 +13,8 @@ from sqlalchemy import select
 
 from mailcare.records.base import Base
 from mailcare.records.session import reading
+from mailcare.visits.details import Item
+from mailcare.visits.steps import day_items
 from tests.console.furnished import NOW, VALUES, furnish, pages
 
 DATABASES = ["sqlite"]
@@ -84,6 +89,13 @@ def chinese_data() -> list[str]:
     return sorted((one for one in entered() if CHINESE.search(one)), key=len, reverse=True)
 
 
+def checks_say(items: Sequence[Item]) -> Iterator[str]:
+    """Yield what the checks say of themselves and what they found, Chinese as on the papers."""
+    for one in items:
+        yield from (one.check.title, one.check.question, one.says, str(one.target))
+        yield from (title for _, title, _ in one.numbers)
+
+
 def test_every_page_says_in_english_whatever_nobody_entered(app, login):
     with time_machine.travel(NOW, tick=False):
         client = login("boss")
@@ -104,6 +116,11 @@ def test_a_visit_says_in_english_how_it_stands_and_what_is_refused(login):
             answer = client.post(f"{visit}/{path}", data=data)
             assert answer.status_code == 303, (path, answer.text)
             assert unsaid(client, visit, chinese_data()) == set()
+        items = day_items(VALUES["number"])
+        place = {"check": items[0].check.name, **asdict(items[0].target)}
+        data = sorted({*chinese_data(), *checks_say(items)}, key=len, reverse=True)
+        for page in ("day/1", "day/2", f"look?{urlencode(place)}"):
+            assert unsaid(client, f"{visit}/{page}", data) == set()
         refused = client.post(f"{visit}/complete", headers={"Accept-Language": "en"})
         assert refused.status_code == 422
         assert "nothing is recorded yet of: hardware" in refused.text

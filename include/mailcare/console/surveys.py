@@ -65,9 +65,7 @@ SURVEYS: tuple[Column[SurveyRow], ...] = (
     Column("客户", lambda row: Cell(row.customer, f"/customers/{row.customer_id}"), "customer"),
     Column("联系人", lambda row: row.contact or "/"),
     Column("电话", lambda row: row.phone or "/"),
-    Column(
-        "状态", lambda row: Cell(STATE_TITLES[row.state], mark=MARKS.get(row.state, "")), "state"
-    ),
+    Column("状态", _state, "state"),
     Column("发起时间", lambda row: moment(row.asked_at), "asked_at"),
     Column("已打", lambda row: str(row.calls)),
     Column("约定再打", lambda row: moment(row.call_again_at)),
