@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from backports import zstd
 
 from mailcare.backup import drill, opened, spool
 from mailcare.backup.agent.seats import Here
@@ -284,15 +285,23 @@ def test_a_message_that_was_never_written_to_its_end_is_no_mail(tmp_path):
     assert "没有写完" in "".join(one.text for one in outcome.of("L4").remarks)
 
 
-def test_a_compressed_message_that_is_damaged_is_a_finding(tmp_path):
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_a_message_that_the_server_keeps_compressed_is_looked_into(tmp_path, pack):
     bank = Bank(tmp_path, "tree", live=None)
     data = mail(5, size=4000)
     path = add_mail(bank.live, "user1@bank.example", 5, data=data)
-    packed = bytearray(gzip.compress(data))
-    packed[14] ^= 0xFF
+    packed = bytearray(pack(data))
+    path.write_bytes(packed)
+    copy = bank.back_up()
+    bank.verify()
+    outcome = bank.verify("L4")
+    assert (outcome.of("L3").verdict, outcome.of("L4").verdict) == (Verdict.PASS, Verdict.PASS)
+    shutil.rmtree(copy)
+    packed[-20] ^= 0xFF
     path.write_bytes(packed)
     bank.back_up()
-    assert bank.verify().of("L3").verdict is Verdict.FAIL
+    outcome = bank.verify("L4")
+    assert (outcome.of("L3").verdict, outcome.of("L4").verdict) == (Verdict.FAIL, Verdict.FAIL)
 
 
 def test_a_time_in_the_future_excuses_no_loss(tmp_path):

@@ -4,19 +4,16 @@ A worker process reads a batch of one folder's files (`read_batch`); what comes 
 tuples, cheap to send.
 """
 
-import bz2
 import errno
-import gzip
 import hashlib
-import lzma
 import os
 import stat
-import zlib
 from collections.abc import Sequence
 
 from mailcare.backup.agent.archive import LONG_HEAD_BYTES
 from mailcare.backup.agent.script import HEAD_BYTES
 from mailcare.backup.opening import looks_like_mail, stated_bytes
+from mailcare.backup.packing import BadPacking, unpacked
 from mailcare.backup.source import Fate
 
 BUFFER_BYTES = 1024 * 1024
@@ -24,7 +21,6 @@ _BUFFER = bytearray(BUFFER_BYTES)
 _VIEW = memoryview(_BUFFER)
 _BUFFERS = [_BUFFER]
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7zXZ": lzma.open}
 
 FileRead = tuple[bytes, int, str, bool, str, Fate]
 """Name, size, SHA-256, whether it looks like mail, the problem, the fate."""
@@ -106,19 +102,12 @@ def problem_of(name: bytes, size: int, *, is_zeros: bool) -> str:
 
 def _unpacked(path: bytes, name: bytes, head: bytes) -> tuple[bool, str] | None:
     """Look into a message that the server keeps compressed; None for one that is not."""
-    opener = next((one for magic, one in _OPENERS.items() if head.startswith(magic)), None)
-    if opener is None:
-        return None
-    stated = stated_bytes(name)
-    limit = BUFFER_BYTES * 200 if stated is None else stated + 1
     try:
-        with opener(path, "rb") as file:
-            text = file.read(limit)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        return False, f"压缩的邮件无法解开（{error}）"
-    if stated is not None and len(text) != stated:
-        return False, f"解开后长 {len(text)} 字节，文件名注明 {stated} 字节"
-    return looks_like_mail(text[:LONG_HEAD_BYTES]), ""
+        with os.fdopen(open_quietly(path), "rb") as file:
+            text = unpacked(file, head, stated=stated_bytes(name))
+    except BadPacking as error:
+        return False, str(error)
+    return None if text is None else (looks_like_mail(text[:LONG_HEAD_BYTES]), "")
 
 
 def _failed(name: bytes, error: OSError) -> FileRead:

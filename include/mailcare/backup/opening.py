@@ -6,6 +6,7 @@ name states, and more in it than zeros.
 """
 
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from email import policy
@@ -15,6 +16,7 @@ from email.parser import BytesParser
 from enum import StrEnum
 
 from mailcare.backup.agent.script import looks_like_mail
+from mailcare.backup.packing import BadPacking, unpacked
 
 HEAD_LIMIT_BYTES = 1024 * 1024
 HEAD_LIMIT_LINES = 10_000
@@ -61,9 +63,20 @@ def normal_digest(data: bytes) -> str:
 
 def open_message(data: bytes, *, stated: int | None = None) -> Opened:
     """Take a message apart and say what it is; `stated` is the size that its name states."""
-    outcome, reason = _judge(data, stated)
+    try:
+        outcome, reason = _judge(_text_of(data, stated), stated)
+    except BadPacking as error:
+        outcome, reason = Outcome.NOT_MAIL, str(error)
     digest = hashlib.sha256(data).hexdigest()
     return Opened(outcome, reason, digest, normal_digest(data), len(data))
+
+
+def _text_of(data: bytes, stated: int | None) -> bytes:
+    """Return the text of a message, where the server keeps it compressed, too."""
+    if looks_like_mail(data[:HEAD_LIMIT_BYTES]):
+        return data
+    text = unpacked(io.BytesIO(data), data[:8], stated=stated)
+    return data if text is None else text
 
 
 def _judge(data: bytes, stated: int | None) -> tuple[Outcome, str]:
