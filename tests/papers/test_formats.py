@@ -54,6 +54,11 @@ def test_look_alikes_of_everyday_characters_become_those():
     assert formats.visible("⽤⼈\u00a0金") == "用人 金"
 
 
+def test_a_row_may_break_where_more_is_in_it_than_fits():
+    assert (formats.long("文" * 9, 9), formats.long("文" * 10, 9)) == ("", "long")
+    assert (formats.long(["文文", "文"], 3), formats.long(["文文", "文文"], 3)) == ("", "long")
+
+
 def test_a_text_is_cut_to_the_columns_that_it_takes():
     assert formats.cut_columns("ab客户", 6) == "ab客户"
     assert formats.cut_columns("客户名称abc", 8) == "客户名…"

@@ -68,16 +68,24 @@ def test_no_row_of_a_table_that_breaks_stands_alone_and_its_head_is_repeated():
     one_fits = (
         f'<div class="new-page"><div style="height: 150mm">above</div>{rows("first", 3)}</div>'
     )
+    tall = f'<tr class="long"><td>tall{"文" * 4000}</td></tr><tr><td>last9</td></tr>'
+    breaks = f'<div class="new-page">{rows("", 0).replace("<tbody>", f"<tbody>{tall}")}</div>'
     case = AskedCase("示例银行", "", "", "", sample.STARTED_AT, sample.FINISHED_AT)
     sheet = render_html(survey_sheet(case, number="DC-1", vendor=""))
-    pdf = PdfReader(BytesIO(print_pdf(sheet.replace("</body>", f"{four_fit}{one_fits}</body>"))))
-    told = [re.findall(r"head|above|last\d|first\d", page.extract_text()) for page in pdf.pages]
+    pdf = PdfReader(
+        BytesIO(print_pdf(sheet.replace("</body>", f"{four_fit}{one_fits}{breaks}</body>")))
+    )
+    told = [
+        re.findall(r"head|above|last\d|first\d|tall", page.extract_text()) for page in pdf.pages
+    ]
     assert told == [
         [],
         ["head", "last0", "last1", "last2"],
         ["head", "last3", "last4"],
         ["above"],
         ["head", "first0", "first1", "first2"],
+        ["head", "tall"],
+        ["head", "last9"],
     ]
 
 

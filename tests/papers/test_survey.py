@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -35,6 +36,13 @@ def test_the_form_is_one_page_with_every_field_in_its_order(pages):
     places = [pages[0].index(field) for field in FIELDS]
     assert places == sorted(places)
     assert "DC-2026-00001" in pages[0]
+
+
+def test_the_form_stays_one_page_whatever_the_case_was_about():
+    told = replace(CASE, description="外发邮件大量退信。\n" * 400, outcome="清理队列，" * 800)
+    document = survey_sheet(told, number="DC-2026-00001", vendor="示例维保")
+    [page] = PdfReader(BytesIO(print_pdf(render_html(document)))).pages
+    assert "工程师签字：" in page.extract_text()
 
 
 def test_all_is_filled_in_but_scores_and_comments(pages):

@@ -1,7 +1,9 @@
 """How values look on paper: moments in Beijing time, numbers, blanks, and texts of strangers."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from itertools import accumulate, takewhile
 
 from mailcare.clock import BEIJING
 
@@ -63,6 +65,15 @@ def blank(value: object) -> object:
     return BLANK if value is None or value == "" else value
 
 
+def long(text: str | Sequence[str], fit: int) -> str:
+    """Return the class of a table's row that may break: where more than `fit` characters are in it.
+
+    A row that is taller than its page would take the table's head with it.
+    """
+    size = len(text) if isinstance(text, str) else sum(map(len, text))
+    return "long" if size > fit else ""
+
+
 def number(value: float) -> str:
     """Write a number with thousands apart and no more than two decimals."""
     return f"{value:,.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}"
@@ -92,9 +103,8 @@ def cut_columns(text: str, width: int) -> str:
     """Return the head of the text that fits into so many columns, with a cut marked."""
     if columns(text) <= width:
         return text
-    while columns(text) > width - 2:
-        text = text[:-1]
-    return f"{text}…"
+    fitting = takewhile(lambda taken: taken <= width - 2, accumulate(map(columns, text)))
+    return f"{text[: len(list(fitting))]}…"
 
 
 def visible(text: str) -> str:

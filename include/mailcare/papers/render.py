@@ -170,6 +170,7 @@ def _environment() -> Environment:
         "blank": formats.blank,
         "day": formats.day,
         "hour": formats.hour,
+        "long": formats.long,
         "minute": formats.minute,
         "moment": formats.moment,
         "period": formats.period,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mailcare.papers.document import Document
+from mailcare.papers.formats import cut_columns
 from mailcare.surveys.scores import QUESTIONS, SCORE_WORDS
 
 TEMPLATE, TEMPLATE_VERSION = "survey/sheet.html", 1
+CASE_COLUMNS = 220  # three lines: the form is one page, the case has papers of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ def survey_sheet(case: AskedCase, *, number: str, vendor: str) -> Document:
         "system": "",
         "vendor": vendor,
         "contact": case.contact,
-        "description": case.description,
-        "outcome": case.outcome,
+        "description": cut_columns(case.description, CASE_COLUMNS),
+        "outcome": cut_columns(case.outcome, CASE_COLUMNS),
         "started_at": case.started_at.isoformat(),
         "finished_at": case.finished_at.isoformat(),
         "questions": list(QUESTIONS.values()),
