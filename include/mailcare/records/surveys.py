@@ -49,7 +49,7 @@ class AnswerWay(StrEnum):
 class Survey(Stateful[SurveyState], Base):
     """One survey of one version of a case; what the form is pre-filled with stands in it.
 
-    `handled_by` are the logins of the case's engineers, who may not record its answer.
+    `handled_by` are the logins of who worked on the case; none of them may record its answer.
     """
 
     __tablename__ = "surveys"
