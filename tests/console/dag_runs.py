@@ -22,17 +22,17 @@ class Runs:
         answer = self._ask("POST", "", body)
         assert answer.is_success, answer.text
 
-    def wait_for(self, run: str, wanted: str, task: str = "") -> None:
-        """Wait until the run, or a task of it, is in a state."""
+    def wait_for(self, run: str, *wanted: str, task: str = "") -> None:
+        """Wait until the run, or a task of it, is in one of the states."""
         where = f"{run}/taskInstances/{task}" if task else run
         deadline = time.monotonic() + RUN_WITHIN_S
         state = None
-        while state != wanted and time.monotonic() < deadline:
+        while state not in wanted and time.monotonic() < deadline:
             time.sleep(1)
             answer = self._ask("GET", where)
             state = answer.json()["state"] if answer.is_success else None
             assert state != "failed", self.states(run)
-        assert state == wanted, self.states(run)
+        assert state in wanted, self.states(run)
 
     def states(self, run: str) -> Mapping[str, str]:
         tasks = self._ask("GET", f"{run}/taskInstances").json()["task_instances"]

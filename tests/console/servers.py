@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 from sqlalchemy import select
 
 from lab import airflow
@@ -28,6 +29,7 @@ from mailcare.tasks import CUSTOMER_HOSTS
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "lab" / "site.yaml"
 SITE_NAME = "shili-bank-lab"
+AIRFLOW = str(Path(sys.executable).parent / "airflow")
 START_WITHIN_S = 120
 # Airflow's own users and roles; whoever has a business role is named after it.
 USERS = {
@@ -77,6 +79,32 @@ class Server:
         headers = {"Authorization": f"Bearer {self.token(login)}"}
         url = f"{self.url}/api/v2/{path}"
         return httpx.request(method, url, json=body, headers=headers, timeout=60)
+
+
+@dataclass(frozen=True)
+class Standalone(Server):
+    """A whole Airflow, whose scheduler may be killed."""
+
+    process: subprocess.Popen[bytes]
+    settings: Mapping[str, str]
+    opened: ExitStack
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler and every task that it runs, and start another one."""
+        parts = psutil.Process(self.process.pid).children()
+        [killed] = [one for one in parts if "scheduler" in " ".join(one.cmdline())]
+        for one in (killed, *killed.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself
+                one.kill()
+        log = Path(self.settings["AIRFLOW_HOME"], "scheduler.log")
+        # Tasks of a scheduler that is silent for so long are taken over; usually half a minute.
+        taken_over = {
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
+        }
+        command = [AIRFLOW, "scheduler"]
+        again = airflow.running(command, {**self.settings, **taken_over}, log=log)
+        self.opened.enter_context(again)
 
 
 def fill() -> None:
@@ -158,7 +186,7 @@ def prepare(folder: Path) -> None:
 
 
 @contextmanager
-def standalone(home: Path, database_url: str, relay_url: str) -> Iterator[Server]:
+def standalone(home: Path, database_url: str, relay_url: str) -> Iterator[Standalone]:
     """Start a whole Airflow with scheduler, plugin and `USERS`, on ports of its own, and end it."""
     password = airflow.new_password()
     settings = airflow.environment(home, ROOT, host="127.0.0.1", password=password)
@@ -178,12 +206,12 @@ def standalone(home: Path, database_url: str, relay_url: str) -> Iterator[Server
         "MAILCARE_SENDER": "service@vendor.example",
         "MAILCARE_VENDOR": "示例邮件维保公司",
     }
-    program = str(Path(sys.executable).parent / "airflow")
     log = home / "airflow.log"
-    with airflow.running([program, "standalone"], settings, log=log) as process:
+    with ExitStack() as opened:
+        process = opened.enter_context(airflow.running([AIRFLOW, "standalone"], settings, log=log))
         told = list(airflow.wait_until_healthy(process, url, log=log))
         assert told, "Airflow said how far it is"
-        server = Server(url, password)
+        server = Standalone(url, password, process, settings, opened)
         pool = {"name": CUSTOMER_HOSTS, "slots": 8}  # as production's set-up makes it
         server.ask("boss", "POST", "pools", pool).raise_for_status()
         yield server
@@ -221,11 +249,10 @@ def _started(
         "MAILCARE_HOME": str(home / "mailcare"),
     }
     variables = {**settings, **own}
-    program = str(Path(sys.executable).parent / "airflow")
-    for words in ([program, "db", "migrate"], *before):
+    for words in ([AIRFLOW, "db", "migrate"], *before):
         subprocess.run(words, env=variables, check=True, capture_output=True, cwd=home)
     log = home / "api-server.log"
-    with airflow.running([program, "api-server"], variables, log=log) as process:
+    with airflow.running([AIRFLOW, "api-server"], variables, log=log) as process:
         _wait(process, url, log)
         yield url
 

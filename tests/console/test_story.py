@@ -13,7 +13,10 @@ from pypdf import PdfReader
 from sqlalchemy import select
 
 from mailcare.contracts.steps import plan_due
+from mailcare.listing import Wish
+from mailcare.papers.steps import list_papers
 from mailcare.records.backups import BackupEvidence
+from mailcare.records.faults import FaultEvent
 from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.schema import upgrade
 from mailcare.records.session import reading
@@ -23,8 +26,18 @@ from mailcare.systems.steps import import_site
 from tests.backup.stores import make_store, pack
 from tests.backup.test_steps import SITE as BACKED_UP
 from tests.console.dag_runs import Runs
-from tests.console.servers import ROOT, SITE, SITE_NAME, Server, prepare, standalone, using
-from tests.delivery.smtp_server import smtp_server
+from tests.console.servers import (
+    ROOT,
+    SITE,
+    SITE_NAME,
+    Server,
+    Standalone,
+    prepare,
+    standalone,
+    using,
+)
+from tests.delivery.smtp_server import SmtpServer, smtp_server
+from tests.faults.desk import stored
 from tests.reports import desk as report_desk
 from tests.surroundings import without
 from tests.visits import desk as visit_desk
@@ -46,16 +59,19 @@ contracts:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
+def relay() -> Iterator[SmtpServer]:
+    with smtp_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, relay) -> Iterator[Standalone]:
     home = tmp_path_factory.mktemp("airflow")
     database = f"sqlite:///{home / 'mailcare.db'}"
     upgrade(database)
     with using(database):
         prepare(home)
-        with (
-            smtp_server() as relay,
-            standalone(home, database, f"smtp://127.0.0.1:{relay.port}") as running,
-        ):
+        with standalone(home, database, f"smtp://127.0.0.1:{relay.port}") as running:
             yield running
 
 
@@ -151,18 +167,27 @@ def download_report(page, console) -> bytes:
     return Path(found.value.path()).read_bytes()
 
 
-def test_a_report_approved_under_required_actions_is_issued(server):
+def test_a_report_that_is_approved_is_issued_once_though_the_scheduler_is_killed(server, relay):
     for login in ("li", "zhou"):
         grant_role(login, Role.ENGINEER, by="test")
-    report = report_desk.submitted(report_desk.handled())
+    fault = report_desk.handled()
+    report = report_desk.submitted(fault)
     row = reports.report_detail(report).row
     run = f"report__{row.number}__{report}__1"  # watch_deadlines starts it within a minute
     runs = Runs(server, "boss", "handle_fault")
     runs.wait_for(run, "awaiting_input", task="review")
     runs.choose(run, "review", "Approve")
+    runs.wait_for(run, "queued", "running", task="issue")
+    server.kill_scheduler()
     runs.wait_for(run, "success")
     assert report_desk.state(report) in {"issued", "sent"}  # deliver_papers may have been by
-    assert report_desk.letters(report)
+    papers = list_papers(Wish(text=row.number)).rows
+    assert [(one.number, one.version) for one in papers] == [(row.number, 1)]
+    [letter] = report_desk.letters(report)
+    assert sum(f"Message-ID: {letter.message_id}".encode() in text for text in relay.taken) <= 1
+    happenings = [str(one.type) for one in stored(FaultEvent, fault)]
+    assert happenings[:4] == ["declared", "accepted", "first_contact", "handled"]
+    assert happenings[4:] in ([], ["report_sent"])
 
 
 def test_a_visit_parks_until_its_days_are_over_and_its_papers_go(server, tmp_path, monkeypatch):
