@@ -126,6 +126,21 @@ def test_a_report_names_the_letters_that_were_not_delivered() -> None:
     assert read_mail(PLAIN).bounced == ()
 
 
+def test_a_report_tells_what_the_server_that_refused_the_letter_said() -> None:
+    report = (
+        "Content-Type: multipart/report; boundary=x\r\n\r\n--x\r\n\r\nsorry\r\n"
+        "--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx\r\n\r\n"
+        "Final-Recipient: rfc822; a@b.example\r\nAction: failed\r\nStatus: 5.1.1\r\n{code}\r\n"
+        "--x--\r\n"
+    )
+    code = "Diagnostic-Code: smtp; 550 5.1.1 <a@b.example>:\r\n    User unknown; see x\r\n"
+
+    said = read_mail(report.format(code=code).encode()).diagnosis
+    assert said == "550 5.1.1 <a@b.example>: User unknown; see x"
+    assert read_mail(report.format(code="").encode()).diagnosis == "5.1.1"
+    assert read_mail(PLAIN).diagnosis == ""
+
+
 BROKEN = (
     b"",
     b"\x00\xff\xfe",

@@ -230,7 +230,8 @@ def test_a_letter_that_came_back_is_refused_and_an_alert_s_goes_to_the_next_pers
         session.get_one(Delivery, sent.id).state = DeliveryState.SENT
     report = (
         "Content-Type: multipart/report; boundary=x\r\nMessage-ID: <9@mx>\r\n\r\n"
-        "--x\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n\r\n"
+        "--x\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n"
+        "Diagnostic-Code: smtp; 550 no such user\r\n\r\n"
         f"--x\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: {sent.message_id}\r\n\r\n--x--"
     )
     with imap_server(tls, (RECEIVED, report.encode())) as server:
@@ -238,6 +239,7 @@ def test_a_letter_that_came_back_is_refused_and_an_alert_s_goes_to_the_next_pers
         steps.receive()
     assert states() == ["automatic"]
     assert [(one.state, one.member_id) for one in letters()] == [("refused", 1), ("pending", 2)]
+    assert letters()[0].last_reply == "收到退信：550 no such user"
 
 
 def test_a_person_makes_a_mail_a_fault_once_declared_when_it_was_received(tls, mailbox):

@@ -84,6 +84,7 @@ TOLD = {
     "投递 {n} 封": "{} letters",
     "邮件服务器已接收：{}": "the mail server took it: {}",
     "未计入时限：{}": "not counted: {}",
+    "收到退信：{}": "came back: {}",
     # The architecture drawing
     "{}（{n} 台）": "{} ({})",
     "{} {n} 台": "{}: {}",

@@ -100,6 +100,18 @@ def settle(
         change(session, delivery, row.state, after, detail=detail, at=at)
 
 
+def come_back(session: Session, delivery: int, *, said: str, at: datetime) -> bool:
+    """Turn a letter that came back from arrived to refused, its server's answer to what was `said`.
+
+    Tell whether this call did.
+    """
+    for before in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.SETTLED):
+        if change(session, delivery, before, DeliveryState.REFUSED, detail=said, at=at):
+            session.get_one(Delivery, delivery).last_reply = said
+            return True
+    return False
+
+
 def postpone(session: Session, delivery: int, *, until: datetime) -> None:
     """Let a pending letter wait without counting a try: its channel has no room just now."""
     session.execute(

@@ -45,7 +45,8 @@ class Mail:
 
     `sender` is a bare address in lower case (empty: none could be read), `references` the
     Message-IDs that it answers, `is_automatic` tells that no person wrote it, `bounced` are the
-    Message-IDs of letters that it reports as not delivered.
+    Message-IDs of letters that it reports as not delivered, `diagnosis` what the refusing server
+    said (empty: that is not told).
     """
 
     key: str
@@ -57,6 +58,7 @@ class Mail:
     fault_number: str | None
     is_automatic: bool
     bounced: tuple[str, ...]
+    diagnosis: str
     files: tuple[SentFile, ...]
 
 
@@ -83,6 +85,7 @@ def _read(message: Message, raw: bytes) -> Mail:
         fault_number=number[0] if number else None,
         is_automatic=_is_automatic(message),
         bounced=_bounced(message),
+        diagnosis=_diagnosis(message),
         files=tuple(_files(message)),
     )
 
@@ -137,6 +140,15 @@ def _bounced(message: Message) -> tuple[str, ...]:
     ]
     found = REPORTED.findall("\n".join(f"Message-ID: {one}" for one in named))
     return tuple(dict.fromkeys(found)) if has_failed else ()
+
+
+def _diagnosis(message: Message) -> str:
+    """Return what a delivery report says of the first recipient who was not reached for good."""
+    for part in islice(message.walk(), PARTS_MOST):
+        if _plain(part, "Action").strip().lower() == "failed":
+            code = _header(part, "Diagnostic-Code").partition(";")  # its type stands before
+            return code[2].strip() or _header(part, "Status")
+    return ""
 
 
 def _plain(message: Message, name: str) -> str:

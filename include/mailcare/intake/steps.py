@@ -12,7 +12,7 @@ from mailcare.clock import utc_now
 from mailcare.contracts.forms import ReasonForm, complain, read_form
 from mailcare.delivery.alerts import alert
 from mailcare.delivery.mailboxes import Fetched, Mailbox, Reading, opened, parse_mailbox
-from mailcare.delivery.progress import change
+from mailcare.delivery.progress import come_back
 from mailcare.errors import InputError, MailcareError
 from mailcare.faults import recording
 from mailcare.faults.declaration import Declaration, Via
@@ -24,7 +24,6 @@ from mailcare.listing import Page, Wish
 from mailcare.records.alerts import Rung
 from mailcare.records.changes import add_once
 from mailcare.records.customers import Customer, System
-from mailcare.records.deliveries import DeliveryState
 from mailcare.records.job_runs import note_run
 from mailcare.records.received import MailboxPosition, MailState, ReceivedMail
 from mailcare.records.session import reading, transaction
@@ -237,24 +236,23 @@ def _route(mail: int) -> bool:
             if target.fault is not None:
                 said = f"{row.sender}：\n{row.text}{left_out}"
                 _note(session, mail, target.fault, said, files, received_at=row.received_at)
-            _note_returned(session, target.returned, row.subject, calendar)
+            _note_returned(session, target.returned, sent.diagnosis or row.subject, calendar)
         if is_ours and target.state is WAITING:
             _tell(session, session.get_one(ReceivedMail, mail), 0)
     return is_ours
 
 
 def _note_returned(
-    session: Session, returned: Sequence[int], subject: str, calendar: Calendar
+    session: Session, returned: Sequence[int], reason: str, calendar: Calendar
 ) -> None:
-    """Turn letters that came back from sent to refused.
+    """Take back that letters arrived.
 
     An alert's then goes to the next person, and a report that rested on it counts as not sent.
     """
-    said, at = f"收到退信：{subject}", utc_now()
+    said, at = f"收到退信：{reason}", utc_now()
     for delivery in returned:
-        for before in (DeliveryState.SENT, DeliveryState.UNCERTAIN, DeliveryState.SETTLED):
-            if change(session, delivery, before, DeliveryState.REFUSED, detail=said, at=at):
-                note_return(session, delivery, said, calendar=calendar, at=at)
+        if come_back(session, delivery, said=said, at=at):
+            note_return(session, delivery, said, calendar=calendar, at=at)
 
 
 def _note(
