@@ -94,6 +94,10 @@ def test_a_hand_delivery_needs_its_evidence(login, fault):
     bare = login("engineer").post(f"/reports/{report}/handed", data=said)
     assert bare.status_code == 422
     assert "依据" in bare.text
+    future = said | {"remark": "签收单", "handed_at": "2099-03-03T10:00"}
+    refused = login("engineer").post(f"/reports/{report}/handed", data=future)
+    assert refused.status_code == 422
+    assert 'id="handed_at-error">时间 2099-03-03 10:00:00 晚于现在' in refused.text
 
     page = login("engineer").post(
         f"/reports/{report}/handed", data=said | {"remark": "签收单"}, follow_redirects=True

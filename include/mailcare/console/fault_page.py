@@ -15,12 +15,13 @@ from mailcare.console.entered import Entered, Form, RowId, new_key
 from mailcare.console.faults import clock_mark
 from mailcare.console.pages import Action, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, plain_table
-from mailcare.contracts.forms import RemarkForm, read_form
+from mailcare.contracts.forms import RemarkForm, complain, read_form
 from mailcare.deadlines import Level
 from mailcare.errors import InputError
 from mailcare.faults import steps
 from mailcare.faults.breaches import CAUSE_TITLES
 from mailcare.faults.clocks import Clock
+from mailcare.faults.events import Refused
 from mailcare.faults.standing import Stage
 from mailcare.faults.steps import FaultDetail, FaultRow
 from mailcare.faults.wording import (
@@ -120,7 +121,8 @@ def record_event(request: Request, person: Staff, fault: RowId, form: Form) -> R
             fault, event, by=person.login, at=now, backing=_backing(form), seen=form.whole("seen")
         )
     except InputError as error:
-        return _page(request, fault, values=_kept(form) | {"type": type_}, error=error)
+        blamed = complain(error.field, error.sentence) if isinstance(error, Refused) else error
+        return _page(request, fault, values=_kept(form) | {"type": type_}, error=blamed)
     return go(request, f"/faults/{fault}", done="recorded")
 
 
@@ -136,7 +138,7 @@ def add_note(request: Request, person: Staff, fault: RowId, form: Form) -> Respo
             by=person.login, at=now, files=files,
         )  # fmt: skip
     except InputError as error:
-        return _page(request, fault, values=_kept(form), error=error)
+        return _page(request, fault, values=_kept(form) | {"type": "note"}, error=error)
     return go(request, f"/faults/{fault}", done="recorded")
 
 

@@ -11,10 +11,11 @@ from mailcare.console.access import EVERYBODY, MANAGERS, STAFF, Manager, Person,
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, plain_table
-from mailcare.contracts.forms import RemarkForm, read_form
+from mailcare.contracts.forms import RemarkForm, complain, read_form
 from mailcare.errors import InputError
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import TEXT_CHARACTERS_MOST
+from mailcare.faults.events import Refused
 from mailcare.papers.formats import until
 from mailcare.reports import steps
 from mailcare.reports.forms import DraftForm, HandOverForm, ReportForm
@@ -148,7 +149,8 @@ def hand_over(request: Request, person: Staff, report: RowId, form: Form) -> Res
         evidence = faults.evidence_of(file)
         steps.hand_over(report, entered, evidence, by=person.login, at=utc_now())
     except InputError as error:
-        return _page(request, person, detail, values=data, error=error)
+        blamed = complain("handed_at", error.sentence) if isinstance(error, Refused) else error
+        return _page(request, person, detail, values=data, error=blamed)
     return go(request, f"/faults/{detail.row.fault_id}/report", done="recorded")
 
 

@@ -19,13 +19,14 @@ class Refused(InputError):
     """The events cannot be what happened.
 
     `sentence` says why; `index` is the event's 0-based place in the given order, None when there is
-    no such event.
+    no such event. `field` is what of an entered event is to blame: its time, unless told otherwise.
     """
 
-    def __init__(self, sentence: str, *, index: int | None = None) -> None:
+    def __init__(self, sentence: str, *, index: int | None = None, field: str = "at") -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.index = index
+        self.field = field
 
 
 class Channel(StrEnum):

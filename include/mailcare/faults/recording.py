@@ -256,9 +256,9 @@ def _refuse_unproven(session: Session, dossier: Dossier, event: Event, backing: 
     """Refuse a pause or a lighter level that nothing stands behind, and a merger into nothing."""
     is_proven = bool(backing.remark or backing.files or backing.authorisation)
     if isinstance(event, Paused) and not is_proven:
-        raise Refused("暂停须写明依据，或附上凭证")
+        raise Refused("暂停须写明依据，或附上凭证", field="remark")
     if isinstance(event, LevelChanged) and event.customer_agreed and not is_proven:
-        raise Refused("客户同意须写明依据，或附上凭证")
+        raise Refused("客户同意须写明依据，或附上凭证", field="remark")
     if isinstance(event, Merged):
         _refuse_merger(session, dossier, event.into)
     if backing.authorisation is not None:
@@ -270,11 +270,11 @@ def _refuse_merger(session: Session, dossier: Dossier, into: str) -> None:
     named = select(fault.customer_id, fault.state).where(fault.number == into)
     other = session.execute(named).one_or_none() if into.isprintable() else None
     if other is None or other.customer_id != dossier.customer_id:
-        raise Refused(f"该客户没有编号为 {into} 的故障")
+        raise Refused(f"该客户没有编号为 {into} 的故障", field="into")
     if into == dossier.number:
-        raise Refused("不能把故障并入它自己")
+        raise Refused("不能把故障并入它自己", field="into")
     if Stage(other.state) in CLOSED:
-        raise Refused(f"{into} 已撤销或合并，不能再并入")
+        raise Refused(f"{into} 已撤销或合并，不能再并入", field="into")
 
 
 def _refuse_foreign_authorisation(session: Session, dossier: Dossier, authorisation: int) -> None:
@@ -284,7 +284,7 @@ def _refuse_foreign_authorisation(session: Session, dossier: Dossier, authorisat
         .where(Authorisation.id == authorisation, System.customer_id == dossier.customer_id)
     )
     if session.scalar(of_customer) is None:
-        raise Refused("该客户没有这份授权")
+        raise Refused("该客户没有这份授权", field="authorisation")
 
 
 def _with_event(dossier: Dossier, event: Event, calendar: Calendar, at: datetime) -> Dossier:
@@ -293,16 +293,17 @@ def _with_event(dossier: Dossier, event: Event, calendar: Calendar, at: datetime
     try:
         derived = clocks(after.events, after.terms, calendar, after.present(at))
     except Refused as error:
-        raise _misfit(dossier, error) from None
+        raise _misfit(dossier, event, error) from None
     before = clocks(dossier.events, dossier.terms, calendar, dossier.present(at))
     if not _keeps_epochs(before, derived):
         raise Refused("此后已开始新一轮时限，不能在其之前补记这一事件")
     return after
 
 
-def _misfit(dossier: Dossier, error: Refused) -> Refused:
+def _misfit(dossier: Dossier, event: Event, error: Refused) -> Refused:
     if error.index is None or error.index >= len(dossier.events):
-        return error
+        is_level = isinstance(event, LevelChanged)
+        return Refused(error.sentence, field="level") if is_level else error
     other = dossier.events[error.index]
     title = FORMS[WORDS[type(other)]].title
     said = f"补记后，已登记的「{title}」（{moment(other.at)}）不能成立"
