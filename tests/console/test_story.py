@@ -177,7 +177,7 @@ def test_a_report_that_is_approved_is_issued_once_though_the_scheduler_is_killed
     runs = Runs(server, "boss", "handle_fault")
     runs.wait_for(run, "awaiting_input", task="review")
     runs.choose(run, "review", "Approve")
-    runs.wait_for(run, "queued", "running", task="issue")
+    runs.wait_for(run, "queued", "running", "success", task="issue")
     server.kill_scheduler()
     runs.wait_for(run, "success")
     assert report_desk.state(report) in {"issued", "sent"}  # deliver_papers may have been by
