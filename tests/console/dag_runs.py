@@ -41,7 +41,7 @@ class Runs:
     def choose(self, run: str, task: str, option: str) -> None:
         """Answer a task that waits under Required Actions, until the answer is enough for it.
 
-        Airflow asks again where the answer is quicker than the executor's word that the task parked:
+        Airflow asks again where an answer is quicker than the executor's word that it parked:
         it takes that for the end of what the answer began, and tries the task anew.
         """
         body = {"chosen_options": [option], "params_input": {}}
