@@ -151,9 +151,14 @@ def write_clocks(
     """Write what the events of faults come to: clocks, breaches, steps that lie behind."""
     key = calendar_key(calendar)
     every = [(one.dossier, clock) for one in reckoned for clock in one.clocks]
-    clocks = [_clock_row(one, clock, key, now) for one, clock in every]
+    behind = [steps_left_behind(clock, one.told_of(clock), now=now) for one, clock in every]
+    clocks = [_clock_row(*one, steps, key) for one, steps in zip(every, behind, strict=True)]
     broken = [row for one, clock in every for row in _breach(one, clock, now)]
-    skips = [row for one, clock in every for row in _skips(one, clock, now)]
+    skips = [
+        step_row(*one, step, EscalationOutcome.SKIPPED, now=now)
+        for one, steps in zip(every, behind, strict=True)
+        for step in steps
+    ]
     moved = tuple(_moved(every, key))
     put_all(session, faults.FaultClock, clocks, key=EPOCH)
     add_all_once(session, faults.FaultBreach, broken)
@@ -183,11 +188,6 @@ def calendar_key(calendar: Calendar) -> str:
     return hashlib.sha256(repr(sorted(tables)).encode()).hexdigest()[:16]
 
 
-def _skips(dossier: Dossier, clock: Clock, now: datetime) -> Iterator[dict[str, Any]]:
-    for step in steps_left_behind(clock, dossier.told_of(clock), now=now):
-        yield step_row(dossier, clock, step, EscalationOutcome.SKIPPED, now=now)
-
-
 def _moved(every: Iterable[tuple[Dossier, Clock]], key: str) -> Iterator[Moved]:
     for dossier, clock in every:
         before_at, counted_with = dossier.due.get((clock.clock, clock.epoch), (None, key))
@@ -213,9 +213,8 @@ def _breach(dossier: Dossier, clock: Clock, now: datetime) -> Iterator[dict[str,
         }
 
 
-def _clock_row(dossier: Dossier, clock: Clock, key: str, now: datetime) -> dict[str, Any]:
-    told = dossier.told_of(clock)
-    behind = {one.number for one in steps_left_behind(clock, told, now=now)}
+def _clock_row(dossier: Dossier, clock: Clock, behind: Iterable[Step], key: str) -> dict[str, Any]:
+    told = dossier.told_of(clock).union(one.number for one in behind)
     return _epoch(dossier, clock) | {
         "level": clock.level,
         "started_at": clock.started_at,
@@ -226,7 +225,7 @@ def _clock_row(dossier: Dossier, clock: Clock, key: str, now: datetime) -> dict[
         "stopped_at": clock.stopped_at,
         "breached_at": clock.breached_at,
         "state": ClockState(clock.state),
-        "next_warning_at": next_warning_at(clock, told | behind),
+        "next_warning_at": next_warning_at(clock, told),
         "calendar_key": key if clock.clock is Kind.REPORT else "",
     }
 

@@ -1,7 +1,7 @@
 """Bring a fault's events into order, and refuse an order in which they cannot have happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import singledispatch
 
@@ -25,9 +25,9 @@ from mailcare.faults.events import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Course:
-    """How far a fault has come: what decides which event may follow.
+    """How far a fault has come: what decides which event may follow; each event changes it.
 
     `has_fix` says that a handled fault needs no further handling; `reports_sent` are the moments of
     those that did not come back.
@@ -38,7 +38,7 @@ class Course:
     is_handled: bool = False
     has_fix: bool = False
     last_handled_at: datetime | None = None
-    reports_sent: tuple[datetime, ...] = ()
+    reports_sent: list[datetime] = field(default_factory=list)
     is_closed: bool = False
 
 
@@ -60,7 +60,7 @@ def in_order(events: Sequence[Event], terms: Terms, *, now: datetime) -> tuple[E
     for index, event in placed:
         if objection := _objection(course, event, terms):
             raise Refused(objection, index=index)
-        course = _after(event, course)
+        _take(event, course)
     return _that_hold([event for _, event in placed])
 
 
@@ -152,53 +152,49 @@ def _(_event: Signed, course: Course, _terms: Terms) -> str:
 
 
 @singledispatch
-def _after(_event: Event, course: Course) -> Course:
-    return course
+def _take(_event: Event, _course: Course) -> None:
+    """Let an event change how far the fault has come."""
 
 
-@_after.register
-def _(event: Declared | LevelChanged, course: Course) -> Course:
-    return replace(course, level=event.level)
+@_take.register
+def _(event: Declared | LevelChanged, course: Course) -> None:
+    course.level = event.level
 
 
-@_after.register
-def _(_event: Paused, course: Course) -> Course:
-    return replace(course, is_paused=True)
+@_take.register
+def _(_event: Paused, course: Course) -> None:
+    course.is_paused = True
 
 
-@_after.register
-def _(_event: Resumed, course: Course) -> Course:
-    return replace(course, is_paused=False)
+@_take.register
+def _(_event: Resumed, course: Course) -> None:
+    course.is_paused = False
 
 
-@_after.register
-def _(event: Handled, course: Course) -> Course:
-    return replace(
-        course,
-        is_paused=False,
-        is_handled=True,
-        has_fix=event.kind is Remedy.FIX,
-        last_handled_at=event.at,
-    )
+@_take.register
+def _(event: Handled, course: Course) -> None:
+    course.is_paused = False
+    course.is_handled = True
+    course.has_fix = event.kind is Remedy.FIX
+    course.last_handled_at = event.at
 
 
-@_after.register
-def _(_event: Reopened, course: Course) -> Course:
-    return replace(course, is_handled=False, has_fix=False)
+@_take.register
+def _(_event: Reopened, course: Course) -> None:
+    course.is_handled = False
+    course.has_fix = False
 
 
-@_after.register
-def _(event: ReportSent, course: Course) -> Course:
-    return replace(course, reports_sent=(*course.reports_sent, event.at))
+@_take.register
+def _(event: ReportSent, course: Course) -> None:
+    course.reports_sent.append(event.at)
 
 
-@_after.register
-def _(event: ReportReturned, course: Course) -> Course:
-    place = course.reports_sent.index(event.sent_at)
-    others = (*course.reports_sent[:place], *course.reports_sent[place + 1 :])
-    return replace(course, reports_sent=others)
+@_take.register
+def _(event: ReportReturned, course: Course) -> None:
+    course.reports_sent.remove(event.sent_at)
 
 
-@_after.register
-def _(_event: Cancelled | Merged, course: Course) -> Course:
-    return replace(course, is_closed=True)
+@_take.register
+def _(_event: Cancelled | Merged, course: Course) -> None:
+    course.is_closed = True
