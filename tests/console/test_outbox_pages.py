@@ -63,6 +63,26 @@ def test_the_outbox_shows_its_letters_and_that_it_never_ran(login, letter):
     assert 'role="alert"' not in login("auditor").get("/outbox").text
 
 
+def test_a_subject_stays_as_it_was_written_in_the_english_console_too(login, records):
+    subject = "【P1 故障】GZ-2026-00001 示例银行：响应违约"
+    with transaction() as session:
+        alert(session, key="a", rung=Rung.ENGINEER, subject=subject, text="t", is_urgent=True,
+              at=utc_now())  # fmt: skip
+        draft = Draft(
+            key="k",
+            channel=DeliveryChannel.SMTP,
+            recipient="a@b.example",
+            subject=subject,
+            body="b",
+        )
+        letter = post(session, draft, at=utc_now())
+    client = login("engineer")
+    outbox = client.get("/outbox", headers={"Accept-Language": "en"}).text
+    assert outbox.count(f">{subject}<") == 2  # the letter, and the alert that nobody got
+    page = client.get(f"/outbox/{letter}", headers={"Accept-Language": "en"}).text
+    assert f"<h1>{subject}</h1>" in page
+
+
 def test_the_excel_file_holds_every_letter_and_a_subject_is_no_formula(login, letter):
     body = login("engineer").get("/outbox.xlsx").content
     rows = list(load_workbook(BytesIO(body)).active.values)

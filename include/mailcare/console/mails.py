@@ -9,6 +9,7 @@ from mailcare.console.access import EVERYBODY, STAFF, Reader, Staff
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape
+from mailcare.console.words import Quoted
 from mailcare.contracts.forms import read_form
 from mailcare.deadlines import Level
 from mailcare.errors import InputError
@@ -29,7 +30,7 @@ def _state(row: MailRow) -> Cell:
 
 MAILS: tuple[Column[MailRow], ...] = (
     Column("收到时间", lambda row: moment(row.received_at), "received_at"),
-    Column("主题", lambda row: Cell(row.subject, f"/mails/{row.id}")),
+    Column("主题", lambda row: Cell(Quoted(row.subject), f"/mails/{row.id}")),
     Column("发件人", lambda row: row.sender, "sender"),
     Column("客户", lambda row: row.customer or "/"),
     Column("状态", _state, "state"),
@@ -96,7 +97,7 @@ def _mail(
         request,
         "mail.html",
         code=422 if error else 200,
-        title=detail.row.subject,
+        title=Quoted(detail.row.subject),
         mail=detail,
         state=_state(detail.row),
         values=values or _suggested(detail),

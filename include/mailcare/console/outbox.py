@@ -10,6 +10,7 @@ from mailcare.console.access import EVERYBODY, STAFF, Allowed, Reader, Staff
 from mailcare.console.entered import Form, RowId
 from mailcare.console.pages import XLSX, download, explained, go, moment, or_404, show, today
 from mailcare.console.tables import Cell, Column, Shape, Wished, plain_table
+from mailcare.console.words import Quoted
 from mailcare.delivery import steps
 from mailcare.delivery.lists import EventRow, LetterRow, UntoldRow
 from mailcare.delivery.wording import CHANNEL_TITLES, RUNG_TITLES, STATE_TITLES
@@ -35,7 +36,7 @@ def _next(row: LetterRow) -> str:
 
 LETTERS: tuple[Column[LetterRow], ...] = (
     Column("登记时间", lambda row: moment(row.posted_at), "posted_at"),
-    Column("标题", lambda row: Cell(row.subject, f"/outbox/{row.id}")),
+    Column("标题", lambda row: Cell(Quoted(row.subject), f"/outbox/{row.id}")),
     Column("渠道", lambda row: CHANNEL_TITLES[row.channel], "channel"),
     Column("收件人", lambda row: row.recipient, "recipient"),
     Column("客户", lambda row: row.customer or "/", "customer"),
@@ -55,7 +56,7 @@ EVENTS: tuple[Column[EventRow], ...] = (
 UNTOLD: tuple[Column[UntoldRow], ...] = (
     Column("时间", lambda row: moment(row.at)),
     Column("对象", lambda row: RUNG_TITLES[row.rung]),
-    Column("标题", lambda row: row.subject),
+    Column("标题", lambda row: Quoted(row.subject)),
 )
 OUTBOX = Shape("/outbox", "发件箱", LETTERS, steps.list_letters)
 
@@ -122,7 +123,7 @@ def _letter(
         request,
         "letter.html",
         code=422 if error else 200,
-        title=row.subject,
+        title=Quoted(row.subject),
         letter=detail,
         channel=CHANNEL_TITLES[row.channel],
         state=Cell(STATE_TITLES[row.state], mark=MARKS[row.state]),

@@ -728,6 +728,12 @@ def language_of(request: Request) -> str:
     return "en" if first.startswith("en") else "zh"
 
 
+class Quoted(str):
+    """What people write to each other, such as a letter's subject; the same in every language."""
+
+    __slots__ = ()
+
+
 def translator(language: str) -> Callable[[str], str]:
     """Return the function that says a Chinese text in a language."""
     return _english if language == "en" else str
@@ -735,6 +741,8 @@ def translator(language: str) -> Callable[[str], str]:
 
 def _english(text: str, depth: int = DEPTH_MOST) -> str:
     """Say a text in English as far as it is ours; what people entered stays as it is."""
+    if isinstance(text, Quoted):
+        return str(text)
     if text in ENGLISH or not depth or not CHINESE.search(text):
         return ENGLISH.get(text, text)
     if COUNTED.fullmatch(text):
