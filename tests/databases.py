@@ -10,12 +10,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 from sqlalchemy import Engine
@@ -58,11 +60,16 @@ class Cluster:
 
     def kill(self) -> None:
         """Kill every process of the server at once, as the kernel does where memory runs out."""
-        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
-        for pid in (self.server.pid, *map(int, children.read_text().split())):
-            with suppress(ProcessLookupError):  # it has ended by itself
-                os.kill(pid, signal.SIGKILL)
+        server = psutil.Process(self.server.pid)
+        parts = [server, *server.children()]
+        for one in parts:
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself
+                one.kill()
         self.server.wait(30)
+        for one in parts:  # the memory of one that still ends keeps the next server from starting
+            with suppress(psutil.NoSuchProcess):
+                while one.status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(0.01)
 
     def start_again(self) -> None:
         self.server = _start(self.folder)
