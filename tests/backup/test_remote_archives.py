@@ -105,6 +105,16 @@ def test_a_frame_of_zstd_without_a_checksum_is_told_of_by_its_host(tmp_path, opt
     assert soundness == all_of(local_source(copy_of("tar.zst", path)))[0][1]
 
 
+def test_what_zstd_packed_with_the_longest_window_is_read_here_and_there(tmp_path):
+    path = pack(make_store(tmp_path / "live"), "tar", tmp_path / "copy.tar")
+    words = ["zstd", "-qc", "-1", "--long=31"]  # from a pipe, it states the whole 2 GiB
+    packed_ = subprocess.run(words, input=path.read_bytes(), capture_output=True, check=True).stdout
+    path.write_bytes(packed_)
+    (digests, soundness, _), _ = all_of(there(copy_of("tar.zst", path), tmp_path))
+    assert soundness.is_finished
+    assert (digests, soundness) == all_of(local_source(copy_of("tar.zst", path)))[0][:2]
+
+
 def test_a_host_holds_odd_members_to_the_same_rules(tmp_path):
     def info(name, **more):
         one = tarfile.TarInfo(name)

@@ -23,7 +23,7 @@ from mailcare.systems.backups import CopyKind
 ZSTD_RATIO_MOST = 2000
 INPUT_BYTES = 256 * 1024
 BLOCKS_AHEAD = 2
-WINDOW_LOG_MOST = 27  # 128 MiB of memory, zstd's own limit without --long
+WINDOW_LOG_MOST = 31  # as `zstd --long=31` packs; only what is unpacked takes memory, 2 GiB at most
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHECKSUM_FLAG = 0b100
 

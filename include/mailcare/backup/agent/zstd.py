@@ -81,7 +81,7 @@ class ZstdStream(Limited):
         pipe, env = subprocess.PIPE, surroundings("/")
         try:
             self._child: Any = subprocess.Popen(
-                ["zstd", "-dcq"],
+                ["zstd", "-dcq", "--long=31"],  # else what was packed so is refused as too large
                 stdin=pipe,
                 stdout=pipe,
                 stderr=pipe,
