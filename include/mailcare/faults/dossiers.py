@@ -242,8 +242,8 @@ def _events(session: Session, ids: Collection[int]) -> Mapping[int, tuple[Event,
         .order_by(row.fault_id, row.ordinal)
     )
     grouped: dict[int, list[Event]] = defaultdict(list)
-    for one in found:
-        grouped[one.fault_id].append(event_of(one.type, one.at, one.payload))
+    for fault, word, at, payload in found:
+        grouped[fault].append(event_of(word, at, payload))
     return {fault: tuple(events) for fault, events in grouped.items()}
 
 
