@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -88,11 +88,11 @@ class Standalone(Server):
     process: subprocess.Popen[bytes]
     settings: Mapping[str, str]
     opened: ExitStack
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)  # in place of killed ones
 
     def kill_scheduler(self) -> None:
         """Kill the scheduler and every task that it runs, and start another one."""
-        parts = psutil.Process(self.process.pid).children()
-        [killed] = [one for one in parts if "scheduler" in " ".join(one.cmdline())]
+        killed = self._scheduler()
         for one in (killed, *killed.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):  # it has ended by itself
                 one.kill()
@@ -104,7 +104,15 @@ class Standalone(Server):
         }
         command = [AIRFLOW, "scheduler"]
         again = airflow.running(command, {**self.settings, **taken_over}, log=log)
-        self.opened.enter_context(again)
+        self.started.append(self.opened.enter_context(again))
+
+    def _scheduler(self) -> psutil.Process:
+        """Return the one that standalone started, or the last one after it."""
+        if self.started:
+            return psutil.Process(self.started[-1].pid)
+        parts = psutil.Process(self.process.pid).children()
+        [first] = [one for one in parts if "scheduler" in " ".join(one.cmdline())]
+        return first
 
 
 def fill() -> None:

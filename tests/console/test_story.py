@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +16,7 @@ from mailcare.contracts.steps import plan_due
 from mailcare.listing import Wish
 from mailcare.papers.steps import list_papers
 from mailcare.records.backups import BackupEvidence
-from mailcare.records.faults import FaultEvent
+from mailcare.records.faults import FaultClock, FaultEvent
 from mailcare.records.inspections import Service, ServiceKind
 from mailcare.records.schema import upgrade
 from mailcare.records.session import reading
@@ -167,19 +167,27 @@ def download_report(page, console) -> bytes:
     return Path(found.value.path()).read_bytes()
 
 
-def test_a_report_that_is_approved_is_issued_once_though_the_scheduler_is_killed(server, relay):
+def test_a_report_is_issued_once_though_the_scheduler_is_killed_at_every_step(server, relay):
     for login in ("li", "zhou"):
         grant_role(login, Role.ENGINEER, by="test")
     fault = report_desk.handled()
     report = report_desk.submitted(fault)
     row = reports.report_detail(report).row
+    due = due_moments(fault)
     run = f"report__{row.number}__{report}__1"  # watch_deadlines starts it within a minute
     runs = Runs(server, "boss", "handle_fault")
+    for task, *states in (
+        ("declare", "queued", "running", "skipped"),
+        ("review", "awaiting_input"),
+    ):
+        runs.wait_for(run, *states, task=task)
+        server.kill_scheduler()
     runs.wait_for(run, "awaiting_input", task="review")
     runs.choose(run, "review", "Approve")
     runs.wait_for(run, "queued", "running", "success", task="issue")
     server.kill_scheduler()
     runs.wait_for(run, "success")
+    assert due_moments(fault) == due
     assert report_desk.state(report) in {"issued", "sent"}  # deliver_papers may have been by
     papers = list_papers(Wish(text=row.number)).rows
     assert [(one.number, one.version) for one in papers] == [(row.number, 1)]
@@ -188,6 +196,10 @@ def test_a_report_that_is_approved_is_issued_once_though_the_scheduler_is_killed
     happenings = [str(one.type) for one in stored(FaultEvent, fault)]
     assert happenings[:4] == ["declared", "accepted", "first_contact", "handled"]
     assert happenings[4:] in ([], ["report_sent"])
+
+
+def due_moments(fault: int) -> dict[tuple[str, int], datetime | None]:
+    return {(one.clock, one.epoch): one.due_at for one in stored(FaultClock, fault)}
 
 
 def test_a_visit_parks_until_its_days_are_over_and_its_papers_go(server, tmp_path, monkeypatch):
