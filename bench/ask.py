@@ -6,13 +6,13 @@ Prints one JSON object: `seconds`, `peak_kib` of this process, `answered` and `l
 
 import asyncio
 import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 import asyncssh
 
+from bench.memory import peak_kib
 from bench.targets import everything_of, facts_of, system_of
 from mailcare.inspection.check import Ask, Reply
 from mailcare.inspection.collect.orchestra import HOSTS_AT_ONCE, collect_answers
@@ -81,7 +81,7 @@ def main(how: str, count: int, port: int, folder: Path) -> None:
     texts = {"ours": ours, "bare": bare, "light": ours}[how](system, asks)
     outcome = {
         "seconds": perf_counter() - started,
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
         "answered": len(texts),
         "lost": count - len(texts),
         "reply_bytes": sum(len(text.encode()) for text in texts.values()),

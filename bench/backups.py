@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
+from bench.memory import peak_kib
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.archives import ArchiveStore
 from mailcare.backup.borg import BorgSource
@@ -318,8 +319,7 @@ def main(work: str, folder: Path) -> None:
     if work != "idle":
         WORK[work](folder)
     if work == "inventory":
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        sys.stdout.write(json.dumps({"peak_kib": peak}))
+        sys.stdout.write(json.dumps({"peak_kib": peak_kib()}))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import event, insert
 
+from bench.memory import peak_kib
 from mailcare.contracts.steps import plan_due
 from mailcare.records.contracts import Contract, ContractVersion, CoveredSystem
 from mailcare.records.customers import Customer, System
@@ -73,7 +73,7 @@ def measure(count: int, file: Path) -> Outcome:
         "first_s": first_s,
         "again_s": again_s,
         "queries": counted,
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
     }
 
 

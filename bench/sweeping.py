@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import insert, select
 
+from bench.memory import peak_kib
 from bench.planning import count_queries, timed
 from mailcare.deadlines import Level
 from mailcare.faults.steps import sweep
@@ -108,7 +108,7 @@ def _swept(at: datetime, *, due: int) -> Outcome:
         "seconds": seconds,
         "cpu_s": time.process_time() - cpu_before_s,
         "queries": queries(),
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
     }
 
 
