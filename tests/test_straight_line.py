@@ -25,8 +25,6 @@ from mailcare.records.session import reading, transaction
 from mailcare.systems import steps as systems
 from tests.delivery.smtp_server import CLOSE, smtp_server
 
-DATABASES = ["postgresql"]
-
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "lab" / "site.yaml"
 RECORDED = ROOT / "lab" / "recorded.jsonl"

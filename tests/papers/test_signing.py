@@ -27,8 +27,6 @@ from mailcare.records.session import reading, transaction
 from mailcare.systems.evidence import read_evidence
 from tests.papers.test_pades import paper_with_boxes
 
-DATABASES = ["postgresql"]
-
 NOW = datetime.now(UTC)
 TODAY = date(2026, 1, 5)
 SCAN = read_evidence("签回.png", b"\x89PNG\r\n\x1a\n" + bytes(100))

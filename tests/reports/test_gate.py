@@ -7,8 +7,6 @@ import pytest
 
 from tests.reports.desk import approve, handled, open_desk, state, submitted
 
-DATABASES = ["postgresql"]
-
 
 class Parked(Exception):
     """What stands for Airflow's own signal that a task waits for a person."""

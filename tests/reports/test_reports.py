@@ -34,8 +34,6 @@ from tests.reports.desk import (
     submitted,
 )
 
-DATABASES = ["postgresql"]
-
 SCAN = read_evidence("签回.png", b"\x89PNG\r\n\x1a\n" + bytes(100))
 HANDED = {"received_by": "王示例", "handed_at": "2026-03-03T10:00", "remark": "签收单 7 号"}
 
