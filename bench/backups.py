@@ -37,8 +37,6 @@ TEXT_BYTES = 12_000
 RUNS = 3
 PASSWORD = "bench"
 
-_WORDS = [random.Random(number).randbytes(3).hex() for number in range(20_000)]
-
 _SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 
 Cost = tuple[float, float]  # CPU seconds of the process and its children, wall seconds
@@ -47,27 +45,28 @@ Cost = tuple[float, float]  # CPU seconds of the process and its children, wall 
 def make_store(root: Path) -> int:
     """Write 100,000 messages whose sizes spread as mail's do; return the bytes."""
     source = random.Random(1)
+    words = [source.randbytes(3).hex() for _ in range(20_000)]
     total = 0
     for box in range(MAILBOXES):
         folder = root / "bench.example" / f"u{box:03}" / "cur"
         folder.mkdir(parents=True)
         for number in range(MESSAGES):
             head = b"From: a@bench.example\nMessage-ID: <%d.%d@b>\n\n" % (box, number)
-            text = head + _body(source, min(int(source.lognormvariate(8.9, 1.5)), 400_000))
+            text = head + _body(source, words, min(int(source.lognormvariate(8.9, 1.5)), 400_000))
             name = f"{1790000000 + number}.M{number}P{box}.mx1,S={len(text)}:2,S"
             (folder / name).write_bytes(text)
             total += len(text)
     return total
 
 
-def _body(source: random.Random, size: int) -> bytes:
+def _body(source: random.Random, words: Sequence[str], size: int) -> bytes:
     """Return a body that no compressor and no deduplication has met before.
 
     What is long is an attachment in base64, as in real mail; what is short is text.
     """
     if size > TEXT_BYTES:
         return base64.encodebytes(source.randbytes(size * 3 // 4))
-    return " ".join(source.choices(_WORDS, k=size // 8 + 1)).encode()
+    return " ".join(source.choices(words, k=size // 8 + 1)).encode()
 
 
 def _map() -> StoreMap:
@@ -195,7 +194,8 @@ def _cost(words: Sequence[str], folder: Path) -> Cost:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return os.environ | {
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return own | {  # programs start compiled, as they do where they are in use
         "RESTIC_PASSWORD": PASSWORD,
         "RESTIC_CACHE_DIR": str(folder / "cache"),
         "BORG_PASSPHRASE": PASSWORD,

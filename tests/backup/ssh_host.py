@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncssh
 
-from mailcare.backup.agent.seats import There
+from mailcare.backup.agent.ssh import There
 from mailcare.inspection.collect.scene import Scene
 from mailcare.secrets import Secret
 from mailcare.systems.site import Credential, Node, Ssh

@@ -4,7 +4,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailcare.backup.agent.seats import Here, Seat, There
+from mailcare.backup.agent.seats import Here, Seat
+from mailcare.backup.agent.ssh import There
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.local import LiveSource, LocalSource
 from mailcare.backup.mailstore import StoreMap

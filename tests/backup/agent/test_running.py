@@ -8,7 +8,7 @@ import asyncssh
 import pytest
 
 from lab.waiting import wait_until
-from mailcare.backup.agent import seats
+from mailcare.backup.agent import ssh
 from mailcare.backup.agent.protocol import (
     CutOff,
     Exit,
@@ -32,7 +32,8 @@ from mailcare.backup.agent.running import (
     records,
     text_of,
 )
-from mailcare.backup.agent.seats import Here, Job, There
+from mailcare.backup.agent.seats import Here, Job, Seat
+from mailcare.backup.agent.ssh import There
 from mailcare.backup.source import NotReached
 from mailcare.errors import NotAuthorised
 from tests.backup.ssh_host import cuts_after, falls_silent, node_at, scene, ssh_host
@@ -49,12 +50,12 @@ def tree(tmp_path_factory):
     return root
 
 
-def folders(seat: seats.Seat, root: Path) -> list[tuple[bytes, int]]:
+def folders(seat: Seat, root: Path) -> list[tuple[bytes, int]]:
     found = listing(seat, str(root), {})
     return [(one.path, len(one.files)) for one in found if isinstance(one, Folder)]
 
 
-def read(seat: seats.Seat, root: Path) -> list[FileDigest]:
+def read(seat: Seat, root: Path) -> list[FileDigest]:
     paths = [b"d%02d/%d" % (folder, name) for folder in range(30) for name in range(20)]
     return [one for one in digests(seat, str(root), paths, {}) if isinstance(one, FileDigest)]
 
@@ -119,7 +120,7 @@ def test_a_job_that_cannot_go_on_is_not_run_after_a_cut():
 
 
 def test_a_host_that_falls_silent_is_cut_off(tree, monkeypatch):
-    monkeypatch.setattr(seats, "SILENCE_S", 4.0)
+    monkeypatch.setattr(ssh, "SILENCE_S", 4.0)
     with ssh_host(falls_silent) as there, pytest.raises(CutOff, match="没有任何输出"):
         list(records(there, Job("list", {"root": str(tree)})))
 
@@ -175,7 +176,7 @@ def odd_tree(tree):
     return root
 
 
-def told(seat: seats.Seat, root: Path, cursor: bytes | None = None) -> list[object]:
+def told(seat: Seat, root: Path, cursor: bytes | None = None) -> list[object]:
     job = Job("list", {"root": str(root), "cursor": None if cursor is None else text_of(cursor)})
     found: dict[bytes, list[tuple[bytes, int, int, int]]] = {}
     special = []
