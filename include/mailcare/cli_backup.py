@@ -52,6 +52,8 @@ def verify(
 
 
 def _told(done: "Verification") -> list[str]:
+    from mailcare.backup.verdicts import Weight
+
     words = {"PASS": "通过", "FAIL": "不通过", "DEGRADED": "降级", "NOT_RUN": "未执行"}
     lines = []
     for outcome in done.outcomes:
@@ -63,6 +65,8 @@ def _told(done: "Verification") -> list[str]:
             what = f"  {one.level} {one.level.label} {one.generation}".rstrip()
             told = f"{what}：{words[judgement.verdict]} {covered} {judgement.reason}"
             lines.append(told.rstrip())
+            notes = [remark for remark in judgement.remarks if remark.weight is Weight.NOTE]
+            lines.extend(f"    · {note.text}" for note in notes if note.text not in told)
     return lines
 
 

@@ -36,6 +36,10 @@ if [ -d root/run/views ]; then
   done
 fi
 
+# Each host has started by itself, as machines do.
+cat /proc/sys/kernel/random/uuid >boot_id
+mount --bind boot_id root/proc/sys/kernel/random/boot_id
+
 number=0
 for volume in "$@"; do
   path=${volume%%:*} rest=${volume#*:}

@@ -52,6 +52,8 @@ PLACE = {
     "read_only": False,
     "free_bytes": 1,
     "flags": None,
+    "boot": "b1",
+    "system": [b64(b"ext4"), b64(b"/dev/vda1")],
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailcare.backup.generations import MISSING_SHOWN, missing, slots
+from mailcare.backup.separation import Distance, NotTold, Separation
 from mailcare.backup.source import NotReached, Reach
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged, not_run
 from mailcare.systems.backups import BackupCopy
@@ -18,6 +19,7 @@ class ChainFacts:
     """What the first look found, held against what was promised.
 
     `expected` counts the promised spans and the newest generation; `missing` names those without.
+    `separation` is None where a copy holds nothing of a live store.
     """
 
     at: datetime
@@ -31,11 +33,14 @@ class ChainFacts:
     is_immutable: bool | None
     immutability: str
     notes: tuple[str, ...] = ()
-    is_live: bool = False
+    wants_off_site: bool = False
+    separation: Separation | NotTold | None = None
 
 
-def chain_facts(copy: BackupCopy, reach: Reach, *, now: datetime) -> ChainFacts:
-    """Hold what is there against the copy's schedule."""
+def chain_facts(
+    copy: BackupCopy, reach: Reach, separation: Separation | NotTold | None, *, now: datetime
+) -> ChainFacts:
+    """Hold what is there against the copy's schedule; `separation` is from the live store."""
     wanted = slots(copy.schedule, now)
     gone = tuple(str(one) for one in missing(wanted, reach.generations))
     newest = max((one.started_at for one in reach.generations), default=None)
@@ -51,7 +56,8 @@ def chain_facts(copy: BackupCopy, reach: Reach, *, now: datetime) -> ChainFacts:
         reach.is_immutable,
         reach.immutability,
         reach.remarks,
-        reach.is_live,
+        copy.off_site,
+        separation,
     )
 
 
@@ -65,9 +71,6 @@ def judge_chain(facts: ChainFacts) -> Judgement:
 def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
     if not facts.generations:
         yield Remark("none", "没有任何备份代", Weight.FAILS)
-    if facts.is_live:
-        text = "最新一代就是现网邮件目录本身（同一个目录），不是备份"
-        yield Remark("live", text, Weight.FAILS)
     if facts.missing and facts.generations:
         told = "、".join(facts.missing[:MISSING_SHOWN])
         more = f" 等 {len(facts.missing)} 处" if len(facts.missing) > MISSING_SHOWN else ""
@@ -83,8 +86,42 @@ def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
         yield Remark("changeable", text, Weight.DEGRADES)
     elif facts.immutability:
         yield Remark("immutability", facts.immutability, Weight.NOTE)
+    yield from _separation_remarks(facts)
     for one in facts.notes:
         yield Remark("note", one, Weight.NOTE)
+
+
+_NO_BACKUP = {
+    Distance.SAME_FOLDER: "最新一代就是现网邮件目录本身，不是备份",
+    Distance.SAME_FILES: "最新一代与现网是相同的文件（硬链接或挂载），不是备份",
+}
+_NEAR = {
+    Distance.SAME_SYSTEM: "与现网邮件存储在同一个文件系统，磁盘或主机损坏时会一同丢失",
+    Distance.SAME_HOST: "与现网邮件存储在同一台主机，主机损坏或被入侵时会一同丢失",
+}
+
+
+def _separation_remarks(facts: ChainFacts) -> Iterator[Remark]:
+    match facts.separation:
+        case NotTold(reason):
+            text = f"未能判断是否与现网分处两台主机：{reason}"
+            yield Remark("separation_not_told", text, Weight.NOTE)
+        case Separation(distance, told, unchecked):
+            yield _separation_remark(facts, distance, told)
+            if unchecked:
+                text = f"未能核对文件是否与现网为同一份：{unchecked}"
+                yield Remark("files_not_compared", text, Weight.NOTE)
+
+
+def _separation_remark(facts: ChainFacts, distance: Distance, told: str) -> Remark:
+    if distance in _NO_BACKUP:
+        return Remark(distance.value, f"{_NO_BACKUP[distance]}（{told}）", Weight.FAILS)
+    if distance is Distance.APART:
+        return Remark(distance.value, f"与现网不在同一台主机（{told}）", Weight.NOTE)
+    text = f"{_NEAR[distance]}（{told}）"
+    if facts.wants_off_site:
+        return Remark(distance.value, f"约定为异地副本，但{text}", Weight.DEGRADES)
+    return Remark(distance.value, text, Weight.NOTE)
 
 
 def unreached(level: Level, error: NotReached) -> Judgement:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mailcare.backup.history import History
 from mailcare.backup.names import moment_of
 from mailcare.backup.source import Census, Generation, Live, Reach, Shard, Source
+from mailcare.backup.spots import Spot
 from mailcare.errors import InputError
 from mailcare.progress import Progress
 from mailcare.systems.backups import BackupCopy
@@ -25,14 +26,17 @@ class Ground:
     """One copy under verification at one moment.
 
     `manifest` is where what earlier runs read is kept, `scratch` where drills may write (None: the
-    system's own place). `listed` are the accounts of the customer's list, empty where the live
+    system's own place). `spot` is the copy's own path, `live_spot` the live store's.
+    `listed` are the accounts of the customer's list, empty where the live
     store's folders are it.
     """
 
     site: Site
     copy: BackupCopy
     source: Source
+    spot: Spot
     live: Live | None
+    live_spot: Spot | None
     history: History
     now: datetime
     manifest: Path

@@ -45,12 +45,12 @@ class LocalSource(StoredCopy):
             ) from None
         newest = self._path(found[-1].name) if found else self.copy.path
         is_immutable, told = immutability(newest)
-        is_live = bool(found) and self._is_live(newest / self.copy.inside)
-        return Reach(found, is_immutable=is_immutable, immutability=told, is_live=is_live)
+        return Reach(found, is_immutable=is_immutable, immutability=told)
 
-    def _is_live(self, newest: Path) -> bool:
-        live = self.live_beside
-        return live is not None and live.exists() and newest.exists() and newest.samefile(live)
+    def place(self, generation: Generation) -> str:
+        """Return where a generation is; of a tree, where its mail store begins."""
+        path = self._path(generation.name)
+        return str(path if self.copy.kind.is_one_file else path / self.copy.inside)
 
     def _below(self) -> Iterator[Found]:
         return map(_found, self.copy.path.iterdir())

@@ -1,10 +1,11 @@
 """Open the copies and live stores that a site file declares, whatever they are made of."""
 
+import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from mailcare.backup.agent.seats import Here, Seat
+from mailcare.backup.agent.seats import Here, Seat, Within
 from mailcare.backup.agent.ssh import There
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.local import LiveSource, LocalSource
@@ -13,6 +14,7 @@ from mailcare.backup.remote import RemoteSource, RemoteStore
 from mailcare.backup.repository import Repository
 from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Live, NotReached, Source
+from mailcare.backup.spots import Spot
 from mailcare.errors import InputError
 from mailcare.inspection.collect.scene import Scene
 from mailcare.systems.backups import AccountsFrom, BackupCopy, CopyKind, LiveStore, StoreFormat
@@ -64,6 +66,15 @@ def _password(copy: BackupCopy, scene: Scene) -> str:
 def seat_of(node: str | None, scene: Scene) -> Seat:
     """Return where an agent runs: a host of the site, or this machine."""
     return There(scene.system.node(node), scene) if node else Here()
+
+
+def spot_of(path: Path, node: str | None, scene: Scene) -> Spot:
+    """Return a path as it is seen from a host of the site, or from this machine."""
+    if node is None:
+        return Spot(Within(), str(path), frozenset({platform.node(), "localhost"}))
+    host = scene.system.node(node)
+    names = frozenset({host.address, host.hostname.lower()})
+    return Spot(There(host, scene), str(path), names)
 
 
 def open_live(copy: BackupCopy, scene: Scene) -> Live | None:

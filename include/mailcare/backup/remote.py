@@ -271,15 +271,12 @@ class RemoteSource(StoredCopy):
         known = is_immutable if newest.flags is not None or is_immutable else None
         why = self._why_brought() if self.copy.kind.is_archive else ""
         remarks = (f"归档整份取回后校验：{why}",) if why else ()
-        is_live = bool(generations) and self._is_live(generations[-1].name)
-        return Reach(generations, None, known, told, remarks, ahead_s, is_live)
+        return Reach(generations, None, known, told, remarks, ahead_s)
 
-    def _is_live(self, name: str) -> bool:
-        if self.live_beside is None:
-            return False
-        job = Job("look", {"paths": [self._tree(name).root, str(self.live_beside)]})
-        found = [one.identity for one in once(self.seat, job) if isinstance(one, Seen)]
-        return len(found) == 2 and found[0] == found[1]
+    def place(self, generation: Generation) -> str:
+        """Return where a generation is; of a tree, where its mail store begins."""
+        is_file = self.copy.kind.is_one_file
+        return self._path(generation.name) if is_file else self._tree(generation.name).root
 
     def stamped_at(self) -> datetime:
         """Return when the file was changed that the backup job touches."""

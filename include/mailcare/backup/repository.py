@@ -308,6 +308,10 @@ class RepositorySource(ABC):
         self.need_success(said)
         return said
 
+    def place(self, generation: Generation) -> str:  # noqa: ARG002 - one for all
+        """Return where the repository is."""
+        return self.repository.path
+
     def census(self, generation: Generation) -> Census:
         """Count every mailbox by the tool's own listing."""
         return census_of(self.repository, lambda: self.listed(generation))

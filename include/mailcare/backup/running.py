@@ -22,6 +22,7 @@ from mailcare.backup.judging import Facts, withheld
 from mailcare.backup.kept import Kept
 from mailcare.backup.manifest import Known, Manifest, manifest_of
 from mailcare.backup.names import shown
+from mailcare.backup.separation import NotTold, Separation
 from mailcare.backup.source import (
     Digest,
     Fate,
@@ -34,6 +35,7 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.spool import spooled
+from mailcare.backup.spots import separated
 from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
 
@@ -95,8 +97,18 @@ def _need_no_lock(ground: Ground) -> None:
 
 
 def look(ground: Ground) -> Found:
-    """L0: the copies, generations, locks and immutability."""
-    yield "", chain_facts(ground.copy, ground.reach, now=ground.now)
+    """L0: the copies, generations, locks, immutability, and how far apart from the live store."""
+    separation = _separation(ground) if ground.reach.generations else None
+    yield "", chain_facts(ground.copy, ground.reach, separation, now=ground.now)
+
+
+def _separation(ground: Ground) -> Separation | NotTold | None:
+    kind = ground.copy.kind
+    if ground.live_spot is None:
+        return NotTold("站点文件没有声明现网邮件存储（live）") if kind.holds_mail else None
+    spot = replace(ground.spot, path=ground.source.place(ground.newest))
+    holds_files = not (kind.is_one_file or kind.is_repository)
+    return separated(spot, ground.live_spot, holds_files=holds_files)
 
 
 def date(ground: Ground) -> Found:

@@ -51,8 +51,7 @@ class Reach:
 
     `locked_since` is when somebody began to write it. `is_immutable` is None where nothing tells;
     `immutability` says what was looked at. `ahead_s` is how far the clock of the copy's host is
-    ahead of ours, in seconds; None where it is ours. `is_live` where the newest generation is the
-    live store's own folder.
+    ahead of ours, in seconds; None where it is ours.
     """
 
     generations: tuple[Generation, ...]
@@ -61,7 +60,6 @@ class Reach:
     immutability: str = ""
     remarks: tuple[str, ...] = ()
     ahead_s: float | None = None
-    is_live: bool = False
 
 
 class Message(NamedTuple):
@@ -187,6 +185,10 @@ class Source(Protocol):
 
     def reach(self) -> Reach:
         """Look at the copy: its generations, a lock, whether it can be changed."""
+        ...
+
+    def place(self, generation: Generation) -> str:
+        """Return the path of a generation on its machine, or of the repository that it is in."""
         ...
 
     def census(self, generation: Generation) -> Census:

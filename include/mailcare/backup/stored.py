@@ -48,12 +48,6 @@ class StoredCopy(ABC):
     copy: BackupCopy
     map: StoreMap
 
-    @property
-    def live_beside(self) -> Path | None:
-        """Return where the live store is, where that and the copy are trees on one machine."""
-        live, is_tree = self.copy.live, not self.copy.kind.is_one_file
-        return live.path if live and is_tree and live.node == self.copy.node else None
-
     @abstractmethod
     def store(self, generation: Generation) -> Live:
         """Return the mail store of a generation."""

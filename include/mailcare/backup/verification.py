@@ -27,7 +27,7 @@ from mailcare.backup.ground import Ground
 from mailcare.backup.history import History, history_of
 from mailcare.backup.judging import withheld
 from mailcare.backup.kept import kept_of
-from mailcare.backup.opened import listed_accounts, open_live, open_source
+from mailcare.backup.opened import listed_accounts, open_live, open_source, spot_of
 from mailcare.backup.running import findings_of
 from mailcare.backup.source import NotReached, Shard
 from mailcare.backup.verdicts import Level, Verdict, aged, not_run, worst
@@ -143,11 +143,14 @@ def _asked(task: Task) -> Iterator[Level]:
 
 def _ground(task: Task, now: datetime, progress: Progress, *, scratch: Path) -> Ground:
     folder = data_folder() / "backups" / task.site.site
+    copy, live, scene = task.copy, task.copy.live, task.scene
     ground = Ground(
         task.site,
-        task.copy,
-        open_source(task.copy, task.scene, scratch=scratch),
+        copy,
+        open_source(copy, scene, scratch=scratch),
+        spot_of(copy.path, copy.node, scene),
         None,
+        spot_of(live.path, live.node, scene) if live else None,
         task.history,
         now,
         folder / f"{task.copy.name}.manifest",
@@ -156,9 +159,9 @@ def _ground(task: Task, now: datetime, progress: Progress, *, scratch: Path) -> 
         scratch=scratch,
     )
     with _noted(ground):
-        ground.live = open_live(task.copy, task.scene)
+        ground.live = open_live(copy, scene)
     with _noted(ground):
-        ground.listed = listed_accounts(task.copy.live)
+        ground.listed = listed_accounts(live)
     return ground
 
 

@@ -3,9 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailcare.backup.agent.tar import Kind, Member
 
@@ -125,7 +126,8 @@ class Special:
 class Place:
     """What a look at a path found; `flags` is None where the file system does not tell.
 
-    `identity` is device and inode.
+    `identity` is device and inode, `boot` what its machine's kernel is known by (empty where that
+    is not told), `system` and `source` kind and source of the file system.
     """
 
     path: bytes
@@ -136,6 +138,24 @@ class Place:
     is_read_only: bool
     free_bytes: int
     flags: tuple[str, ...] | None
+    boot: str
+    system: str
+    source: str
+
+
+class Inode(NamedTuple):
+    """A file by device and inode: two names of the same are one file."""
+
+    device: int
+    number: int
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Inodes:
+    """Some files by device and inode."""
+
+    rows: tuple[Inode, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +241,7 @@ Record = (
     | Problem
     | Special
     | Place
+    | Inodes
     | FileState
     | Members
     | Ended
@@ -331,6 +352,11 @@ _RECORDS = {
         v["read_only"],
         v["free_bytes"],
         None if v["flags"] is None else tuple(v["flags"]),
+        v["boot"],
+        *(os.fsdecode(_bytes(word)) for word in v["system"]),
+    ),
+    "inodes": lambda v: Inodes(
+        tuple(Inode(device, number, _bytes(path)) for device, number, path in v["rows"])
     ),
     "state": lambda v: FileState(_bytes(v["path"]), tuple(v["values"])),
     "members": lambda v: Members(tuple(_member(*row) for row in v["rows"])),

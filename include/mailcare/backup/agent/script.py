@@ -388,6 +388,8 @@ def say_place(path: bytes, stream: Stream) -> None:
         "place",
         path=b64(path),
         identity=[status.st_dev, status.st_ino],
+        boot=boot_id(),
+        system=[b64(text) for text in system_of(path)],
         is_folder=stat.S_ISDIR(status.st_mode),
         size=status.st_size,
         mtime=status.st_mtime,
@@ -395,6 +397,35 @@ def say_place(path: bytes, stream: Stream) -> None:
         free_bytes=system.f_bavail * system.f_frsize,
         flags=flags_of(path),
     )
+
+
+def boot_id() -> str:
+    """Return what this boot of this machine is known by, in every container; empty if unknown."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def system_of(path: bytes) -> Tuple[bytes, bytes]:
+    """Return the kind and the source of the file system that a path is on; empty if unknown."""
+    place, found, longest = os.path.realpath(path) + b"/", (b"", b""), 0
+    try:
+        with open("/proc/self/mounts", "rb") as file:
+            for line in file:
+                source, on, kind = [unescaped(word) for word in line.split(b" ")[:3]]
+                on = on.rstrip(b"/") + b"/"
+                if place.startswith(on) and len(on) >= longest:
+                    found, longest = (kind, source), len(on)
+    except (OSError, ValueError):
+        return b"", b""
+    return found
+
+
+def unescaped(word: bytes) -> bytes:
+    """Return a word of the table of mounts as it was before it was written there."""
+    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found.group(1), 8)]), word)
 
 
 def flags_of(path: bytes) -> Optional[List[str]]:

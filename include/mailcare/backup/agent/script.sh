@@ -135,6 +135,9 @@ place() {
   name=$(printf '%s' "$1" | encoded)
   facts=$(stat -L -c '%f %s %Y %d %i' -- "$1" 2>&1) || { problem "$name" "$facts"; return; }
   room=$(df -P -- "$1" | awk 'NR == 2 { print $4 * 1024, $6 }')
+  system=$(awk -v on="${room#* }" '$2 == on { found = $3 " " $1 } END { print found }' /proc/mounts)
+  source=$(printf '%s' "${system#* }" | encoded); system=$(printf '%s' "${system%% *}" | encoded)
+  boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
   read_only=$(awk -v on="${room#* }" '$2 == on { found = $4 ~ /(^|,)ro(,|$)/ }
     END { print found ? "true" : "false" }' /proc/mounts)
   flags=null
@@ -147,7 +150,7 @@ place() {
   set -- $facts
   case $1 in 4???) is_folder=true ;; *) is_folder=false ;; esac
   say "{\"kind\":\"place\",\"path\":\"$name\",\"is_folder\":$is_folder,\"size\":$2,\"mtime\":$3,\
-\"identity\":[$4,$5],\"read_only\":$read_only,\"free_bytes\":${room%% *},\"flags\":$flags}"
+\"identity\":[$4,$5],\"boot\":\"$boot\",\"system\":[\"$system\",\"$source\"],\"read_only\":$read_only,\"free_bytes\":${room%% *},\"flags\":$flags}"
 }
 
 # Call $1 with each path and its name in the job.

@@ -1,6 +1,7 @@
 """Where the agent runs: on this machine, or on a host over SSH (`agent.ssh`), the same script."""
 
 import base64
+import io
 import json
 import os
 import signal
@@ -10,15 +11,23 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import resources
+from importlib import import_module, resources
 from typing import Any, Protocol
+
+from mailcare.backup.agent.script import run
 
 END_S = 30.0
 CHUNK_BYTES = 256 * 1024
 FLAGS = ("-I", "-S", "-B", "-")
 _AGENT = "mailcare.backup.agent"
 _SCRIPT, _ARCHIVE_PARTS = "script", ("packed", "tar", "zips", "zstd", "archive")
-_PARTS = {"tool": ("tools",), "archive": _ARCHIVE_PARTS, "members": _ARCHIVE_PARTS}
+_PARTS = {
+    "tool": ("tools",),
+    "archive": _ARCHIVE_PARTS,
+    "members": _ARCHIVE_PARTS,
+    "sample": ("inodes",),
+    "held": ("inodes",),
+}
 _WHOLE = """\
 import sys, types
 for name, source in {parts}:
@@ -119,6 +128,21 @@ class Here:
         finally:
             _end(child)
             feeder.join(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The process that mailcare runs in: for jobs that are done at once and say little."""
+
+    name: str = "本机"
+
+    def stream(self, job: Job) -> Iterator[bytes]:
+        """Run a job here and yield all that it said."""
+        for part in (_SCRIPT, *_PARTS.get(job.task, ())):
+            import_module(f"{_AGENT}.{part}")
+        said = io.BytesIO()
+        run({"task": job.task, **job.given}, said)
+        yield said.getvalue()
 
 
 def _feed(child: subprocess.Popen[bytes], script: bytes) -> None:
