@@ -4,7 +4,7 @@ Every minute: reads what is new in the support mailbox over IMAP, read-only, and
 once.
 
 - A mail that answers a letter about a fault, or names its number and comes from its customer,
-  becomes a note on it; a closed fault stays closed.
+  becomes a note on it, of which the engineer is told; a closed fault stays closed.
 - What a program wrote never counts. Everything else waits under 来信 for a person, who makes it a
   fault or files it; the engineer on duty is told at once, the next rungs after 10 and 15 minutes.
 - The time of a mail is when our server received it, never the sender's own date.

@@ -1,17 +1,23 @@
 """What people do with papers on the console: sign, check, and record what came back."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from mailcare.clock import BEIJING
 from mailcare.records.papers import SignedReturn
 from mailcare.records.session import reading
 from tests.console.servers import add_paper
 from tests.papers.test_pades import paper_with_boxes
 
 SCAN = b"\x89PNG\r\n\x1a\n" + bytes(100)
-RETURN = {"signer": "王示例", "signed_on": "2026-01-05"}
+
+
+def returned(**changes: str) -> dict[str, str]:
+    """Return what is entered about a paper that came back today."""
+    return {"signer": "王示例", "signed_on": str(datetime.now(BEIJING).date())} | changes
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,10 @@ def test_what_is_no_pdf_is_told_when_checked(login):
 def test_what_came_back_is_recorded_shown_and_handed_out(login, paper):
     client = login("engineer")
     answer = client.post(
-        f"{paper}/returned", data=RETURN, files={"file": ("签回.png", SCAN)}, follow_redirects=True
+        f"{paper}/returned",
+        data=returned(),
+        files={"file": ("签回.png", SCAN)},
+        follow_redirects=True,
     )
     assert answer.status_code == 200
     link = re.search(rf'href="({paper}/returned/\d+)"', answer.text)
@@ -81,24 +90,25 @@ def test_what_came_back_is_recorded_shown_and_handed_out(login, paper):
         ({"signer": ""}, SCAN, "签字人"),
         ({"signed_on": "gestern"}, SCAN, "应为日期"),
         ({"signed_on": "2999-01-01"}, SCAN, "不能晚于今天"),
+        ({"signed_on": "2020-01-01"}, SCAN, "不能早于文书生成之日"),
         ({}, None, "请附上签字件"),
         ({}, b"MZ not a paper", "只收"),
     ],
 )
 def test_a_return_that_cannot_be_taken_keeps_what_was_entered(login, paper, changes, file, said):
     files = {"file": ("x.png", file)} if file else None
-    answer = login("engineer").post(f"{paper}/returned", data=RETURN | changes, files=files)
+    answer = login("engineer").post(f"{paper}/returned", data=returned(**changes), files=files)
 
     assert answer.status_code == 422
     assert said in answer.text
-    assert (RETURN | changes)["signer"] in answer.text
+    assert returned(**changes)["signer"] in answer.text
     with reading() as session:
         assert session.query(SignedReturn).count() == 0
 
 
 def test_an_auditor_records_nothing(login, paper):
     answer = login("auditor").post(
-        f"{paper}/returned", data=RETURN, files={"file": ("a.png", SCAN)}
+        f"{paper}/returned", data=returned(), files={"file": ("a.png", SCAN)}
     )
 
     assert answer.status_code == 403

@@ -24,9 +24,10 @@ from mailcare.delivery.outbox import Draft, post
 from mailcare.errors import InputError, Unavailable
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import Declaration, Via
+from mailcare.faults.events import Cancelled, Handled, Remedy
 from mailcare.intake import steps
 from mailcare.intake.forms import TriageForm
-from mailcare.records.alerts import Rung
+from mailcare.records.alerts import Alert, Rung
 from mailcare.records.customers import Contact, Customer
 from mailcare.records.deliveries import Delivery, DeliveryChannel, DeliveryState
 from mailcare.records.faults import Fault, FaultNote
@@ -119,9 +120,9 @@ def notes():
         return list(session.scalars(select(FaultNote).order_by(FaultNote.id)))
 
 
-def open_fault():
+def open_fault(level=Level.P2):
     declaration = Declaration(
-        key="k", customer=1, level=Level.P2, description="d", declared_at=NOW,
+        key="k", customer=1, level=level, description="d", declared_at=NOW,
         via=Via.PHONE, contact="王工", contact_details="1",
     )  # fmt: skip
     fault = faults.declare(declaration, by="li", at=utc_now())
@@ -198,6 +199,49 @@ def test_a_reply_to_our_letter_becomes_a_note_on_its_fault(tls, mailbox):
         steps.receive()
     assert states() == ["noted"]
     assert [(one.fault_id, one.at) for one in notes()] == [(fault, stored()[0].received_at)]
+
+
+@pytest.mark.parametrize(
+    ("events", "level", "is_urgent"),
+    [
+        ((), Level.P2, True),
+        ((), Level.P3, False),
+        ((Handled(at=NOW, kind=Remedy.FIX),), Level.P3, True),
+        ((Cancelled(at=NOW),), Level.P4, True),
+    ],
+)
+def test_b7_of_a_mail_on_a_fault_the_engineer_is_told_and_decides(
+    tls, mailbox, events, level, is_urgent
+):
+    fault, number = open_fault(level)
+    for one in events:
+        faults.record_event(fault, one, by="li", at=utc_now())
+    before = faults.fault_detail(fault, at=utc_now()).row.state
+    with imap_server(tls, mail(f"又坏了 {number}")) as server:
+        mailbox(server)
+        steps.receive()
+        steps.receive()
+    with reading() as session:
+        [told] = session.scalars(select(Alert))
+    assert (told.fault_id, told.rung, told.is_urgent) == (fault, Rung.ENGINEER, is_urgent)
+    assert "又坏了" in told.text
+    assert "又坏了" not in told.subject  # it goes to chats
+    assert faults.fault_detail(fault, at=utc_now()).row.state == before
+
+
+def test_answers_that_came_before_the_triage_follow_their_mail(tls, mailbox):
+    first = mail()
+    answer = mail("Re: 系统宕机", number=2, headers="In-Reply-To: <1@x>\r\n")
+    again = mail("Re: Re: 系统宕机", number=3, headers="In-Reply-To: <2@x>\r\n")
+    other = mail("另一件事", number=4)
+    with imap_server(tls, first, answer, again, other) as server:
+        mailbox(server)
+        steps.receive()
+    assert states() == ["waiting"] * 4
+    fault = steps.declare_fault(1, read_form(TriageForm, FORM), by="li")
+    assert states() == ["declared", "noted", "noted", "waiting"]
+    assert [one.fault_id for one in stored()] == [fault, fault, fault, None]
+    assert [one.fault_id for one in notes()] == [fault, fault]
 
 
 def test_a_number_in_the_subject_counts_only_from_the_fault_s_customer(tls, mailbox):

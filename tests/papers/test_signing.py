@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from mailcare.clock import BEIJING
 from mailcare.errors import InputError
 from mailcare.listing import Wish
 from mailcare.papers.document import Document
@@ -28,7 +29,6 @@ from mailcare.systems.evidence import read_evidence
 from tests.papers.test_pades import paper_with_boxes
 
 NOW = datetime.now(UTC)
-TODAY = date(2026, 1, 5)
 SCAN = read_evidence("签回.png", b"\x89PNG\r\n\x1a\n" + bytes(100))
 
 
@@ -91,14 +91,20 @@ def test_a_list_shows_what_is_signed(paper: int) -> None:
     assert {*list_papers(Wish()).rows[0].kinds.split()} == {"pdf", "signed"}
 
 
+def returned(**changes):
+    now = datetime.now(UTC)
+    day = now.astimezone(BEIJING).date()
+    return {"signer": "王示例", "signed_on": day, "by": "zhou", "at": now} | changes
+
+
 def test_what_came_back_is_kept_once_with_signer_and_day(paper: int) -> None:
-    said = {"signer": "王示例", "signed_on": TODAY, "by": "zhou", "at": NOW}
+    said = returned()
     first = file_signed_return(paper, SCAN, **said)
     second = file_signed_return(paper, SCAN, **said)
 
     assert first == second
     (found,) = paper_detail(paper).returned
-    assert (found.signer, found.signed_on, found.name) == ("王示例", TODAY, "签回.png")
+    assert (found.signer, found.signed_on, found.name) == ("王示例", said["signed_on"], "签回.png")
     assert returned_file(paper, first).body == SCAN.body
     assert (count(SignedReturn), count(EvidenceFile), count(AuditEntry)) == (1, 1, 1)
 
@@ -106,18 +112,19 @@ def test_what_came_back_is_kept_once_with_signer_and_day(paper: int) -> None:
 def test_a_returned_pdf_shows_the_signatures_in_it(paper: int) -> None:
     sign_as(paper, login="zhou", at=NOW)
     signed = read_evidence("签回.pdf", paper_file(paper, "signed").body)
-    file_signed_return(paper, signed, signer="王示例", signed_on=TODAY, by="zhou", at=NOW)
+    file_signed_return(paper, signed, **returned())
 
     (found,) = paper_detail(paper).returned
     assert [one.signer for one in found.signatures] == ["zhou"]
 
 
-def test_a_return_signed_tomorrow_or_of_an_unknown_paper_is_refused(paper: int) -> None:
-    said = {"signer": "王示例", "by": "zhou", "at": NOW}
+def test_a_return_of_another_time_or_of_an_unknown_paper_is_refused(paper: int) -> None:
     with pytest.raises(InputError, match="不能晚于今天"):
-        file_signed_return(paper, SCAN, signed_on=date(2999, 1, 1), **said)
+        file_signed_return(paper, SCAN, **returned(signed_on=date(2999, 1, 1)))
+    with pytest.raises(InputError, match="不能早于文书生成之日"):
+        file_signed_return(paper, SCAN, **returned(signed_on=date(2020, 1, 1)))
     with pytest.raises(InputError, match="没有这份文书"):
-        file_signed_return(paper + 1, SCAN, signed_on=TODAY, **said)
+        file_signed_return(paper + 1, SCAN, **returned())
     with pytest.raises(InputError, match="没有这份文件"):
         returned_file(paper, 1)
     assert count(SignedReturn) == 0

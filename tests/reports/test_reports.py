@@ -1,9 +1,10 @@
 """The report on a fault from the engineer's first word to the customer's signature."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import pytest
 
+from mailcare.clock import BEIJING
 from mailcare.contracts.forms import FormError, read_form
 from mailcare.delivery.steps import send_again
 from mailcare.errors import InputError
@@ -200,9 +201,9 @@ def test_the_customers_signed_return_ends_the_fault(fault: int) -> None:
     report = submitted(fault)
     approve(report)
     paper = steps.report_detail(report).row.paper_id
-    file_signed_return(
-        paper, SCAN, signer="王示例", signed_on=date(2026, 3, 5), by="zhou", at=datetime.now(UTC)
-    )
+    now = datetime.now(UTC)
+    today = now.astimezone(BEIJING).date()
+    file_signed_return(paper, SCAN, signer="王示例", signed_on=today, by="zhou", at=now)
     steps.follow_reports()
     assert state(report) == "issued"  # it came back, but nobody has recorded that it arrived
 
@@ -331,6 +332,11 @@ def test_a_reopened_fault_gets_a_second_version_that_says_why(fault: int) -> Non
     with_why = stored(Paper)[-1].content
     assert (with_why["edition"], with_why["why_again"]) == (2, "故障重新打开后再次处理")
     assert [one["reason"] for one in with_why["holds"]] == ["处理完成至重新打开"]
+    reports = [one for one in with_why["clocks"] if one["title"].startswith("报告")]
+    assert [(one["stopped_at"], one["state"]) for one in reports] == [
+        ("2026-03-03T10:00:00+08:00", "按时完成"),
+        ("", ""),
+    ]
     mark_sent(second, at("2026-03-05 10:00"))
     steps.follow_reports()
     assert report_clock(fault, 2).state is State.MET

@@ -11,15 +11,17 @@ from mailcare.console.pages import add_list, download, explained, go, moment, or
 from mailcare.console.tables import Cell, Column, Shape
 from mailcare.console.words import Quoted
 from mailcare.contracts.forms import read_form
-from mailcare.deadlines import Level
 from mailcare.errors import InputError
+from mailcare.faults.wording import LEVEL_MEANINGS
 from mailcare.intake import steps
 from mailcare.intake.forms import TriageForm
 from mailcare.intake.lists import MailDetail, MailRow
 from mailcare.intake.wording import MAIL_STATE_TITLES
 
 router = APIRouter()
-TRIAGE_FIELDS = ("customer", "site", "level", "description", "contact", "contact_details")
+TRIAGE_FIELDS = (
+    "customer", "site", "level", "description", "contact", "contact_details", "place",
+)  # fmt: skip
 MARKS = {"received": "running", "waiting": "bad", "automatic": "quiet", "dismissed": "quiet"}
 SOURCE = "message/rfc822"
 
@@ -101,7 +103,7 @@ def _mail(
         mail=detail,
         state=_state(detail.row),
         values=values or _suggested(detail),
-        levels=list(Level),
+        levels=LEVEL_MEANINGS,
         staff=STAFF,
         **(explained(error) if error else {}),
     )
@@ -115,4 +117,5 @@ def _suggested(detail: MailDetail) -> dict[str, Any]:
         "description": f"{detail.row.subject}\n{detail.text}".strip()[: steps.TEXT_MOST],
         "contact": detail.contact,
         "contact_details": detail.contact_details,
+        "place": "",
     }

@@ -15,3 +15,4 @@ class TriageForm(Strict):
     description: Text
     contact: Line
     contact_details: Line
+    place: Line = "/"

@@ -70,6 +70,11 @@ def read_mail(raw: bytes) -> Mail:
         return _read(BytesHeaderParser().parsebytes(raw), raw)
 
 
+def read_references(raw: bytes) -> tuple[str, ...]:
+    """Return the Message-IDs that a mail answers; its body is not looked at."""
+    return _references(BytesHeaderParser().parsebytes(raw))
+
+
 def _read(message: Message, raw: bytes) -> Mail:
     subject = _header(message, "Subject")
     sender = _address(_header(message, "From"))

@@ -16,14 +16,19 @@ from mailcare.delivery.progress import come_back
 from mailcare.errors import InputError, MailcareError
 from mailcare.faults import recording
 from mailcare.faults.declaration import Declaration, Via
+from mailcare.faults.ladder import URGENT_LEVELS
+from mailcare.faults.lists import fault_row
+from mailcare.faults.standing import Stage
+from mailcare.faults.wording import STAGE_TITLES
 from mailcare.intake import lists, routing
 from mailcare.intake.forms import TriageForm
 from mailcare.intake.lists import MailDetail, MailRow
-from mailcare.intake.mails import Mail, SentFile, read_mail
+from mailcare.intake.mails import Mail, SentFile, read_mail, read_references
 from mailcare.listing import Page, Wish
 from mailcare.records.alerts import Rung
 from mailcare.records.changes import add_once
 from mailcare.records.customers import Customer, System
+from mailcare.records.faults import FaultState
 from mailcare.records.job_runs import note_run
 from mailcare.records.received import MailboxPosition, MailState, ReceivedMail
 from mailcare.records.session import reading, transaction
@@ -36,6 +41,12 @@ JOB = "receive_mail"
 TEXT_MOST = lists.NOTE_CHARACTERS_MOST  # of a fault's description
 PROGRAM = "mailcare"
 LOOKED_BACK = timedelta(days=1)  # into a mailbox that is read for the first time
+AT_WORK = (FaultState.DECLARED, FaultState.ACCEPTED, FaultState.PAUSED)
+NOTED = """故障 {number}（{stage}）有来信，已记入它的经过。
+发件人：{sender}
+主题：{subject}
+
+请在控制台查看。来信不会重新打开故障：同样的问题又出现时，请在故障页「重新打开」或「申报关联故障」。"""
 RECEIVED, WAITING = MailState.RECEIVED, MailState.WAITING
 # While nobody has looked at a mail, the response clock of a fault in it may be running.
 LADDER = (
@@ -123,11 +134,13 @@ def declare_fault(mail: int, form: TriageForm, *, by: str) -> int:
         via=Via.EMAIL,
         contact=form.contact,
         contact_details=form.contact_details,
+        place=form.place,
     )
     calendar, at = working_calendar(), utc_now()
     with transaction() as session:
         fault = recording.add_fault(session, declaration, files, calendar=calendar, by=by, at=at)
         _decide(session, mail, MailState.DECLARED, fault=fault, by=by)
+        _note_answers(session, mail, fault)
     return fault
 
 
@@ -136,15 +149,16 @@ def add_to_fault(mail: int, number: str, *, by: str) -> int:
 
     Raise `FormError` for a number that is not recorded, `InputError` as `declare_fault`.
     """
-    detail, files = _waiting(mail)
+    _waiting(mail)
     with transaction() as session:
         try:
             fault = recording.find_fault(session, number)
         except InputError as error:
             raise complain("number", str(error)) from None
-        said = f"{detail.row.sender}：\n{detail.text}"
-        _note(session, mail, fault, said, files, received_at=detail.row.received_at)
+        row = session.get_one(ReceivedMail, mail)
+        _note_whole(session, row, read_mail(row.raw), fault)
         _decide(session, mail, MailState.NOTED, fault=fault, by=by)
+        _note_answers(session, mail, fault)
     return fault
 
 
@@ -228,14 +242,13 @@ def _route(mail: int) -> bool:
         row = session.get_one(ReceivedMail, mail)
         sent = read_mail(row.raw)
         target = routing.target_of(session, sent, own_address=read_settings().sender)
-    files, left_out = _evidence(sent.files)
     calendar = working_calendar()
     with transaction() as session:
         is_ours = routing.settle(session, mail, target, at=utc_now())
         if is_ours:
             if target.fault is not None:
-                said = f"{row.sender}：\n{row.text}{left_out}"
-                _note(session, mail, target.fault, said, files, received_at=row.received_at)
+                _note_whole(session, row, sent, target.fault)
+                _tell_noted(session, row, target.fault)
             _note_returned(session, target.returned, sent.diagnosis or row.subject, calendar)
         if is_ours and target.state is WAITING:
             _tell(session, session.get_one(ReceivedMail, mail), 0)
@@ -253,6 +266,24 @@ def _note_returned(
     for delivery in returned:
         if come_back(session, delivery, said=said, at=at):
             note_return(session, delivery, said, calendar=calendar, at=at)
+
+
+def _note_answers(session: Session, mail: int, fault: int) -> None:
+    """Put the waiting mails that answer a mail on the fault that it went to, and their answers."""
+    answered = session.get_one(ReceivedMail, mail).message_id
+    waiting = select(ReceivedMail).where(ReceivedMail.state == WAITING, ReceivedMail.id > mail)
+    for row in session.scalars(waiting.order_by(ReceivedMail.id)).all():
+        if answered not in read_references(row.raw):
+            continue
+        _decide(session, row.id, MailState.NOTED, fault=fault, by=PROGRAM, reason="回复同一封来信")
+        _note_whole(session, row, read_mail(row.raw), fault)
+        _note_answers(session, row.id, fault)
+
+
+def _note_whole(session: Session, row: ReceivedMail, sent: Mail, fault: int) -> None:
+    files, left_out = _evidence(sent.files)
+    said = f"{row.sender}：\n{row.text}{left_out}"
+    _note(session, row.id, fault, said, files, received_at=row.received_at)
 
 
 def _note(
@@ -293,6 +324,23 @@ def _tell(session: Session, row: ReceivedMail, step: int) -> None:
         is_urgent=True,
         at=utc_now(),
         customer=row.customer_id,
+    )
+
+
+def _tell_noted(session: Session, row: ReceivedMail, fault: int) -> None:
+    """Tell that a mail went to a fault; at any hour where it may be news of a grave or new one."""
+    about = fault_row(session, fault)
+    stage = STAGE_TITLES[Stage(about.state)]
+    alert(
+        session,
+        key=f"mail/{row.id}/noted",
+        rung=Rung.ENGINEER,
+        subject=f"【{about.level} 故障】{about.number} {about.customer}：有来信（{stage}）",
+        text=NOTED.format(number=about.number, stage=stage, sender=row.sender, subject=row.subject),
+        is_urgent=about.level in URGENT_LEVELS or about.state not in AT_WORK,
+        at=utc_now(),
+        fault=fault,
+        customer=about.customer_id,
     )
 
 

@@ -137,9 +137,8 @@ def _level(course: Course) -> str:
 
 
 def _clock(clock: Clock) -> dict[str, Json]:
-    # The report's own clock still runs while this is printed: only its start and end stand here.
-    is_report = clock.clock is Kind.REPORT
-    is_over = clock.stopped_at is not None and not is_report
+    # Of the clock that waits for this very report only start and end are known.
+    is_over = clock.stopped_at is not None
     return {
         "title": f"{KIND_TITLES[clock.clock]}（{clock.level}）",
         "started_at": clock.started_at.isoformat(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailcare.clock import BEIJING
@@ -98,12 +98,21 @@ def file_signed_return(
 ) -> int:
     """Keep what a customer signed and sent back, and return its id; the same file once.
 
-    `signer` is who signed at the customer's. Raise `InputError` for a day after today in Beijing.
+    `signer` is who signed at the customer's. Raise `InputError` for a day after today in
+    Beijing, or before the paper's first version was there to be signed.
     """
     with transaction() as session:
+        _refuse_before_paper(session, paper, signed_on)
         return file_return(
             session, paper, evidence, signer=signer, signed_on=signed_on, by=by, at=at
         )
+
+
+def _refuse_before_paper(session: Session, paper: int, signed_on: date) -> None:
+    of_number = select(Paper.number).where(Paper.id == paper).scalar_subquery()
+    first_at = session.scalar(select(func.min(Paper.created_at)).where(Paper.number == of_number))
+    if first_at and signed_on < first_at.astimezone(BEIJING).date():
+        raise InputError("签字日期不能早于文书生成之日")
 
 
 def file_return(
