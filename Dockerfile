@@ -5,15 +5,22 @@ FROM ${REGISTRY}/apache/airflow:slim-3.3.2-python3.12
 LABEL org.opencontainers.image.title="mailcare" \
       org.opencontainers.image.description="Mail-maintenance service plan on Apache Airflow"
 
-# Pango and HarfBuzz draw the PDF papers; the papers are set in Noto CJK and DejaVu.
+# Pango and HarfBuzz draw the PDF papers, set in Noto CJK and DejaVu. Backups are opened by the tools
+# that wrote them; a drill loads accounts into a database and serves mail by Dovecot, for its time.
 USER root
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
+        borgbackup \
+        dovecot-imapd \
         fonts-dejavu-core \
         fonts-noto-cjk \
         libharfbuzz-subset0 \
         libpango-1.0-0 \
         libpangoft2-1.0-0 \
+        mariadb-server \
+        postgresql \
+        restic \
+        zstd \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o airflow -g root -m 0770 /var/lib/mailcare
 USER airflow

@@ -222,25 +222,41 @@ def test_a_dying_disk_is_what_keeps_a_message_from_coming_back(tmp_path, monkeyp
     key = os.fsencode(next(live.rglob("cur/*")).relative_to(live))
     (generation,) = source.reach().generations
 
-    def dying(_file, _count=-1):
+    def dying(_stream):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(archive.PacedFile, "read", dying)
+    monkeypatch.setattr(packed.PlainStream, "block", dying)
     (back,) = source.restore(generation, [key], tmp_path)
     assert back.path is None
     assert "磁盘可能正在损坏" in back.problem
 
 
+class Bare(Within):
+    """A host without any tools."""
+
+    def __init__(self, monkeypatch, empty):
+        super().__init__()
+        self.monkeypatch, self.empty = monkeypatch, empty
+
+    def stream(self, job):
+        def bare(home):
+            return {"PATH": str(self.empty), "HOME": home}
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(zstd, "surroundings", bare)
+            patch.setattr(tools, "surroundings", bare)
+            yield from super().stream(job)
+
+
 def test_a_host_without_zstd_has_its_archive_brought_or_not_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
-    monkeypatch.setattr(tools, "surroundings", lambda home: {"PATH": str(tmp_path), "HOME": home})
+    bare = Bare(monkeypatch, tmp_path)
     path = pack(make_store(tmp_path / "live"), "tar.zst", tmp_path / "copy.tar.zst")
     copy = copy_of("tar.zst", path)
-    source = there(copy, tmp_path)
+    source = there(copy, tmp_path, bare)
     (remark,) = source.reach().remarks
     assert remark.endswith("主机没有 Python 3.6 以上版本或 zstd")
     assert all_of(source)[1] == all_of(local_source(copy))[1]
-    asked = RemoteArchiveStore(path, copy.kind, source.map, "", seat=Within())
+    asked = RemoteArchiveStore(path, copy.kind, source.map, "", seat=bare)
     with pytest.raises(NotReached) as refused:
         asked.census()
     assert (refused.value.code, unreached(Level.L2, refused.value).verdict) == ("tool", "NOT_RUN")

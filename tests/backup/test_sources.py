@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from mailcare.backup import pool
-from mailcare.backup.agent import packed, zips
+from mailcare.backup.agent import packed, zips, zstd
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.remote import RemoteSource
@@ -308,3 +308,18 @@ def test_what_the_server_writes_into_an_mbox_does_not_change_a_message(tmp_path)
         source = local_source(copy_of("tree", folder, format="mbox", layout="{user}"))
         rows.append(source.census(only(source)).rows[0].digest)
     assert rows[0] == rows[1]
+
+
+def test_a_missing_or_killed_zstd_is_not_measured_rather_than_damage(live, tmp_path, monkeypatch):
+    source = copied(live, "tar.zst", tmp_path)
+    (generation,) = source.reach().generations
+    for script in (None, "kill -9 $$"):
+        if script:
+            (tmp_path / "zstd").write_text(f"#!/bin/sh\n{script}\n")
+            (tmp_path / "zstd").chmod(0o755)
+        monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
+        with pytest.raises(NotReached, match="zstd") as refused:
+            source.census(generation)
+        assert refused.value.code == "tool"
+        with pytest.raises(NotReached, match="zstd"):
+            list(source.read(generation, Shard()))

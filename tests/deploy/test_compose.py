@@ -268,11 +268,13 @@ def test_the_image_runs_as_an_ordinary_user():
     assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)[-1] == "airflow"
 
 
-def test_the_image_draws_papers_with_the_packages_that_are_tested():
+def test_the_image_draws_papers_and_opens_backups_with_the_packages_that_are_tested():
     listed = (ROOT / "setup/debian-packages.txt").read_text("utf-8").split()
     installed = re.findall(r"apt-get install ([^&]*)&&", DOCKERFILE)
     packages = {word for word in installed[0].split() if not word.startswith("-")}
     assert {"libpango-1.0-0", "fonts-noto-cjk", "fonts-dejavu-core"} <= packages
+    assert {"restic", "borgbackup", "zstd"} <= packages
+    assert {"dovecot-imapd", "mariadb-server", "postgresql"} <= packages
     assert packages <= set(listed)
 
 

@@ -28,7 +28,7 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
-from mailcare.backup.streams import opened
+from mailcare.backup.streams import UNPACED, opened
 from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
 from mailcare.systems.backups import CopyKind
@@ -282,14 +282,14 @@ class ArchiveStore:
         """Open the archive for one pass; its checksum's name and oddities go into `done`."""
         if self.kind is CopyKind.ZIP:
             with self.path.open("rb") as file:
-                walk: Walk = ZipWalk(file)
+                walk: Walk = ZipWalk(file, UNPACED)
                 try:
                     yield walk
                 finally:
                     done.ended(ZIP_METHOD, walk.oddities)
             return
-        with opened(self.path, self.kind) as (stream, ahead):
-            walk = TarStream(ahead)
+        with opened(self.path, self.kind) as stream:
+            walk = TarStream(stream)
             try:
                 yield walk
             finally:

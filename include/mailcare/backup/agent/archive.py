@@ -74,20 +74,6 @@ class Content:
         return (self._digest or hashlib.sha256()).hexdigest()
 
 
-class PacedFile:
-    """A file that is read no faster than allowed."""
-
-    def __init__(self, file: IO[bytes], pace: Pace) -> None:
-        self._file, self._pace = file, pace
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, count: int = -1) -> bytes:
-        """Read some bytes."""
-        data = self._file.read(count)
-        self._pace.take(len(data))
-        return data
-
-
 class Rows:
     """Tells of members in batches that fit a line."""
 
@@ -118,16 +104,16 @@ def opened(path: bytes) -> IO[bytes]:
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
-    raise Refused("unreadable", "%s is no file" % os.fsdecode(path))
+    raise Refused("unreadable", "%s 不是普通文件" % os.fsdecode(path))
 
 
 @contextmanager
-def walk_of(kind: str, file: Any, ending: Dict[str, Any]) -> Iterator[Any]:
+def walk_of(kind: str, file: Any, pace: Pace, ending: Dict[str, Any]) -> Iterator[Any]:
     """Open a walk over the members of an archive; its checksum and oddities go into `ending`."""
     if kind == "zip":
-        walk, stream = ZipWalk(file), PlainStream(file)  # type: Any, Any
+        walk, stream = ZipWalk(file, pace), PlainStream(file, pace)  # type: Any, Any
     else:
-        stream = STREAMS[kind](file)
+        stream = STREAMS[kind](file, pace)
         walk = TarStream(stream)
     try:
         yield walk
@@ -141,16 +127,16 @@ def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     """Go through an archive to its end: a row for each member, hashed where the job says so."""
     with opened(os.fsencode(job["path"])) as file:
         say_state("", os.fstat(file.fileno()), stream)
-        stream.say("ended", **gone_through(job, PacedFile(file, pace), stream))
+        stream.say("ended", **gone_through(job, file, pace, stream))
         forget(file)
 
 
-def gone_through(job: Dict[str, Any], file: Any, stream: Stream) -> Dict[str, Any]:
+def gone_through(job: Dict[str, Any], file: Any, pace: Pace, stream: Stream) -> Dict[str, Any]:
     """Tell of every member behind the cursor; return how the pass ended."""
     rows = Rows(stream)
     ending: Dict[str, Any] = {"method": "", "oddities": [], "errno": 0, "text": ""}
     try:
-        with walk_of(job["kind"], file, ending) as walk:
+        with walk_of(job["kind"], file, pace, ending) as walk:
             for number, member in enumerate(walk, 1):
                 if number > job["after"]:
                     rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
@@ -211,7 +197,7 @@ def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     with opened(os.fsencode(job["path"])) as file:
         say_state("", os.fstat(file.fileno()), stream)
         try:
-            with walk_of(job["kind"], PacedFile(file, pace), {}) as walk:
+            with walk_of(job["kind"], file, pace, {}) as walk:
                 send_wanted(walk, wanted, job["first"], stream)
         except (Broken, TooMuch, TarDamage) as error:
             text = str(error)

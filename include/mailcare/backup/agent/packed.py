@@ -8,6 +8,8 @@ import gzip
 import zlib
 from typing import Any
 
+from mailcare.backup.agent.script import Pace
+
 # Mail packs 1.5 to 20 times, the dullest text 300 times; zeros 1,000 by deflate, 30,000 by zstd.
 RATIO_MOST = 500
 RATIO_GRACE_BYTES = 64 * 1024 * 1024
@@ -27,25 +29,27 @@ class PlainStream:
 
     method = ""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, file: Any, pace: Pace) -> None:
+        self._file, self._pace = file, pace
 
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
-        return self._file.read(BLOCK_BYTES)
+        data = self._file.read(BLOCK_BYTES)
+        self._pace.take(len(data))
+        return data
 
     def close(self) -> None:
         """Leave the file to its owner."""
 
 
 class Limited:
-    """What compressed streams have in common: the input, and the ratio of both ends."""
+    """What compressed streams have in common: the input, its pace, and the ratio of both ends."""
 
     ratio_most = RATIO_MOST
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self._out = 0
+    def __init__(self, file: Any, pace: Pace) -> None:
+        self._file, self._pace = file, pace
+        self._in = self._out = 0
 
     def close(self) -> None:
         """Leave the file to its owner."""
@@ -53,11 +57,17 @@ class Limited:
     def counted(self, produced: bytes) -> bytes:
         """Count what was unpacked, and stop where it is too much."""
         self._out += len(produced)
-        read = self._file.tell()
+        read = self._position()
+        self._pace.take(read - self._in)
+        self._in = read
         if self._out > RATIO_GRACE_BYTES and self._out > self.ratio_most * max(read, 1):
             told = f"{read} 字节解压出 {self._out} 字节，超过 {self.ratio_most} 倍"
             raise TooMuch(f"{told}，疑为压缩炸弹，已停止")
         return produced
+
+    def _position(self) -> int:
+        """Return how far the file was read."""
+        return self._file.tell()
 
 
 class ZlibGzipStream(Limited):
@@ -65,8 +75,8 @@ class ZlibGzipStream(Limited):
 
     method = "gzip CRC-32"
 
-    def __init__(self, file: Any) -> None:
-        super().__init__(file)
+    def __init__(self, file: Any, pace: Pace) -> None:
+        super().__init__(file, pace)
         self._unpacked = gzip.GzipFile(fileobj=file, mode="rb")
 
     def block(self) -> bytes:

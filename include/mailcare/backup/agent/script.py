@@ -292,7 +292,7 @@ def need_folder(root: bytes) -> None:
     except OSError as error:
         raise refusal_of(error, os.fsdecode(root), absent="missing")
     if not stat.S_ISDIR(status.st_mode):
-        raise Refused("missing", "%s is no folder" % os.fsdecode(root))
+        raise Refused("missing", "%s 不是目录" % os.fsdecode(root))
 
 
 def cursor_of(job: Dict[str, Any]) -> Optional[bytes]:

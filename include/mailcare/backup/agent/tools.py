@@ -47,7 +47,7 @@ class Scratch:
             sweep(base or tempfile.gettempdir())
             self.path, self.handle = marked(tempfile.mkdtemp(prefix=PREFIX, dir=base))
         except OSError as error:
-            raise Refused("scratch", "no scratch folder: %s" % error.strerror)
+            raise Refused("scratch", "没有可用的临时目录：%s" % error.strerror)
 
     def __enter__(self) -> str:
         return self.path
@@ -145,7 +145,7 @@ def start(words: List[str], env: Dict[str, str], stream: Stream) -> Tuple[Any, t
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise Refused("tool", "%s is not installed" % words[0])
+        raise Refused("tool", "没有安装 %s" % words[0])
     said = threading.Thread(target=say_errors, args=(child.stderr, stream), daemon=True)
     said.start()
     return child, said

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Iterator, List, Optional, Set, Tuple
 
 from mailcare.backup.agent.packed import RATIO_GRACE_BYTES, RATIO_MOST, Broken
+from mailcare.backup.agent.script import Pace
 from mailcare.backup.agent.tar import ODDITIES_MOST, Kind, Member, MemberDamage
 
 CHUNK_BYTES = 1024 * 1024
@@ -32,7 +33,8 @@ _BEIJING = timezone(timedelta(hours=8))
 class ZipWalk:
     """The members of a zip, whose `file` stays its owner's; see `archives.Walk`."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, pace: Pace) -> None:
+        self._file, self._pace = file, pace
         self.oddities: List[Tuple[bytes, str]] = []
         try:
             self._zip = zipfile.ZipFile(file)
@@ -64,11 +66,13 @@ class ZipWalk:
             raise MemberDamage("已加密，没有口令")
         self._compare_heads(entry)
         limit = max(entry.compress_size * RATIO_MOST, RATIO_GRACE_BYTES)
-        taken = 0
+        taken, read = 0, self._file.tell()
         try:
             with self._zip.open(entry) as file:
                 for piece in iter(lambda: file.read(CHUNK_BYTES), b""):
                     taken += len(piece)
+                    self._pace.take(max(self._file.tell() - read, 0))
+                    read = self._file.tell()
                     if taken > limit:
                         raise MemberDamage(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
                     sink.take(memoryview(piece))
@@ -79,14 +83,13 @@ class ZipWalk:
 
     def _compare_heads(self, entry: zipfile.ZipInfo) -> None:
         """Hold a member's own header against the directory; the CRC covers neither."""
-        assert self._zip.fp is not None
-        self._zip.fp.seek(entry.header_offset)
+        self._file.seek(entry.header_offset)
         try:
-            own = _LOCAL_HEAD.unpack(self._zip.fp.read(_LOCAL_HEAD.size))
+            own = _LOCAL_HEAD.unpack(self._file.read(_LOCAL_HEAD.size))
         except struct.error:
             raise MemberDamage("成员的文件头不完整") from None
         _, _, flags, method, clock, day, crc, packed, size, name_bytes, _ = own
-        name = self._zip.fp.read(name_bytes)
+        name = self._file.read(name_bytes)
         is_sized = not flags & _SIZES_FOLLOW and _ZIP64 not in (packed, size)
         sizes = (entry.CRC, entry.compress_size, entry.file_size)
         is_same = (flags, method) == (entry.flag_bits, entry.compress_type)

@@ -4,137 +4,126 @@ The tool checks what has a checksum and does not say what has none; so the frame
 they pass by (RFC 8878, section 3.1).
 """
 
+import fcntl
+import os
 import subprocess
-import threading
-from typing import Any, Generator, List
+from typing import Any, Generator
 
 from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited
-from mailcare.backup.agent.script import Refused, surroundings
+from mailcare.backup.agent.script import Pace, Refused, surroundings
 
 RATIO_MOST = 2000
-INPUT_BYTES = 256 * 1024
+PIPE_BYTES = 1024 * 1024  # what the tool may be ahead, and the most that Linux gives to all
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python knows from 3.10 on
 _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 _CHECKSUM_FLAG = 0b100
 
 
 class Frames:
-    """Follows the frames of a stream; `are_checked` until one comes without a checksum."""
+    """Follows the frames of a file, as far as it was read by another.
 
-    def __init__(self) -> None:
+    `are_checked` until one comes without a checksum.
+    """
+
+    def __init__(self, descriptor: int) -> None:
         self.are_checked = True
-        self._left = b""
+        self._descriptor = descriptor
+        self._at = self._read = 0
         self._course = self._follow()
         next(self._course)
 
-    def add(self, data: bytes) -> None:
-        """Take what passes by."""
-        self._course.send(data)
+    def follow(self, read: int) -> None:
+        """Follow up to the byte that the file was read to."""
+        self._read = read
+        next(self._course)
 
-    def _follow(self) -> Generator[None, bytes, None]:
+    def _follow(self) -> Generator[None, None, None]:
         magic = yield from self._taken(4)
         while magic == _MAGIC or magic[1:] == _SKIPPABLE:
             yield from self._frame() if magic == _MAGIC else self._skippable()
             magic = yield from self._taken(4)
+        self.are_checked = False
         while True:
-            yield  # no frame: the tool says so itself
+            yield  # no frame: the tool says so itself, or knows another format
 
-    def _frame(self) -> Generator[None, bytes, None]:
+    def _frame(self) -> Generator[None, None, None]:
         flags = (yield from self._taken(1))[0]
         is_single = flags >> 5 & 1
-        sizes = (1 - is_single, (0, 1, 2, 4)[flags & 3], (is_single, 2, 4, 8)[flags >> 6])
-        yield from self._passed(sum(sizes))
+        self._at += sum((1 - is_single, (0, 1, 2, 4)[flags & 3], (is_single, 2, 4, 8)[flags >> 6]))
         is_last = 0
         while not is_last:
             head = int.from_bytes((yield from self._taken(3)), "little")
             is_last, is_run = head & 1, head >> 1 & 3 == 1
-            yield from self._passed(1 if is_run else head >> 3)
+            self._at += 1 if is_run else head >> 3
         self.are_checked = self.are_checked and bool(flags & _CHECKSUM_FLAG)
-        yield from self._passed(4 if flags & _CHECKSUM_FLAG else 0)
+        self._at += 4 if flags & _CHECKSUM_FLAG else 0
 
-    def _skippable(self) -> Generator[None, bytes, None]:
+    def _skippable(self) -> Generator[None, None, None]:
         size = yield from self._taken(4)
-        yield from self._passed(int.from_bytes(size, "little"))
+        self._at += int.from_bytes(size, "little")
 
-    def _taken(self, count: int) -> Generator[None, bytes, bytes]:
-        while len(self._left) < count:
-            self._left += yield
-        piece, self._left = self._left[:count], self._left[count:]
-        return piece
-
-    def _passed(self, count: int) -> Generator[None, bytes, None]:
-        while len(self._left) < count:
-            count -= len(self._left)
-            self._left = yield
-        self._left = self._left[count:]
+    def _taken(self, count: int) -> Generator[None, None, bytes]:
+        while self._at + count > self._read:
+            yield
+        self._at += count
+        return os.pread(self._descriptor, count, self._at - count)
 
 
 class ZstdStream(Limited):
-    """A zstd file, fed to the tool by a thread of its own."""
+    """A zstd file, read by the tool itself; both share its position."""
 
     ratio_most = RATIO_MOST
 
-    def __init__(self, file: Any) -> None:
-        super().__init__(file)
-        self._frames = Frames()
-        self._failures: List[OSError] = []
-        pipe, env = subprocess.PIPE, surroundings("/")
+    def __init__(self, file: Any, pace: Pace) -> None:
+        super().__init__(file, pace)
+        self._frames = Frames(file.fileno())
         try:
-            self._child: Any = subprocess.Popen(
+            child: Any = subprocess.Popen(
                 ["zstd", "-dcq", "--long=31"],  # else what was packed so is refused as too large
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env=env,
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=surroundings("/"),
             )
         except FileNotFoundError:
-            raise Refused("tool", "zstd is not installed")
-        self._feeder = threading.Thread(target=self._feed, daemon=True)
-        self._feeder.start()
+            raise Refused("tool", "没有安装 zstd")
+        self._child = child
+        try:
+            fcntl.fcntl(child.stdout, _SET_PIPE_SIZE, PIPE_BYTES)
+        except OSError:
+            pass  # the user has no more of it left; it is slower so
 
     @property
     def method(self) -> str:
         """Return the name of the checksum; empty once a frame had none."""
         return "zstd XXH64" if self._frames.are_checked else ""
 
-    def _feed(self) -> None:
-        try:
-            for data in iter(lambda: self._file.read(INPUT_BYTES), b""):
-                self._frames.add(data)
-                self._child.stdin.write(data)
-            self._child.stdin.close()
-        except BrokenPipeError:
-            pass  # the tool has ended, and says why
-        except OSError as error:
-            self._failures.append(error)
-            self._child.kill()
-
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
         data = self._child.stdout.read(BLOCK_BYTES)
         if not data:
             self._check()
+        self._frames.follow(self._position())
         return self.counted(data)
+
+    def _position(self) -> int:
+        return os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
 
     def _check(self) -> None:
         """Raise what kept the tool from a good end."""
         code = self._child.wait()
-        self._feeder.join()
-        if self._failures:
-            raise self._failures[0]
         if code < 0:
-            raise Refused("tool", "zstd was ended by signal %d" % -code)
+            raise Refused("tool", "zstd 被信号 %d 终止" % -code)
         if code:
+            os.pread(self._file.fileno(), 1, self._position())  # a disk's fault raises here too
             said = self._child.stderr.read().decode("utf-8", "replace").split("\n")[0]
+            said = said.rpartition("*stdin*\\")[2].strip(" :")
             raise Broken(f"zstd 校验不符或数据损坏（{said}）")
 
     def close(self) -> None:
         """End the tool."""
         self._child.kill()
         self._child.wait()
-        self._feeder.join()
-        for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                pass  # what it was not given any more
+        self._child.stdout.close()
+        self._child.stderr.close()
