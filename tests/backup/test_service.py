@@ -1,13 +1,16 @@
 """The service drill: a real Dovecot, a real client, and mail that is not as it should be."""
 
 import os
+import pwd
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from mailcare.backup import service
 from mailcare.backup.service import Served, judge_service, serve
 from mailcare.backup.verdicts import Judgement, Verdict
+from mailcare.backup.throwaway import Identity
 from tests.backup.stores import mail
 from tests.surroundings import need
 
@@ -58,6 +61,16 @@ def test_nothing_is_left_running_and_nothing_belongs_to_root(tmp_path, scratch):
     assert owners == {65534 if os.getuid() == 0 else os.getuid()}
     running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [one for one in running if os.fsencode(scratch) in one]
+
+
+def test_a_user_of_the_group_of_root_serves_too(tmp_path, scratch, monkeypatch):
+    """The container's own user is such a one."""
+    group = 0 if os.getuid() == 0 else os.getgid()
+    name = pwd.getpwuid(65534 if os.getuid() == 0 else os.getuid())
+    identity = Identity(name.pw_name, name.pw_uid, group)
+    monkeypatch.setattr(service, "own_identity", lambda: identity)
+    mailboxes = [Served("li@bank.example", {"INBOX": files(tmp_path / "a", 3)})]
+    assert drill(mailboxes, scratch).verdict is Verdict.PASS
 
 
 def test_line_ends_of_the_store_do_not_matter(tmp_path, scratch):

@@ -48,6 +48,7 @@ default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
 first_valid_uid = 1
+first_valid_gid = 0
 mail_location = {location}
 mailbox_list_index = no
 maildir_very_dirty_syncs = no

@@ -40,9 +40,16 @@ class Identity:
 
 
 def own_identity() -> Identity:
-    """Return whom a throw-away server runs as."""
-    entry = pwd.getpwnam(_NOBODY) if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    return Identity(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    """Return whom a throw-away server runs as; raise `NotReached` where our user has no name."""
+    if os.getuid() == 0:
+        nobody = pwd.getpwnam(_NOBODY)
+        return Identity(nobody.pw_name, nobody.pw_uid, nobody.pw_gid)
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        text = f"本进程的用户（uid {os.getuid()}）没有用户名，演练用的服务不能启动"
+        raise NotReached("tool", text) from None
+    return Identity(name, os.getuid(), os.getgid())
 
 
 def find_program(name: str, *, places: Sequence[str] = ()) -> str:
