@@ -1,16 +1,15 @@
 """The service drill: a real Dovecot, a real client, and mail that is not as it should be."""
 
 import os
-import pwd
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from mailcare.backup import service
 from mailcare.backup.service import Served, judge_service, serve
 from mailcare.backup.verdicts import Judgement, Verdict
-from mailcare.backup.throwaway import Identity
 from tests.backup.stores import mail
 from tests.surroundings import need
 
@@ -63,14 +62,29 @@ def test_nothing_is_left_running_and_nothing_belongs_to_root(tmp_path, scratch):
     assert not [one for one in running if os.fsencode(scratch) in one]
 
 
-def test_a_user_of_the_group_of_root_serves_too(tmp_path, scratch, monkeypatch):
-    """The container's own user is such a one."""
-    group = 0 if os.getuid() == 0 else os.getgid()
-    name = pwd.getpwuid(65534 if os.getuid() == 0 else os.getuid())
-    identity = Identity(name.pw_name, name.pw_uid, group)
-    monkeypatch.setattr(service, "own_identity", lambda: identity)
-    mailboxes = [Served("li@bank.example", {"INBOX": files(tmp_path / "a", 3)})]
-    assert drill(mailboxes, scratch).verdict is Verdict.PASS
+# As in the container, whose user `airflow` has root's group.
+BOXED = """\
+import sys
+from pathlib import Path
+from mailcare.backup import service
+from mailcare.backup.throwaway import Identity
+folder, scratch = map(Path, sys.argv[1:])
+service.own_identity = lambda: Identity("boxed", 50000, 0)
+one = service.Served("li@bank.example", {"INBOX": tuple(folder.iterdir())})
+print(service.judge_service([one], service.serve([one], scratch)).verdict)
+"""
+
+
+def test_a_user_of_root_s_group_serves_too(tmp_path, scratch):
+    files(tmp_path / "a", 3)
+    users = tmp_path / "passwd"
+    users.write_text(Path("/etc/passwd").read_text() + "boxed:x:50000:0::/:/bin/sh\n")
+    words = [need("unshare"), "--mount", "sh", "-c"]
+    words += [f'mount --bind {users} /etc/passwd && exec "$@"', "sh", sys.executable, "-c", BOXED]
+    done = subprocess.run(
+        [*words, tmp_path / "a", scratch], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == Verdict.PASS, done.stderr
 
 
 def test_line_ends_of_the_store_do_not_matter(tmp_path, scratch):
