@@ -1,6 +1,7 @@
 """What people do in 发件箱, over a test client."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from html import escape
 from io import BytesIO
 
 import pytest
@@ -127,6 +128,23 @@ def test_an_uncertain_letter_is_settled_once_with_a_reason(login, letter):
     assert "不能这样处理" in again.text
     assert events(letter) == ["pending", "uncertain", "settled"]
     assert [one[:2] for one in decisions()] == [("engineer", f"letter/{letter}")]
+
+
+def test_an_uncertain_letter_says_where_and_when_to_look_it_up(login, letter):
+    through = "开始发送正文（邮件中继 mail.vendor.example:25）"
+    sent_at = datetime(2026, 3, 2, 1, 2, 3, tzinfo=UTC)
+    pending, sending = DeliveryState.PENDING, DeliveryState.SENDING
+    with transaction() as session:
+        for before, after, said in (
+            (pending, sending, through),
+            (sending, DeliveryState.UNCERTAIN, progress.ABANDONED),
+        ):
+            assert progress.change(session, letter, before, after, detail=said, at=sent_at)
+    page = login("engineer").get(f"/outbox/{letter}").text
+    decides = page[page.index("处理信件") : page.index("</form>")]
+    assert f"2026-03-02 09:02:03 {through}" in decides
+    assert escape(stored(letter).message_id) in decides
+    assert "wrong@shili-bank.example" in decides
 
 
 def test_an_uncertain_letter_sent_again_keeps_its_message_id(login, letter):

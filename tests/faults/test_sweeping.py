@@ -221,6 +221,28 @@ def test_b18_a_cancelled_fault_is_told_of_no_more():
     assert told(fault) == []
 
 
+def test_b18_warnings_that_wait_for_monday_are_taken_back_when_the_fault_ends_in_time():
+    add_member()
+    add_member("主管", Rung.MANAGER)
+    kept = declared("P3", "2026-03-06 17:00")
+    broken = declared("P4", "2026-03-06 17:00")
+    sweep("2026-03-06 17:05")
+    happened(kept, "2026-03-06 17:10 contact phone")
+    sweep("2026-03-07 02:00")  # a Saturday: the other one's response is broken
+    happened(broken, "2026-03-07 09:00 contact phone")
+    waiting = declared("P3", "2026-03-07 09:00")
+    sweep("2026-03-07 09:06")
+    happened(waiting, "2026-03-07 09:07 cancelled")
+    states = [(one.fault_id, str(one.state)) for one in letters()]
+    assert sorted(states) == [
+        (kept, "pending"),  # told within working hours: it goes at once
+        (broken, "pending"),
+        (broken, "pending"),
+        (broken, "pending"),
+        (waiting, "expired"),
+    ]
+
+
 def test_b6_a_breach_stays_when_an_event_is_recorded_late_that_would_have_kept_it():
     fault = declared("P1", "2026-03-02 09:00")
     sweep("2026-03-02 09:16")

@@ -8,7 +8,17 @@ from fastapi.responses import Response
 from mailcare.clock import utc_now
 from mailcare.console.access import EVERYBODY, STAFF, Allowed, Reader, Staff
 from mailcare.console.entered import Form, RowId
-from mailcare.console.pages import XLSX, download, explained, go, moment, or_404, show, today
+from mailcare.console.pages import (
+    XLSX,
+    download,
+    exact,
+    explained,
+    go,
+    moment,
+    or_404,
+    show,
+    today,
+)
 from mailcare.console.tables import Cell, Column, Shape, Wished, plain_table
 from mailcare.console.words import Quoted
 from mailcare.delivery import steps
@@ -48,7 +58,7 @@ LETTERS: tuple[Column[LetterRow], ...] = (
     Column("对方答复", lambda row: row.last_reply or ""),
 )
 EVENTS: tuple[Column[EventRow], ...] = (
-    Column("时间", lambda row: moment(row.at)),
+    Column("时间", lambda row: exact(row.at)),
     Column("状态", lambda row: Cell(STATE_TITLES[row.state], mark=MARKS.get(row.state, ""))),
     Column("说明", lambda row: row.detail),
     Column("谁", lambda row: row.by or "/"),
@@ -128,6 +138,7 @@ def _letter(
         channel=CHANNEL_TITLES[row.channel],
         state=Cell(STATE_TITLES[row.state], mark=MARKS[row.state]),
         events=plain_table(EVENTS, detail.events),
+        begun=[one for one in detail.events if one.state == "sending"][-1:],
         recipient=entered.get("recipient", row.recipient),
         staff=STAFF,
         **(explained(error) if error else {}),

@@ -17,13 +17,6 @@ REPORT_ENGLISH = {
     "已送达": "delivered",
     "客户已签回": "signed by the customer",
     "已由新的报告取代": "superseded",
-    "待投递": "waiting",
-    "投递中": "being sent",
-    "已接收": "accepted",
-    "被拒收": "refused",
-    "待核实": "uncertain",
-    "未能送达": "not delivered",
-    "已核实送达": "found to have arrived",
     "还没有报告。故障处理完成后起草，内容先由登记的经过填好。": (
         "No report yet. It is begun when the fault is handled, filled in from what was recorded."
     ),

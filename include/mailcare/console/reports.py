@@ -9,9 +9,11 @@ from fastapi.responses import Response
 from mailcare.clock import BEIJING, utc_now
 from mailcare.console.access import EVERYBODY, MANAGERS, STAFF, Manager, Person, Reader, Staff
 from mailcare.console.entered import Form, RowId
+from mailcare.console.outbox import MARKS as LETTER_MARKS
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, plain_table
 from mailcare.contracts.forms import RemarkForm, complain, read_form
+from mailcare.delivery.wording import STATE_TITLES
 from mailcare.errors import InputError
 from mailcare.faults import steps as faults
 from mailcare.faults.declaration import TEXT_CHARACTERS_MOST
@@ -66,21 +68,11 @@ ACTS: tuple[Column[Act], ...] = (
     Column("说明", lambda row: row.remark),
 )
 LETTERS: tuple[Column[LetterRow], ...] = (
-    Column("收件人", lambda row: row.recipient),
-    Column("状态", lambda row: LETTER_STATES.get(row.state, row.state)),
+    Column("收件人", lambda row: Cell(row.recipient, f"/outbox/{row.id}")),
+    Column("状态", lambda row: Cell(STATE_TITLES[row.state], mark=LETTER_MARKS[row.state])),
     Column("更新时间", lambda row: moment(row.state_changed_at)),
     Column("答复", lambda row: Cell(row.last_reply or "", mark="long")),
 )
-LETTER_STATES = {
-    "pending": "待投递",
-    "sending": "投递中",
-    "sent": "已接收",
-    "refused": "被拒收",
-    "uncertain": "待核实",
-    "dead": "未能送达",
-    "expired": "已过期",
-    "settled": "已核实送达",
-}
 add_list(router, Shape("/reports", "故障处理报告", REPORTS, steps.list_reports), EVERYBODY)
 
 
@@ -142,11 +134,11 @@ def decide_report(request: Request, person: Manager, report: RowId, form: Form) 
 @router.post("/reports/{report}/handed")
 def hand_over(request: Request, person: Staff, report: RowId, form: Form) -> Response:
     """Record that the report was handed over, with what proves it."""
-    detail, file = _detail(report), form.files.get("file")
+    detail, files = _detail(report), form.attached("file")
     data = {name: form.one(name) for name in HANDED}
     try:
-        entered = read_form(HandOverForm, data | {"has_file": file is not None})
-        evidence = faults.evidence_of(file)
+        entered = read_form(HandOverForm, data | {"has_file": bool(files)})
+        evidence = faults.evidence_of(files)
         steps.hand_over(report, entered, evidence, by=person.login, at=utc_now())
     except InputError as error:
         blamed = complain("handed_at", error.sentence) if isinstance(error, Refused) else error

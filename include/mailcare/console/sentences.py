@@ -85,6 +85,9 @@ TOLD = {
     "邮件服务器已接收：{}": "the mail server took it: {}",
     "未计入时限：{}": "not counted: {}",
     "收到退信：{}": "came back: {}",
+    # A letter's history
+    "开始发送正文（{}）": "the text begins to go ({})",
+    "邮件中继 {}": "relay {}",
     # The architecture drawing
     "{}（{n} 台）": "{} ({})",
     "{} {n} 台": "{}: {}",

@@ -418,6 +418,13 @@ ENGLISH = AREAS_ENGLISH | {
     "发件任务 deliver_papers 超过 5 分钟没有运行，信件不会发出，请在 Airflow 检查。": (
         "deliver_papers has not run for 5 minutes: no letter goes out. Look into Airflow."
     ),
+    "正文发出": "Text sent",
+    "或在下列邮件服务器的日志中按 Message-ID 查找，也可看 deliver_papers 当时的任务日志："
+    "已收下的选“已核实送达”，没有收下的选“再次发送”。": (
+        "Or look for the Message-ID in that mail server's log, or into the log of deliver_papers "
+        "at that time: choose “It has arrived” where it was taken, “Send again” where it was not."
+    ),
+    "所提醒的时限已停止，不再发送": "the clock has stopped; not sent any more",
     "正文发出后没有得到明确答复，可能已经送达。系统不会自行重发：请先向收件人核实。": (
         "No clear answer came after the text had gone: it may have arrived. It is not sent again "
         "by itself; ask the recipient first."
@@ -670,6 +677,9 @@ ENGLISH = AREAS_ENGLISH | {
     ),
     "附件：PDF、PNG、JPG、EML、DOCX，不超过 10 MiB": (
         "File: PDF, PNG, JPG, EML, DOCX, at most 10 MiB"
+    ),
+    "可选多个：PDF、PNG、JPG、EML、DOCX、OFD，每个不超过 10 MiB，共 32 MiB": (
+        "Files: PDF, PNG, JPG, EML, DOCX, OFD, at most 10 MiB each, 32 MiB together"
     ),
     "xlsx 或 YAML 文件，不超过 4 MiB": "xlsx or YAML, at most 4 MiB",
     "YAML 文件，不超过 4 MiB": "YAML, at most 4 MiB",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from mailcare.delivery.alerts import tell_others
 from mailcare.delivery.pacing import free_at, longest_span
 from mailcare.delivery.patience import patience_of, wait_after
-from mailcare.records.alerts import Robot
+from mailcare.records.alerts import Alert, Robot
 from mailcare.records.changes import move
 from mailcare.records.deliveries import (
     Delivery,
@@ -166,6 +166,22 @@ def expire(session: Session, *, at: datetime) -> int:
         change(session, one, PENDING, DeliveryState.EXPIRED, detail="已过有效期，不再发送", at=at)
         for one in session.scalars(late).all()
     )
+
+
+def withdraw(session: Session, fault: int, told_of: Sequence[str], *, at: datetime) -> None:
+    """Take out what still waits for working hours of a fault's alerts.
+
+    `told_of` is what the keys of those alerts begin with.
+    """
+    waiting = (
+        select(Delivery.id, Alert.key)
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .where(Delivery.fault_id == fault, Delivery.state == PENDING, Delivery.not_before_at > at)
+    )
+    detail = "所提醒的时限已停止，不再发送"
+    for one in session.execute(waiting).all():
+        if one.key.startswith(tuple(told_of)):
+            change(session, one.id, PENDING, DeliveryState.EXPIRED, detail=detail, at=at)
 
 
 def _is_due(at: datetime) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Delivery: send what the outbox holds, each letter once."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from mailcare.settings import Settings, read_settings
 from mailcare.systems.fields import Credential
 from mailcare.systems.site import Contact, Site
 
+log = logging.getLogger(__name__)
 JOB = "deliver_papers"
 LETTERS_MOST = 200  # of one run; the next one follows within a minute
 RUN_S = 240  # no letter is begun later in a run: its answer may take ten minutes more
@@ -267,6 +269,8 @@ def _attempt(delivery: int, settings: Settings) -> None:
     except MailcareError as error:
         _settle(delivery, _end_of(error, channel), getattr(error, "reply", str(error)))
         raise
+    # Where the records cannot be written now, the task's log still has the answer.
+    log.info("letter %d: %s", delivery, reply)
     _settle(delivery, SENT, reply)
 
 
@@ -282,7 +286,7 @@ def _mail(delivery: int, settings: Settings) -> str:
         row = session.get_one(Delivery, delivery)
         relay = _relay(session, row, settings)
         message = _message(row, settings)
-    return send(relay, message, before_data=lambda: _claim(delivery))
+    return send(relay, message, before_data=lambda: _claim(delivery, relay))
 
 
 def _say(delivery: int) -> str:
@@ -346,14 +350,18 @@ def _attachment(enclosure: Enclosure) -> Attachment:
     return Attachment(enclosure.name, media_type, body)
 
 
-def _claim(delivery: int) -> None:
+def _claim(delivery: int, relay: Relay) -> None:
     with transaction() as session:
-        _start(session, delivery, at=utc_now())
+        _start(session, delivery, str(relay), at=utc_now())
 
 
-def _start(session: Session, delivery: int, *, at: datetime) -> None:
-    """Say that the text goes now; whoever finds it said already must not send a second one."""
-    if not progress.change(session, delivery, PENDING, SENDING, detail="开始发送正文", at=at):
+def _start(session: Session, delivery: int, through: str, *, at: datetime) -> None:
+    """Say that the text goes now; whoever finds it said already must not send a second one.
+
+    `through` is where a person may ask what became of it.
+    """
+    detail = f"开始发送正文（{through}）"
+    if not progress.change(session, delivery, PENDING, SENDING, detail=detail, at=at):
         raise BeingSent("另一个任务正在投递这封信")
 
 
@@ -365,7 +373,7 @@ def _claim_room(delivery: int) -> None:
             row = session.get_one(Delivery, delivery)
             again_at = progress.robot_free_at(session, row, at=now)
             if again_at <= now:
-                _start(session, delivery, at=now)
+                _start(session, delivery, row.recipient, at=now)
                 return
         if again_at - now > SHORT_WAIT:
             break

@@ -37,6 +37,11 @@ class Step:
     reached_at: datetime
 
 
+def warnings_of(number: str, clock: Clock) -> str:
+    """Return what the keys of all that is told of a fault's clock begin with."""
+    return f"fault/{number}/{clock.clock}/{clock.epoch}/"
+
+
 def steps_of(clock: Clock) -> tuple[Step, ...]:
     """Return the ladder of a clock as its holds so far leave it; none while it stands still.
 

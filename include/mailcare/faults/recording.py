@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 from mailcare.clock import BEIJING
 from mailcare.contracts.entering import Changed
 from mailcare.contracts.promises import newest
+from mailcare.delivery.progress import withdraw
 from mailcare.errors import InputError
 from mailcare.faults.clocks import Clock, clocks
 from mailcare.faults.declaration import Declaration
 from mailcare.faults.dossiers import Dossier, lock_faults, read_dossiers, reckon, write_clocks
 from mailcare.faults.events import FORMS, Declared, Event, LevelChanged, Merged, Paused, Refused
+from mailcare.faults.ladder import warnings_of
 from mailcare.faults.standing import CLOSED, WORDS, Stage, Standing, payload_of
 from mailcare.faults.wording import moment
 from mailcare.papers.numbering import Series, paper_number
@@ -101,7 +103,7 @@ def add_event(
     count = dossier.event_count + 1
     _move_on(session, dossier, after.standing(at))
     _write_event(session, fault, count, event, backing, by=by, at=at)
-    _reckon_and_write(session, after, calendar, at)
+    _withdraw_warnings(session, after, _reckon_and_write(session, after, calendar, at), at)
     return count
 
 
@@ -141,9 +143,20 @@ def add_note(
     return added
 
 
-def _reckon_and_write(session: Session, dossier: Dossier, calendar: Calendar, at: datetime) -> None:
-    reckoned = reckon((dossier,), calendar=calendar, now=at)
-    write_clocks(session, reckoned, calendar=calendar, now=at)
+def _reckon_and_write(
+    session: Session, dossier: Dossier, calendar: Calendar, at: datetime
+) -> Sequence[Clock]:
+    [reckoned] = reckon((dossier,), calendar=calendar, now=at)
+    write_clocks(session, (reckoned,), calendar=calendar, now=at)
+    return reckoned.clocks
+
+
+def _withdraw_warnings(
+    session: Session, dossier: Dossier, clocks: Sequence[Clock], at: datetime
+) -> None:
+    """Let nobody read on Monday that time runs out on what was done on Saturday, and in time."""
+    kept = [one for one in clocks if one.stopped_at and not one.breached_at]
+    withdraw(session, dossier.id, [warnings_of(dossier.number, one) for one in kept], at=at)
 
 
 def _fault_row(session: Session, declaration: Declaration) -> dict[str, object]:

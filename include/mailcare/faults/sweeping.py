@@ -20,7 +20,7 @@ from mailcare.faults.dossiers import (
     step_row,
     write_clocks,
 )
-from mailcare.faults.ladder import SHARES_PCT, Step, due_steps, is_urgent
+from mailcare.faults.ladder import SHARES_PCT, Step, due_steps, is_urgent, warnings_of
 from mailcare.faults.wording import KIND_TITLES, breach_word, duration, moment
 from mailcare.records import faults
 from mailcare.records.alerts import Rung
@@ -145,7 +145,7 @@ def _tell(
 
 def _call(dossier: Dossier, clock: Clock, step: Step, *, now: datetime) -> Call:
     return Call(
-        key=f"fault/{dossier.number}/{clock.clock}/{clock.epoch}/{step.number}",
+        key=f"{warnings_of(dossier.number, clock)}{step.number}",
         rung=Rung(step.rung),
         subject=_subject(dossier, clock, _reached(clock, step)),
         text=_told(dossier, clock, now),
@@ -159,7 +159,7 @@ def _moved(moved: Moved) -> Call:
     clock, due_at = moved.clock, moved.clock.due_at
     assert due_at is not None, "a report's clock is never held"
     return Call(
-        key=f"fault/{moved.dossier.number}/{clock.clock}/{clock.epoch}/moved/{due_at.isoformat()}",
+        key=f"{warnings_of(moved.dossier.number, clock)}moved/{due_at.isoformat()}",
         rung=Rung.ENGINEER,
         subject=_subject(moved.dossier, clock, "报告时限变动"),
         text=(
@@ -195,7 +195,8 @@ def _told(dossier: Dossier, clock: Clock, now: datetime) -> str:
     if due_at:
         left_s = (due_at - now).total_seconds()
         said = f"还剩 {duration(left_s)}" if left_s > 0 else f"已超过 {duration(left_s)}"
-        lines.append(f"时限 {moment(due_at)}（北京时间），{said}。")
+        # It may be read hours later: what may wait is told in working hours.
+        lines.append(f"时限 {moment(due_at)}（北京时间），截至 {moment(now)} {said}。")
     if clock.is_provisional and clock.earliest_due_at:
         lines.append(f"该时限为暂行推算，最早可能为 {moment(clock.earliest_due_at)}。")
     return "\n".join(lines)

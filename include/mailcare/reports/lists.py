@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
 from mailcare.records.customers import Customer
-from mailcare.records.deliveries import Delivery
+from mailcare.records.deliveries import Delivery, DeliveryState
 from mailcare.records.faults import ClockKind, Fault, FaultClock, FaultReport
 from mailcare.records.paging import Statement, page_of, rows_of, searched, sorted_by
 from mailcare.reports.writing import events_of
@@ -48,8 +48,9 @@ class Act:
 class LetterRow:
     """A covering letter and how far it has come."""
 
+    id: int
     recipient: str
-    state: str
+    state: DeliveryState
     state_changed_at: datetime
     last_reply: str | None
 
@@ -89,7 +90,13 @@ def report_detail(session: Session, report: int) -> ReportDetail:
         raise InputError("没有这份报告", subject=str(report))
     found = session.get_one(FaultReport, report)
     letters = (
-        select(Delivery.recipient, Delivery.state, Delivery.state_changed_at, Delivery.last_reply)
+        select(
+            Delivery.id,
+            Delivery.recipient,
+            Delivery.state,
+            Delivery.state_changed_at,
+            Delivery.last_reply,
+        )
         .where(Delivery.key.startswith(f"report/{report}/", autoescape=True))
         .where(Delivery.paper_id.is_not(None))
         .order_by(Delivery.id)
