@@ -6,7 +6,6 @@ recorded on the console (受理、暂停、处理完成…), and *watch_deadline
 Started by *watch_deadlines* for a report that waits for its review: `review` parks under *Required
 Actions*, taking no worker, until a manager decides there or on the console; then it is issued.
 
-- **级别**: P1 停机或重大影响；P2 性能严重降级；P3 性能受损，大部分业务正常；P4 咨询、安装、配置。
 - **申报时间** is when the call began, or when our own server received the mail; empty is now.
 - The run's id is the declaration's key: a retry declares nothing twice.
 """
@@ -15,6 +14,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
+from mailcare.deadlines import LEVEL_CHOICES
 from mailcare.reports.gate import ReportReview
 from mailcare.tasks import TASK_DEFAULTS, step
 
@@ -25,15 +25,13 @@ with DAG(
     params={
         "customer": Param("", type="string", title="客户名称"),
         "site": Param(None, type=["null", "string"], title="系统（站点文件中的 site）"),
-        "level": Param("P3", enum=["P1", "P2", "P3", "P4"], title="故障级别"),
+        "level": Param("P3", enum=[*LEVEL_CHOICES], title="故障级别", values_display=LEVEL_CHOICES),
         "description": Param("", type="string", format="multiline", title="故障描述"),
         "contact": Param("", type="string", title="联系人"),
         "contact_details": Param("", type="string", title="联系方式"),
         "place": Param("/", type="string", title="故障地点"),
         "via": Param("phone", enum=["phone", "email", "chat", "onsite"], title="申报方式"),
-        "declared_at": Param(
-            None, type=["null", "string"], format="date-time", title="申报时间（空为现在）"
-        ),
+        "declared_at": Param(None, type=["null", "string"], format="date-time", title="申报时间"),
         "follows": Param(None, type=["null", "string"], title="关联的原故障编号"),
         "report": Param(None, type=["null", "integer"], title="（由系统填写）待审核的报告"),
     },

@@ -11,7 +11,7 @@ import typer
 from mailcare.cli_backup import backup_app
 from mailcare.cli_contracts import contract_app
 from mailcare.cli_discover import discover
-from mailcare.cli_faults import FAULT_COMMANDS
+from mailcare.cli_faults import FAULT_COMMANDS, LEVELS
 from mailcare.cli_papers import paper_app
 from mailcare.cli_staff import staff_app
 from mailcare.cli_time import calendar_app, deadline_app, fault_app
@@ -41,7 +41,7 @@ app.add_typer(backup_app, name="backup")
 app.add_typer(visit_app, name="visit")
 app.command("discover")(discover)
 for _name, _command in FAULT_COMMANDS.items():
-    fault_app.command(_name)(_command)
+    fault_app.command(_name, epilog=LEVELS)(_command)
 
 SiteFile = Annotated[Path, typer.Argument(metavar="SITE.yaml", help="站点文件")]
 

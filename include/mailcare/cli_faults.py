@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mailcare.deadlines import Level
+from mailcare.deadlines import LEVEL_CHOICES, Level
 from mailcare.errors import InputError
 from mailcare.faults.events import ENTERED, Change, Channel, PauseReason, Remedy
 from mailcare.faults.standing import Stage
 from mailcare.faults.wording import (
     KIND_TITLES,
-    LEVEL_MEANINGS,
     STAGE_TITLES,
     due_text,
     duration,
@@ -22,6 +21,7 @@ from mailcare.faults.wording import (
     moment,
     state_title,
 )
+from mailcare.systems.evidence import KINDS_SAID
 
 if TYPE_CHECKING:
     from mailcare.faults.clocks import Clock
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 NUMBER = Annotated[str, typer.Argument(metavar="NUMBER", help="故障编号，例如 GZ-2026-00001")]
 AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON")]
-When = Annotated[str, typer.Option(metavar="TIME", help="何时，缺省为现在；无时区者为北京时间")]
-File = Annotated[Path | None, typer.Option(metavar="FILE", help="凭证：PDF、PNG、JPG、EML、DOCX")]
+When = Annotated[str, typer.Option(metavar="TIME", help="缺省为现在；无时区即北京时间")]
+Files = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help=f"附件，可多次：{KINDS_SAID}")
+]
 TYPES = " ".join(ENTERED)
-LEVELS = "；".join(f"{level} {meaning}" for level, meaning in LEVEL_MEANINGS.items())
+LEVELS = "\n\n".join(LEVEL_CHOICES.values())  # below the help: a narrow column would cut them off
 
 
 def declare(
-    level: Annotated[Level, typer.Option(help=LEVELS, case_sensitive=False)],
+    level: Annotated[Level, typer.Option(help="故障级别，含义见下", case_sensitive=False)],
     description: Annotated[str, typer.Option(help="故障描述")],
     contact: Annotated[str, typer.Option(help="联系人")],
     contact_details: Annotated[str, typer.Option(help="联系方式")],
@@ -47,7 +49,7 @@ def declare(
     declared_at: When = "",
     follows: Annotated[str, typer.Option(metavar="NUMBER", help="关联的原故障")] = "",
     key: Annotated[str, typer.Option(help="同一个键只登记一次")] = "",
-    file: File = None,
+    file: Files = None,
 ) -> None:
     """登记一个故障，打印它的编号；时限自申报时起算。"""
     from getpass import getuser
@@ -65,7 +67,7 @@ def declare(
     at = utc_now()
     fault = steps.declare_form(
         read_form(steps.DeclarationForm, data),
-        key=key or f"cli/{uuid4()}", by=getuser(), at=at, file=_content(file),
+        key=key or f"cli/{uuid4()}", by=getuser(), at=at, files=_contents(file),
     )  # fmt: skip
     typer.echo(_detail_text(steps.fault_detail(fault, at=at)))
 
@@ -124,7 +126,7 @@ def record(
     into: Annotated[str | None, typer.Option(metavar="NUMBER")] = None,
     customer_agreed: Annotated[bool, typer.Option("--customer-agreed")] = False,
     remark: Annotated[str, typer.Option(help="依据或说明")] = "",
-    file: File = None,
+    file: Files = None,
 ) -> None:
     """登记一个故障发生的事：受理、首次联系、暂停、恢复、级别变更、处理完成……"""
     from getpass import getuser
@@ -143,7 +145,7 @@ def record(
         steps.event_entered(type_, at, words, now=now),
         by=getuser(),
         at=now,
-        backing=steps.Backing(remark=remark, files=steps.evidence_of(_content(file))),
+        backing=steps.Backing(remark=remark, files=steps.evidence_of(_contents(file))),
     )
     typer.echo(_detail_text(steps.fault_detail(fault, at=now)))
 
@@ -156,11 +158,13 @@ FAULT_COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
-def _content(file: Path | None) -> tuple[str, bytes] | None:
-    if file is None:
-        return None
+def _contents(files: list[Path] | None) -> list[tuple[str, bytes]]:
+    return [(one.name, _content(one)) for one in files or ()]
+
+
+def _content(file: Path) -> bytes:
     try:
-        return file.name, file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         raise InputError("文件不存在", subject=str(file)) from None
     except OSError as error:
@@ -172,7 +176,7 @@ def _json(data: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
 
 
 def _fault_text(row: "FaultRow") -> str:
-    contract = row.contract or "合同外"
+    contract = f"{row.contract} v{row.contract_version}" if row.contract else "合同外"
     place = f"{row.customer} {row.system or '/'}"
     return f"{row.number}  {row.level}  {STAGE_TITLES[Stage(row.state)]}  {place}  {contract}"
 

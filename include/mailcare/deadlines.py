@@ -37,6 +37,17 @@ class Level(StrEnum):
         return f"{'一二三四'[self.rank]}级"
 
 
+# 服务方案第五部分「故障等级设定」
+LEVEL_MEANINGS = {
+    Level.P1: "现有的网络停机，或对最终用户的业务运作有重大影响",
+    Level.P2: "现有网络的操作性能严重降级，或由于网络性能失常严重影响用户业务运作",
+    Level.P3: "网络的操作性能受损，但大部分业务运作仍可正常工作",
+    Level.P4: "在产品功能、安装或配置方面需要信息或支持，对用户的业务运作几乎没有影响",
+}
+# What a person chooses from, each level with its meaning beside it.
+LEVEL_CHOICES = {str(level): f"{level} {meaning}" for level, meaning in LEVEL_MEANINGS.items()}
+
+
 class Unit(StrEnum):
     """What a promise is counted in; it decides the boundary too."""
 

@@ -108,6 +108,15 @@ def test_what_is_wrong_is_said_and_what_was_entered_stays(client, changes, said)
     assert "全行无法收发邮件" in answer.text or "description" in changes
 
 
+def test_a_declaration_takes_several_files_and_shows_the_contract_version(client):
+    more = ("screen.png", b"\x89PNG\r\n\x1a\n", "image/png")
+    answer = client.post("/faults/new", data=FORM, files=[("file", PDF["file"]), ("file", more)])
+    page = client.get(answer.headers["location"]).text
+    assert ">mail.pdf</a>" in page
+    assert ">screen.png</a>" in page
+    assert "HT-2026-001 v1</a>" in page
+
+
 def test_a_file_that_is_no_evidence_is_refused(client):
     bad = {"file": ("x.exe", b"MZ", "application/octet-stream")}
     answer = client.post("/faults/new", data=FORM, files=bad)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from mailcare.console.visits import PARTY_TITLES, WAY_TITLES
 from mailcare.console.words import DONE, ENGLISH, FIELDS, LABELS, translator
-from mailcare.faults.wording import LEVEL_MEANINGS, WORD_TITLES
+from mailcare.deadlines import LEVEL_MEANINGS
+from mailcare.faults.wording import WORD_TITLES
 from mailcare.papers.wording import STATES as FOUND_STATES
 from mailcare.systems import complaints
 from mailcare.visits.appointment import ACT_TITLES, STATE_TITLES

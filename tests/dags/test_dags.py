@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import DagRunTriggerException
 from mailcare.contracts.gate import CANCEL, LOOK_AGAIN
 from mailcare.contracts.planning import Promise
 from mailcare.contracts.starting import STARTS, DueService, run_of
+from mailcare.deadlines import LEVEL_CHOICES
 from mailcare.tasks import start_run
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -207,6 +208,8 @@ def test_a_fault_is_declared_by_hand_and_its_run_waits_for_nothing(dags):
     dag = dags["handle_fault"]
     assert not dag.get_task("declare").upstream_task_ids
     assert dag.max_active_runs >= 500
+    level = dag.params.get_param("level").schema
+    assert {one: level["values_display"][one] for one in level["enum"]} == LEVEL_CHOICES
 
 
 def test_a_visit_waits_for_people_and_then_prints_and_delivers(dags):

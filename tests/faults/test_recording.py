@@ -58,6 +58,7 @@ from tests.faults.desk import clock_of, declared, happened, open_desk, stored, s
 from tests.faults.story import at
 
 PDF = ("agreement.pdf", b"%PDF-1.7\n")
+PNG = ("screen.png", b"\x89PNG\r\n\x1a\n")
 FORM = {
     "customer": "示例银行",
     "site": "head-office",
@@ -201,14 +202,14 @@ def test_a_system_of_another_customer_is_refused():
 
 def test_a_form_names_customer_and_site_and_reads_beijing_time():
     form = read_form(DeclarationForm, FORM)
-    fault = declare_form(form, key="t1", by="li", at=at("2026-03-02 09:05"), file=PDF)
+    fault = declare_form(form, key="t1", by="li", at=at("2026-03-02 09:05"), files=[PDF, PNG])
     row = row_of(fault)
     assert row.declared_at == at("2026-03-02 09:00")
     assert (row.customer, row.site, row.place, row.declared_via) == (
         "示例银行", "head-office", "/", "phone",
     )  # fmt: skip
     [entry] = timeline(fault)
-    assert [one.name for one in entry.files] == ["agreement.pdf"]
+    assert [one.name for one in entry.files] == ["agreement.pdf", "screen.png"]
     assert entry.recorded_at == at("2026-03-02 09:05")
 
 

@@ -68,7 +68,7 @@ def record_authorisation(request: Request, person: Staff, form: Form) -> Respons
     data |= {"system": system.row.site, "nodes": list(form.every("nodes"))}
     try:
         entered = read_form(AuthorisationForm, data)
-        added = steps.record_authorisation(entered, form.files.get("file"), by=person.login)
+        added = steps.record_authorisation(entered, form.file("file"), by=person.login)
     except InputError as error:
         return _form(request, system, _kept(form), error=error)
     return go(request, f"/authorisations/{added}", done="recorded")

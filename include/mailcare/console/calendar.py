@@ -34,7 +34,7 @@ def calendar_page(request: Request, _person: Reader) -> Response:
 @router.post("/calendar")
 def propose(request: Request, person: Office, form: Form) -> Response:
     """Load a year table; another person has to confirm it."""
-    name, content = form.files.get("file", ("", b""))
+    name, content = form.file("file") or ("", b"")
     try:
         steps.propose_year_table(_text(content), name=name, by=person.login)
     except InputError as error:

@@ -11,10 +11,11 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 
 FIELDS_MOST = 500
-FILES_MOST = 1
+FILES_MOST = 10
 DIGITS_MOST = 9  # what every database takes for a number
 KEY = re.compile(r"console/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TEXT_BYTES_MOST = 15 * 1024 * 1024
+File = tuple[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Entered:
     """A form as it came; a text field that was not sent is empty."""
 
     texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    files: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    files: Mapping[str, tuple[File, ...]] = field(default_factory=dict)
 
     def one(self, name: str) -> str:
         """Return a field's text, its spaces at both ends left out."""
@@ -31,6 +32,14 @@ class Entered:
     def every(self, name: str) -> tuple[str, ...]:
         """Return all values of a field, such as those of ticked boxes."""
         return self.texts.get(name, ())
+
+    def file(self, name: str) -> File | None:
+        """Return a field's file (name, content), the last one; None where none was sent."""
+        return self.attached(name)[-1] if name in self.files else None
+
+    def attached(self, name: str) -> tuple[File, ...]:
+        """Return all files of a field."""
+        return self.files.get(name, ())
 
     def whole(self, name: str) -> int:
         """Return a field's number; 400 for what is none."""
@@ -72,12 +81,12 @@ async def _read(request: Request) -> Entered:
 
 async def _kept(form: FormData) -> Entered:
     texts: dict[str, tuple[str, ...]] = {}
-    files: dict[str, tuple[str, bytes]] = {}
+    files: dict[str, tuple[File, ...]] = {}
     for name, value in form.multi_items():
         if isinstance(value, str):
             texts[name] = (*texts.get(name, ()), value)
         elif value.filename:
-            files[name] = (value.filename, await value.read())
+            files[name] = (*files.get(name, ()), (value.filename, await value.read()))
     return Entered(texts, files)
 
 

@@ -16,7 +16,7 @@ from mailcare.console.faults import clock_mark
 from mailcare.console.pages import Action, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, plain_table
 from mailcare.contracts.forms import RemarkForm, complain, read_form
-from mailcare.deadlines import Level
+from mailcare.deadlines import LEVEL_CHOICES, LEVEL_MEANINGS, Level
 from mailcare.errors import InputError
 from mailcare.faults import steps
 from mailcare.faults.breaches import CAUSE_TITLES
@@ -26,7 +26,6 @@ from mailcare.faults.standing import Stage
 from mailcare.faults.steps import FaultDetail, FaultRow
 from mailcare.faults.wording import (
     KIND_TITLES,
-    LEVEL_MEANINGS,
     REASON_TITLES,
     STAGE_TITLES,
     WORD_TITLES,
@@ -78,7 +77,7 @@ CHOICES: Mapping[str, Sequence[tuple[str, str]]] = {
     "reason": list(REASON_TITLES.items()),
     "kind": [(one, WORD_TITLES[one]) for one in ("fix", "workaround")],
     "why": [(one, WORD_TITLES[one]) for one in ("worsened", "misclassified")],
-    "level": [(one, f"{one} {meaning}") for one, meaning in LEVEL_MEANINGS.items()],
+    "level": list(LEVEL_CHOICES.items()),
 }
 TITLES = {
     "channel": "联系方式",
@@ -132,7 +131,7 @@ def add_note(request: Request, person: Staff, fault: RowId, form: Form) -> Respo
     now = utc_now()
     try:
         entered = read_form(steps.NoteForm, {"text": form.one("text")})
-        files = steps.evidence_of(form.files.get("file"))
+        files = steps.evidence_of(form.attached("file"))
         steps.add_note(
             fault, entered.text, key=form.key(), said_at=now,
             by=person.login, at=now, files=files,
@@ -186,7 +185,7 @@ def fault_file(_person: Reader, fault: RowId, file: RowId) -> Response:
 
 def _backing(form: Entered) -> steps.Backing:
     authorisation = form.whole("authorisation") if form.one("authorisation") else None
-    files = steps.evidence_of(form.files.get("file"))
+    files = steps.evidence_of(form.attached("file"))
     entered = read_form(RemarkForm, {"remark": form.one("remark")})
     return steps.Backing(remark=entered.remark, files=files, authorisation=authorisation)
 

@@ -25,14 +25,13 @@ from mailcare.console.pages import (
 from mailcare.console.tables import Cell, Column, Shape, Wished
 from mailcare.contracts.forms import read_form
 from mailcare.contracts.steps import list_customers
-from mailcare.deadlines import Level
+from mailcare.deadlines import LEVEL_MEANINGS, Level
 from mailcare.errors import InputError
 from mailcare.faults import steps
 from mailcare.faults.clocks import Clock, Kind, State
 from mailcare.faults.standing import Stage
 from mailcare.faults.steps import BoardRow, DeclarationForm, FaultRow
 from mailcare.faults.wording import (
-    LEVEL_MEANINGS,
     REASON_TITLES,
     STAGE_TITLES,
     WORD_TITLES,
@@ -196,7 +195,7 @@ def declare_fault(request: Request, person: Staff, form: Form) -> Response:
         entered = read_form(DeclarationForm, data)
         fault = steps.declare_form(
             entered, key=key, by=person.login, at=utc_now(),
-            file=form.files.get("file"),
+            files=form.attached("file"),
         )  # fmt: skip
     except InputError as error:
         return _declaration(request, data, key=key, error=error)

@@ -46,7 +46,7 @@ def import_form(request: Request, _person: Manager) -> Response:
 @router.post("/import")
 def preview_import(request: Request, _person: Manager, form: Form) -> Response:
     """Show every addition, change and error of the file by row; nothing is written."""
-    name, content = form.files.get("file", ("", b""))
+    name, content = form.file("file") or ("", b"")
     if not name:
         return _refused(request, InputError("请选择文件"))
     try:

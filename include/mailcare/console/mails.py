@@ -11,8 +11,8 @@ from mailcare.console.pages import add_list, download, explained, go, moment, or
 from mailcare.console.tables import Cell, Column, Shape
 from mailcare.console.words import Quoted
 from mailcare.contracts.forms import read_form
+from mailcare.deadlines import LEVEL_CHOICES
 from mailcare.errors import InputError
-from mailcare.faults.wording import LEVEL_MEANINGS
 from mailcare.intake import steps
 from mailcare.intake.forms import TriageForm
 from mailcare.intake.lists import MailDetail, MailRow
@@ -103,7 +103,7 @@ def _mail(
         mail=detail,
         state=_state(detail.row),
         values=values or _suggested(detail),
-        levels=LEVEL_MEANINGS,
+        levels=LEVEL_CHOICES,
         staff=STAFF,
         **(explained(error) if error else {}),
     )

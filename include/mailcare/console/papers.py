@@ -169,7 +169,7 @@ def verification(request: Request, _person: Reader) -> Response:
 @router.post("/papers/verify")
 def verify_upload(request: Request, _person: Reader, form: Form) -> Response:
     """Show what the signatures of a PDF are worth; nothing of it is kept."""
-    name, body = form.files.get("file", ("", b""))
+    name, body = form.file("file") or ("", b"")
     try:
         found = steps.verify_file(body)
     except InputError as error:
@@ -228,7 +228,7 @@ def file_return(request: Request, person: Staff, paper: RowId, form: Form) -> Re
     data = {"signer": form.one("signer"), "signed_on": form.one("signed_on")}
     try:
         entered = read_form(ReturnForm, data)
-        _file_it(paper, form.files.get("file"), entered.signer, entered.signed_on, person.login)
+        _file_it(paper, form.file("file"), entered.signer, entered.signed_on, person.login)
     except InputError as error:
         return _page(request, person, paper, data, error=error)
     return go(request, f"/papers/{paper}", done="recorded")

@@ -173,7 +173,7 @@ def record_answer(request: Request, person: Staff, survey: RowId, form: Form) ->
         _refuse_both(form)
         entered = read_form(AnswerForm, {name: form.one(name) for name in ANSWER_TEXTS})
         if form.one("way") == "sheet":
-            steps.record_sheet(survey, entered, form.files.get("file"), by=person.login)
+            steps.record_sheet(survey, entered, form.file("file"), by=person.login)
         else:
             steps.record_answer(survey, entered, by=person.login)
     except InputError as error:

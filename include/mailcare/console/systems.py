@@ -119,18 +119,19 @@ def show_system(request: Request, _person: Reader, system: RowId) -> Response:
 
 def _written(form: Entered) -> str:
     """Return the site file as it was uploaded or written, for the page to show it again."""
-    if "file" in form.files:
-        return form.files["file"][1].decode("utf-8-sig", "replace")
+    if file := form.file("file"):
+        return file[1].decode("utf-8-sig", "replace")
     return form.texts.get("text", ("",))[-1]
 
 
 def _text(form: Entered) -> str:
-    if "file" not in form.files:
+    file = form.file("file")
+    if file is None:
         if not (text := _written(form)).strip():
             raise InputError("请选择文件，或在下面填写内容")
         return text
     try:
-        return form.files["file"][1].decode("utf-8-sig")
+        return file[1].decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError("文件不是 UTF-8 文本") from None
 

@@ -185,7 +185,7 @@ def record_training(request: Request, person: FieldStaff, number: Number, form: 
 @router.post("/visits/{number}/photo")
 def add_photo(request: Request, person: FieldStaff, number: Number, form: Form) -> Response:
     """Keep a photo or file as evidence."""
-    file = form.files.get("file")
+    file = form.file("file")
     return _entered(
         request, person, number, "photo", PhotoForm, _texts(form, PhotoForm),
         lambda number, told, by: steps.add_photo(number, file, told, by=by),
@@ -196,7 +196,7 @@ def add_photo(request: Request, person: FieldStaff, number: Number, form: Form) 
 def add_replies(request: Request, _person: FieldStaff, number: Number, form: Form) -> Response:
     """Take the output of the kit's collector."""
     return _done(
-        request, number, "replies", {}, lambda: steps.add_replies(number, form.files.get("file"))
+        request, number, "replies", {}, lambda: steps.add_replies(number, form.file("file"))
     )
 
 
@@ -255,7 +255,7 @@ def look(request: Request, person: FieldStaff, number: Number, form: Form) -> Re
         seen = read_form(ObservationForm, data)
         about = f"{item.check.title} {item.target}"
         told = PhotoForm(about=about[:CAPTION_MOST], caption=seen.says[:CAPTION_MOST])
-        steps.observe(number, seen, form.files.get("file"), told, by=person.login)
+        steps.observe(number, seen, form.file("file"), told, by=person.login)
     except InputError as error:
         values = {name: texts[-1] for name, texts in form.texts.items()}
         return _look(request, number, item, values, error=error)

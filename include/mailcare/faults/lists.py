@@ -25,6 +25,8 @@ OPEN = (FaultState.DECLARED, FaultState.ACCEPTED, FaultState.PAUSED, FaultState.
 class FaultRow:
     """A fault as lists show it; without `contract` it lies outside of any contract 合同外.
 
+    `contract_version` is the one that was pinned at the declaration.
+
     `breaks_at` is when its next open promise breaks, or broke; None while everything is held.
     """
 
@@ -36,6 +38,7 @@ class FaultRow:
     system: str | None
     site: str | None
     contract: str | None
+    contract_version: int | None
     level: str
     state: str
     place: str
@@ -121,6 +124,7 @@ def _faults(breaks: Subquery) -> Statement:
             System.title.label("system"),
             System.site,
             Contract.number.label("contract"),
+            ContractVersion.version.label("contract_version"),
             fault.level,
             fault.state,
             fault.place,

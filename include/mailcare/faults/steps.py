@@ -27,7 +27,7 @@ from mailcare.records import faults
 from mailcare.records.customers import Customer, System
 from mailcare.records.people import EvidenceFile
 from mailcare.records.session import reading, transaction
-from mailcare.systems.evidence import Evidence, read_evidence
+from mailcare.systems.evidence import NAME_CHARACTERS_MOST, Evidence, read_evidence
 from mailcare.workdays import Calendar
 
 __all__ = [
@@ -90,13 +90,13 @@ def declare_form(
     key: str,
     by: str,
     at: datetime,
-    file: tuple[str, bytes] | None = None,
+    files: Sequence[tuple[str, bytes]] = (),
 ) -> int:
-    """Record a fault as a person entered it, with a file (name, content), and return its id.
+    """Record a fault as a person entered it, with files (name, content), and return its id.
 
     Raise `FormError` that names the field, `Refused` as `declare`.
     """
-    evidence = evidence_of(file)
+    evidence = evidence_of(files)
     with reading() as session:
         declaration = _named(session, form, key, at)
     return declare(declaration, by=by, at=at, files=evidence)
@@ -276,12 +276,16 @@ def fault_file(fault: int, file: int) -> EvidenceFile:
         return found
 
 
-def evidence_of(file: tuple[str, bytes] | None) -> tuple[Evidence, ...]:
-    """Return a file that was handed in (name, content) as evidence; raise `FormError`."""
+def evidence_of(files: Sequence[tuple[str, bytes]]) -> tuple[Evidence, ...]:
+    """Return files that were handed in (name, content) as evidence; raise `FormError`."""
+    return tuple(_evidence(name, body) for name, body in files)
+
+
+def _evidence(name: str, body: bytes) -> Evidence:
     try:
-        return (read_evidence(*file),) if file else ()
+        return read_evidence(name, body)
     except InputError as error:
-        raise complain("file", str(error)) from None
+        raise complain("file", f"{name[:NAME_CHARACTERS_MOST]}：{error}") from None
 
 
 def _named(session: Session, form: DeclarationForm, key: str, at: datetime) -> Declaration:

@@ -3,18 +3,11 @@
 from datetime import datetime
 
 from mailcare.clock import BEIJING
-from mailcare.deadlines import Level, Unit
+from mailcare.deadlines import Unit
 from mailcare.faults.clocks import Clock, Kind, State
 from mailcare.faults.standing import Stage
 from mailcare.workdays import ONE_DAY
 
-# 服务方案第五部分「故障等级设定」
-LEVEL_MEANINGS = {
-    Level.P1: "现有的网络停机，或对最终用户的业务运作有重大影响",
-    Level.P2: "现有网络的操作性能严重降级，或由于网络性能失常严重影响用户业务运作",
-    Level.P3: "网络的操作性能受损，但大部分业务运作仍可正常工作",
-    Level.P4: "在产品功能、安装或配置方面需要信息或支持，对用户的业务运作几乎没有影响",
-}
 KIND_TITLES = {Kind.RESPONSE: "响应", Kind.RESOLUTION: "处理", Kind.REPORT: "报告"}
 STATE_TITLES = {
     State.RUNNING: "计时中",
