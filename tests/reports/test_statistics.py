@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from statistics import median
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailcare.deadlines import Level
 from mailcare.faults.clocks import Kind, clocks
 from mailcare.faults.events import (
+    Cancelled,
     Channel,
     Declared,
     FirstContact,
     Handled,
+    Merged,
     Paused,
     PauseReason,
     Remedy,
@@ -127,6 +131,24 @@ def test_the_ninetieth_percentile_lies_between_the_slowest_two() -> None:
         for minutes in (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110)
     ]
     assert figures_of_all(told).kept[Kind.RESOLUTION].net_p90_s == 100 * 60
+
+
+@pytest.mark.parametrize("ending", [Cancelled, partial(Merged, into="GZ-2")])
+def test_what_had_broken_counts_whatever_became_of_the_fault(ending) -> None:
+    declared_at = NOW - timedelta(days=30)
+    kept = [Declared(at=declared_at, level=Level.P1)]
+    broken = [Declared(at=declared_at - timedelta(days=2), level=Level.P1)]
+    end = ending(at=declared_at + MINUTE)
+    told = [
+        Told("GZ-1", "甲银行", "周", "P1", declared_at, derived, {})
+        for events in (kept, broken)
+        for derived in [clocks([*events, end], STANDARD, CALENDAR, NOW)]
+    ]
+    found = figures_of_all(told).kept[Kind.RESOLUTION]
+
+    assert (found.count, found.met, found.breached, found.open) == (1, 0, 1, 0)
+    assert found.net_median_s is None
+    assert [one.clock for one in breaches(told)].count(Kind.RESOLUTION) == found.breached
 
 
 def test_a_missed_target_is_no_breach_but_not_kept_either() -> None:

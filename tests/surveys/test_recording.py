@@ -68,7 +68,7 @@ def state(survey: int) -> SurveyState:
     return survey_detail(survey).row.state
 
 
-def test_a_case_is_asked_about_once_a_version():
+def test_b24_a_case_is_asked_about_once_a_version():
     case = ended(add_customer())
     first = ask(case)
 
@@ -315,7 +315,7 @@ def test_what_the_customer_said_of_good_hours_holds_for_the_next_case(survey):
     )
 
 
-def test_a_survey_is_reminded_of_twice_and_let_go(survey):
+def test_b24_a_survey_is_reminded_of_twice_and_let_go(survey):
     def steps(*days: int) -> list[tuple[str, int]]:
         done = [one for day in days for one in follow_up(today=date(2026, 3, day))]
         return [(one.step, one.reminders) for one in done]

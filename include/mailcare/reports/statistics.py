@@ -1,7 +1,8 @@
 """The figures of faults 故障统计: what was kept, how long it took, by whom and when. Pure.
 
-Everything is reckoned from the clocks, which are reckoned from the events. Superseded and cancelled
-epochs count nowhere; an open clock that has not broken is neither kept nor broken.
+Everything is reckoned from the clocks, which are reckoned from the events. A superseded or
+cancelled epoch counts where it had broken, its time nowhere: no promise was broken less for what
+became of the fault. An open clock that has not broken is neither kept nor broken.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -156,10 +157,11 @@ def _frame(named: Iterable[tuple[str, Told]]) -> pd.DataFrame:
 
 def _rows(name: str, clocks: Iterable[Clock]) -> Iterator[tuple[object, ...]]:
     for one in clocks:
-        if one.state not in OUT:
+        is_out = one.state in OUT
+        if not is_out or one.breached_at:
             yield (
                 name, str(one.clock), one.state is State.MET, one.breached_at is not None,
-                one.is_soft, one.stopped_at is not None, one.gross_s, one.net_s,
+                one.is_soft, one.stopped_at is not None and not is_out, one.gross_s, one.net_s,
             )  # fmt: skip
 
 
