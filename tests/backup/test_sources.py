@@ -310,13 +310,14 @@ def test_what_the_server_writes_into_an_mbox_does_not_change_a_message(tmp_path)
     assert rows[0] == rows[1]
 
 
-def test_a_missing_or_killed_zstd_is_not_measured_rather_than_damage(live, tmp_path, monkeypatch):
+def test_a_missing_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(live, tmp_path, monkeypatch):
     source = copied(live, "tar.zst", tmp_path)
     (generation,) = source.reach().generations
-    for script in (None, "kill -9 $$"):
-        if script:
-            (tmp_path / "zstd").write_text(f"#!/bin/sh\n{script}\n")
-            (tmp_path / "zstd").chmod(0o755)
+    tool = tmp_path / "zstd"
+    for mode in (None, 0o644, 0o755):
+        if mode:
+            tool.write_text("#!/bin/sh\nkill -9 $$\n")
+            tool.chmod(mode)
         monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
         with pytest.raises(NotReached, match="zstd") as refused:
             source.census(generation)

@@ -144,7 +144,7 @@ def start(words: List[str], env: Dict[str, str], stream: Stream) -> Tuple[Any, t
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise Refused("tool", "没有安装 %s" % words[0])
     said = threading.Thread(target=say_errors, args=(child.stderr, stream), daemon=True)
     said.start()

@@ -86,7 +86,7 @@ class ZstdStream(Limited):
                 stderr=subprocess.PIPE,
                 env=surroundings("/"),
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             raise Refused("tool", "没有安装 zstd")
         self._child = child
         try:
