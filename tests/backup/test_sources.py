@@ -310,7 +310,9 @@ def test_what_the_server_writes_into_an_mbox_does_not_change_a_message(tmp_path)
     assert rows[0] == rows[1]
 
 
-def test_a_missing_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(live, tmp_path, monkeypatch):
+def test_a_missing_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(
+    live, tmp_path, monkeypatch
+):
     source = copied(live, "tar.zst", tmp_path)
     (generation,) = source.reach().generations
     tool = tmp_path / "zstd"
