@@ -155,18 +155,20 @@ HARDER = """
 """
 
 
-def test_a_fault_has_the_promises_that_its_contract_version_names(monkeypatch):
+def test_b17_a_fault_has_the_promises_that_its_contract_version_names(monkeypatch):
     first = declared("P1")
     both = promises._versions() | promises.read_promises(HARDER)
     monkeypatch.setattr(promises, "_versions", lambda: both)
+    older = declared("P2", "2026-03-02 09:30")  # its contract does not name the newest ones yet
     change_contract("HT-1", contracts.form(terms_version=2), read_version=1, by="li")
     fault = declared("P1", "2026-03-02 10:00")
-    due = [stored_clock(one, "resolution").due_at for one in (first, fault)]
-    assert due == [at("2026-03-03 09:00"), at("2026-03-02 14:00")]
+    due = [stored_clock(one, "resolution").due_at for one in (first, older, fault)]
+    assert due == [at("2026-03-03 09:00"), at("2026-03-04 09:30"), at("2026-03-02 14:00")]
     sweep(at=at("2026-03-02 15:00"))
     broken = [(one.fault_id, str(one.clock), one.breached_at) for one in stored(faults.FaultBreach)]
     assert broken == [
         (first, "response", at("2026-03-02 09:15")),
+        (older, "response", at("2026-03-02 09:45")),
         (fault, "response", at("2026-03-02 10:05")),
         (fault, "resolution", at("2026-03-02 14:00")),
     ]

@@ -14,7 +14,8 @@ LOOK_AGAIN_EVERY = timedelta(minutes=5)
 VIA = "airflow"
 NO_REMARK = "在 Airflow 中退回，请向审核人询问原因"
 HOW_TO = """请在「维保控制台」的故障页打开报告，预览后选择 Approve 或 Reject；也可以直接在那里审核，
-先作出的决定有效。只有主管可以审核，且不能审核自己写过的报告。"""
+先作出的决定有效。只有主管可以审核，且不能审核自己写过的报告。回答后几分钟内又在这里询问的，
+是回答没有生效（见任务日志）或被 Airflow 丢失：请再答一次，或在控制台审核。"""
 
 
 class ReportReview(ApprovalOperator):
