@@ -7,6 +7,7 @@ with its due moment; a day promise, 「24:00前」, only before it, the next loc
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mailcare.clock import BEIJING
@@ -29,7 +30,7 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Return 0 for the gravest, 3 for the lightest."""
-        return int(self.value[1:]) - 1
+        return int(self[1:]) - 1
 
     @property
     def label(self) -> str:
@@ -156,7 +157,11 @@ class VisitDays:
 
 def report_deadline(handled_at: datetime, calendar: Calendar, *, terms: Terms) -> Deadline:
     """Return until when the report 故障处理报告 must have reached the customer."""
-    handled_on = handled_at.astimezone(terms.zone).date()
+    return _report_deadline(handled_at.astimezone(terms.zone).date(), calendar, terms)
+
+
+@lru_cache(maxsize=4096)
+def _report_deadline(handled_on: date, calendar: Calendar, terms: Terms) -> Deadline:
     days = calendar.next_workdays(handled_on, terms.report_workdays)
     internal_due = datetime.combine(days[-1], terms.report_internal_due, terms.zone)
     return Deadline(
@@ -219,6 +224,7 @@ def has_passed(due_at: datetime, unit: Unit, at: datetime) -> bool:
     return at >= due_at if unit is Unit.DAYS else at > due_at
 
 
+@lru_cache(maxsize=4096)
 def day_end(on: date, zone: ZoneInfo) -> datetime:
     """Return 24:00 of a local day."""
     return datetime.combine(on + ONE_DAY, time.min, zone).astimezone(UTC)

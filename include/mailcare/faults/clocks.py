@@ -4,12 +4,11 @@ Response and report run without a break; the resolution clocks are stopped by he
 and the time between handled and reopened. A breach, once found, stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import singledispatch
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailcare.deadlines import (
@@ -39,6 +38,8 @@ from mailcare.faults.sequence import in_order
 from mailcare.workdays import Calendar
 
 ONE_SECOND = timedelta(seconds=1)
+NO_TIME = timedelta()
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Kind(StrEnum):
@@ -122,7 +123,8 @@ def clocks(
         # Before the next event, so that what an event leaves broken is seen before another one of
         # the same instant can move the due moment away.
         fault.look_for_breaches(event.at)
-        _apply(event, fault)
+        if apply := APPLIED.get(type(event)):
+            apply(event, fault)
     fault.look_for_breaches(at)
     rows = [run.row(at) for run in fault.runs]
     return tuple(sorted(rows, key=lambda row: (row.started_at, ORDER[row.clock], row.epoch)))
@@ -221,12 +223,14 @@ class _Run:
         dues = [due for bound in self.bounds if (due := bound.due(self.holds))]
         return min(dues, key=lambda due: (due.at, due.unit is Unit.HOURS), default=None)
 
+    def earliest(self) -> datetime:
+        """Return a moment before which it is not due: held time and rounding only make it later."""
+        return min([bound.reached for bound in self.bounds])
+
     def passed_unmet(self, at: datetime) -> datetime | None:
         """Return its due moment if that has passed unmet by `at`."""
         until = self.stopped_at or at
-        if all(until < bound.reached for bound in self.bounds):
-            return None  # holds move a due moment later only, and rounding too
-        due = self.due()
+        due = None if until < self.earliest() else self.due()
         return due.at if due and due.has_passed(until) else None
 
     def end(self, state: State, at: datetime) -> None:
@@ -247,7 +251,7 @@ class _Run:
         """Return the epoch as it stands at `now`."""
         until = self.stopped_at or now
         gross = until - self.started_at
-        held = sum((_overlap(hold, self.started_at, until) for hold in self.holds), timedelta())
+        held = sum((_overlap(hold, self.started_at, until) for hold in self.holds), NO_TIME)
         due = self.due()
         return Clock(
             clock=self.clock,
@@ -282,20 +286,27 @@ class _Run:
 
 @dataclass(slots=True)
 class _Fault:
-    """What the events so far have made of a fault; `watched` are the epochs that may yet break."""
+    """What the events so far have made of a fault.
+
+    `watched` are the epochs that may yet break, none of them before `quiet_until`.
+    """
 
     terms: Terms
     calendar: Calendar
     runs: list[_Run] = field(default_factory=list)
     watched: list[_Run] = field(default_factory=list)
+    quiet_until: datetime = NEVER
     holds: list[_Hold] = field(default_factory=list)
 
     def look_for_breaches(self, at: datetime) -> None:
         """Record what has passed unmet by `at`; the first breach of an epoch stays for ever."""
-        self.watched = [run for run in self.watched if not run.ended]
-        for run in self.watched:
+        if at < self.quiet_until:
+            return
+        watched = [run for run in self.watched if not run.ended]
+        for run in watched:
             run.breached_at = run.passed_unmet(at)
-        self.watched = [run for run in self.watched if not (run.breached_at or run.is_settled())]
+        self.watched = [run for run in watched if not (run.breached_at or run.is_settled())]
+        self.quiet_until = min((run.earliest() for run in self.watched), default=NEVER)
 
     def of(self, kind: Kind) -> list[_Run]:
         """Return the epochs of one clock, in their order."""
@@ -309,6 +320,7 @@ class _Fault:
         """Add an epoch."""
         self.runs.append(run)
         self.watched.append(run)
+        self.quiet_until = min(self.quiet_until, run.earliest())
 
     def start_response(self, at: datetime, level: Level) -> None:
         """Begin the one response clock."""
@@ -345,6 +357,12 @@ class _Fault:
             )
         )
 
+    def reckon_anew(self, run: _Run, level: Level, caps: tuple[_Bound, ...]) -> None:
+        """Let an epoch have been of another level from its own start."""
+        run.bounds = (self.bound(run.started_at, level), *caps)
+        run.level, run.is_soft = level, self.terms.promise(level).is_soft
+        self.quiet_until = min(self.quiet_until, run.earliest())
+
     def bound(self, started_at: datetime, level: Level) -> _Bound:
         """Return what is promised for a level from a start."""
         promise = self.terms.promise(level)
@@ -364,57 +382,44 @@ class _Fault:
     def close_pause(self, at: datetime) -> None:
         """End the open pause, if there is one."""
         if self.holds and self.holds[-1].ends_at is None:
-            self.holds[-1] = self.holds[-1]._replace(ends_at=at)
+            self.holds[-1] = _Hold(self.holds[-1].starts_at, at)
 
 
-@singledispatch
-def _apply(_event: Event, _fault: _Fault) -> None:
-    """Let an event change the fault; most only say that something was done."""
-
-
-@_apply.register
-def _(event: Declared, fault: _Fault) -> None:
+def _declared(event: Declared, fault: _Fault) -> None:
     fault.start_response(event.at, event.level)
     fault.start_resolution(event.at, event.level)
 
 
-@_apply.register
-def _(event: FirstContact, fault: _Fault) -> None:
+def _first_contact(event: FirstContact, fault: _Fault) -> None:
     if event.channel is not Channel.AUTO:
         fault.of(Kind.RESPONSE)[0].stop(event.at)
 
 
-@_apply.register
-def _(event: Paused, fault: _Fault) -> None:
+def _paused(event: Paused, fault: _Fault) -> None:
     fault.holds.append(_Hold(event.at, None))
 
 
-@_apply.register
-def _(event: Resumed, fault: _Fault) -> None:
+def _resumed(event: Resumed, fault: _Fault) -> None:
     fault.close_pause(event.at)
 
 
-@_apply.register
-def _(event: LevelChanged, fault: _Fault) -> None:
+def _level_changed(event: LevelChanged, fault: _Fault) -> None:
     run, caps = fault.current(), fault.caps_on(event)
     if event.why is Change.WORSENED:
         run.end(State.SUPERSEDED, event.at)
         fault.start_resolution(event.at, event.level, caps)
         return
-    run.bounds = (fault.bound(run.started_at, event.level), *caps)
-    run.level, run.is_soft = event.level, fault.terms.promise(event.level).is_soft
+    fault.reckon_anew(run, event.level, caps)
 
 
-@_apply.register
-def _(event: Handled, fault: _Fault) -> None:
+def _handled(event: Handled, fault: _Fault) -> None:
     fault.close_pause(event.at)
     fault.of(Kind.RESPONSE)[0].stop(event.at)
     fault.current().stop(event.at)
     fault.start_report(event.at)
 
 
-@_apply.register
-def _(event: Reopened, fault: _Fault) -> None:
+def _reopened(event: Reopened, fault: _Fault) -> None:
     run = fault.current()
     if run.stopped_at:
         fault.holds.append(_Hold(run.stopped_at, event.at))
@@ -423,22 +428,35 @@ def _(event: Reopened, fault: _Fault) -> None:
         report.end(State.SUPERSEDED, event.at)
 
 
-@_apply.register
-def _(event: ReportSent, fault: _Fault) -> None:
+def _report_sent(event: ReportSent, fault: _Fault) -> None:
     for report in fault.of(Kind.REPORT):
         report.stop(event.at)
 
 
-@_apply.register
-def _(event: Cancelled | Merged, fault: _Fault) -> None:
+def _closed(event: Cancelled | Merged, fault: _Fault) -> None:
     fault.close_pause(event.at)
     for run in fault.runs:
         run.end(State.CANCELLED, event.at)
 
 
+# Any other event only says that something was done.
+APPLIED: Mapping[type[Event], Callable[[Any, _Fault], None]] = {
+    Declared: _declared,
+    FirstContact: _first_contact,
+    Paused: _paused,
+    Resumed: _resumed,
+    LevelChanged: _level_changed,
+    Handled: _handled,
+    Reopened: _reopened,
+    ReportSent: _report_sent,
+    Cancelled: _closed,
+    Merged: _closed,
+}
+
+
 def _overlap(hold: _Hold, start: datetime, end: datetime) -> timedelta:
     held_until = end if hold.ends_at is None else min(hold.ends_at, end)
-    return max(held_until - max(hold.starts_at, start), timedelta())
+    return max(held_until - max(hold.starts_at, start), NO_TIME)
 
 
 def _iso(at: datetime | None, zone: ZoneInfo) -> str | None:
