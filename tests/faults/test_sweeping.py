@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -323,6 +324,64 @@ def test_many_that_are_due_at_once_take_the_statements_of_two():
         return len(seen)
 
     assert statements(2, "2026-03-02") == statements(12, "2026-03-03") > 0
+
+
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_the_worst_faults_are_told_of_first_after_an_outage(monkeypatch, at_once):
+    monkeypatch.setattr(steps, "SWEPT_AT_ONCE", at_once)
+    light = declared("P4", "2026-03-02 09:00")
+    later, late = declared("P1", "2026-03-02 09:20"), declared("P1", "2026-03-02 09:10")
+    assert sweep("2026-03-02 10:00").faults == 3
+    assert list(dict.fromkeys(one.fault_id for one in alerts())) == [late, later, light]
+
+
+def test_others_write_between_two_chunks_of_a_long_sweep(monkeypatch):
+    monkeypatch.setattr(steps, "SWEPT_AT_ONCE", 1)
+    first, *_, last = (declared("P1", "2026-03-02 09:00", key=f"k{one}") for one in range(3))
+    other = threading.Thread(target=_note, args=(first,))
+    noted = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def watch(_connection, _cursor, statement, *_: object) -> None:
+        if not statement.startswith("INSERT INTO escalations"):
+            return
+        if not noted:
+            other.start()
+        else:
+            other.join(5)
+        noted.append(len(stored(faults.FaultNote, first)))
+
+    try:
+        sweep("2026-03-02 09:20")
+    finally:
+        event.remove(Engine, "before_cursor_execute", watch)
+        other.join()
+    assert noted == [0, 1, 1]
+    assert len(told(last)) == 3
+
+
+def _note(fault: int) -> None:
+    when = at("2026-03-02 09:20")
+    steps.add_note(fault, "客户来电", key="note", said_at=when, by="li", at=when)
+
+
+def test_a_sweep_writes_only_what_has_changed_of_the_clocks():
+    fault = declared("P1", "2026-03-02 09:00")
+    written = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def watch(_connection, _cursor, statement, *_: object) -> None:
+        if "fault_clocks" in statement and not statement.lstrip().startswith("SELECT"):
+            written.append(statement.partition(" WHERE")[0])
+
+    try:
+        sweep("2026-03-02 09:05", "2026-03-02 09:06")
+    finally:
+        event.remove(Engine, "before_cursor_execute", watch)
+    [changed] = written
+    assert changed.startswith("UPDATE fault_clocks SET next_warning_at=")
+    assert "," not in changed
+    assert stored_clock(fault, "response").next_warning_at == at("2026-03-02 09:10")
 
 
 def test_a_kill_between_any_two_statements_loses_nothing_and_tells_nothing_twice():

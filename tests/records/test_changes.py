@@ -3,11 +3,11 @@ from datetime import timedelta
 
 from sqlalchemy import Engine, select
 
-from mailcare.records.changes import add_once, move, revoke
-from mailcare.records.customers import Authorisation, Customer
+from mailcare.records.changes import add_once, change_all, move, revoke
+from mailcare.records.customers import Authorisation, Customer, System
 from mailcare.records.inspections import Service, ServiceState
 from mailcare.records.session import engine_for, reading, transaction
-from tests.records.rows import NOW, add_authorisation, add_service
+from tests.records.rows import NOW, add_authorisation, add_service, add_system
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -35,6 +35,25 @@ def test_a_row_already_in_the_session_shows_its_new_state(engine: Engine) -> Non
             from_state=ServiceState.PLANNED, to_state=ServiceState.DONE, at=LATER,
         )  # fmt: skip
         assert service.state is ServiceState.DONE
+
+
+def test_rows_change_in_the_columns_that_are_given_and_in_no_other(engine: Engine) -> None:
+    with transaction(engine) as session:
+        for site in ("a", "b", "c"):
+            add_system(session, site=site)
+        changes = [
+            {"site": "a", "title": "新"},
+            {"site": "c", "title": "新", "profile": "turbomail"},
+        ]
+        change_all(session, System, changes, key=("site",))
+        change_all(session, System, [], key=("site",))
+
+    with reading(engine) as session:
+        rows = session.execute(select(System.site, System.title, System.profile))
+        found = {site: (title, profile) for site, title, profile in rows}
+    title, profile = found["b"]
+    assert title != "新"
+    assert found == {"a": ("新", profile), "b": (title, profile), "c": ("新", "turbomail")}
 
 
 def test_of_many_at_once_exactly_one_moves_a_row(database_url: str, engine: Engine) -> None:

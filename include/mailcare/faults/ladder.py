@@ -3,7 +3,7 @@
 A step is known by its number; the ledger of the steps that were told, or skipped, is the records'.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -42,11 +42,12 @@ def warnings_of(number: str, clock: Clock) -> str:
     return f"fault/{number}/{clock.clock}/{clock.epoch}/"
 
 
-def steps_of(clock: Clock) -> tuple[Step, ...]:
-    """Return the ladder of a clock as its holds so far leave it; none while it stands still.
+def open_steps(clock: Clock, told: Collection[int]) -> tuple[Step, ...]:
+    """Return the steps of a clock, in order, that are not among `told`; none while it stands still.
 
-    Provisional clocks are warned of from the earliest date that they may come to. Held time before
-    `earliest_due_at` has moved that already, so the steps are counted back from it.
+    They lie where its holds so far leave them. Provisional clocks are warned of from the earliest
+    date that they may come to. Held time before `earliest_due_at` has moved that already, so the
+    steps are counted back from it.
     """
     if clock.stopped_at or clock.is_held or clock.earliest_due_at is None:
         return ()
@@ -56,22 +57,23 @@ def steps_of(clock: Clock) -> tuple[Step, ...]:
     return tuple(
         Step(number, rung, clock.earliest_due_at - allowance * (100 - pct) / 100)
         for number, (rung, pct) in enumerate(shares.items(), 1)
+        if number not in told
     )
 
 
-def due_steps(clock: Clock, told: Collection[int], *, now: datetime) -> tuple[Step, ...]:
-    """Return the steps that are reached and neither told nor skipped yet."""
-    return tuple(one for one in _open_steps(clock, told) if one.reached_at <= now)
+def due_steps(steps: Iterable[Step], *, now: datetime) -> tuple[Step, ...]:
+    """Return those of the open steps that are reached."""
+    return tuple(one for one in steps if one.reached_at <= now)
 
 
-def steps_left_behind(clock: Clock, told: Collection[int], *, now: datetime) -> tuple[Step, ...]:
+def steps_left_behind(steps: Iterable[Step], *, now: datetime) -> tuple[Step, ...]:
     """Return the steps that a clock has behind it as it begins, but for the highest of them."""
-    return due_steps(clock, told, now=now)[:-1]
+    return due_steps(steps, now=now)[:-1]
 
 
-def next_warning_at(clock: Clock, told: Collection[int]) -> datetime | None:
-    """Return when the clock must be looked at again: the next step, or the moment it breaks."""
-    moments = [one.reached_at for one in _open_steps(clock, told)]
+def next_warning_at(clock: Clock, steps: Iterable[Step]) -> datetime | None:
+    """Return when the clock must be looked at again: its next open step, or when it breaks."""
+    moments = [one.reached_at for one in steps]
     if clock.state is State.RUNNING and clock.due_at:
         moments.append(_breaks_at(clock.due_at, clock.unit))
     return min(moments, default=None)
@@ -85,7 +87,3 @@ def _breaks_at(due_at: datetime, unit: Unit | None) -> datetime:
 def is_urgent(clock: Clock) -> bool:
     """Tell whether people are told at any hour; of everything else in working hours."""
     return clock.level in URGENT_LEVELS and clock.clock is not Kind.REPORT
-
-
-def _open_steps(clock: Clock, told: Collection[int]) -> list[Step]:
-    return [one for one in steps_of(clock) if one.number not in told]

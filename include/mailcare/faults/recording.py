@@ -148,7 +148,7 @@ def _reckon_and_write(
 ) -> Sequence[Clock]:
     [reckoned] = reckon((dossier,), calendar=calendar, now=at)
     write_clocks(session, (reckoned,), calendar=calendar, now=at)
-    return reckoned.clocks
+    return [clock for clock, _ in reckoned.clocks]
 
 
 def _withdraw_warnings(

@@ -1,9 +1,10 @@
 """How a fault stands: the level and the stage that its events come to, and their words in rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from mailcare.deadlines import Level
 from mailcare.errors import InputError
@@ -86,7 +87,14 @@ def payload_of(event: Event) -> dict[str, object]:
 
 def event_of(word: str, at: datetime, payload: Mapping[str, object]) -> Event:
     """Return the event of a row; raise `InputError` for words that no event has."""
+    return maker_of(word, payload)(at=at)
+
+
+def maker_of(word: str, payload: Mapping[str, object]) -> Callable[..., Event]:
+    """Return what makes the event of a row of its moment `at`; raise `InputError` as `event_of`."""
     form = FORMS.get(word)
     if form is None:
         raise InputError(f"没有「{word}」这种事件")
-    return form.make(at=at, **{name: read(payload.get(name)) for name, read in form.words.items()})
+    return partial(
+        form.make, **{name: read(payload.get(name)) for name, read in form.words.items()}
+    )

@@ -1,11 +1,14 @@
 """Faults: the seam between the records and the rules; every step is safe to run twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailcare.calendars.steps import working_calendar
@@ -26,7 +29,7 @@ from mailcare.listing import Page, Wish
 from mailcare.records import faults
 from mailcare.records.customers import Customer, System
 from mailcare.records.people import EvidenceFile
-from mailcare.records.session import reading, transaction
+from mailcare.records.session import give_way, reading, transaction
 from mailcare.systems.evidence import NAME_CHARACTERS_MOST, Evidence, read_evidence
 from mailcare.workdays import Calendar
 
@@ -60,6 +63,8 @@ __all__ = [
     "record_event",
     "timeline",
 ]
+log = logging.getLogger(__name__)
+SWEPT_AT_ONCE = 1000  # faults of one transaction: a second or so of SQLite's write lock
 SWEEP_STALE_AFTER = timedelta(minutes=5)  # it should run each minute
 
 
@@ -228,21 +233,40 @@ def sweep(*, at: datetime) -> Swept:
     """Tell who has to be told by `at`, record what broke, count anew what a year table moved.
 
     Safe to run twice and by two at once: each chunk of faults is one transaction, in which the
-    ledger's rows, the letters and the breaches are written together.
+    ledger's rows, the letters and the breaches are written together. The worst faults come first.
     """
     calendar = working_calendar()
-    done = Swept()
-    for part in (sweeping.sweep_displaced, sweeping.sweep_due):
-        while (swept := _swept(part, calendar, at)).faults:
-            done += swept
+    done = _swept(sweeping.displaced(calendar), sweeping.sweep_displaced, calendar, at)
+    done += _swept(sweeping.due(at), sweeping.sweep_due, calendar, at)
     with transaction() as session:
         sweeping.note_sweep(session, done, now=at)
     return done
 
 
-def _swept(part: Callable[..., Swept], calendar: Calendar, at: datetime) -> Swept:
-    with transaction() as session:
-        return part(session, calendar=calendar, now=at)
+def _swept(
+    which: ColumnElement[bool], part: Callable[..., Swept], calendar: Calendar, at: datetime
+) -> Swept:
+    with reading() as session:
+        ids = sweeping.worst_first(session, which)
+    done = Swept()
+    for first in range(0, len(ids), SWEPT_AT_ONCE):
+        if first:
+            give_way()
+        chunk = ids[first : first + SWEPT_AT_ONCE]
+        with transaction() as session, _no_search_for_cycles():
+            done += part(session, chunk, calendar=calendar, now=at)
+        log.info("looked through %d of %d faults: %s", first + len(chunk), len(ids), done)
+    return done
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Let Python's collector wait: rows make no cycles, and to walk thousands takes it a third."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def tell_stalled(*, at: datetime) -> None:

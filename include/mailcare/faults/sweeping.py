@@ -1,10 +1,10 @@
 """Look through what is due: tell who has to be told, record what broke, count anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from mailcare.delivery.alerts import Call, alert, alert_all
@@ -29,8 +29,6 @@ from mailcare.records.faults import ClockKind, ClockState, EscalationOutcome
 from mailcare.workdays import Calendar
 
 ONE_MINUTE = timedelta(minutes=1)
-Reached = tuple[Clock, Step]
-CHUNK = 200  # faults of one transaction: with their letters few seconds of SQLite's write lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,44 +50,47 @@ class Swept:
         )
 
 
-def sweep_due(session: Session, *, calendar: Calendar, now: datetime) -> Swept:
-    """Deal with one chunk of what is due; nothing of it is due at `now` any more.
+def due(now: datetime) -> ColumnElement[bool]:
+    """Return which clocks have something to be told or recorded by `now`."""
+    return faults.FaultClock.next_warning_at <= now
+
+
+def displaced(calendar: Calendar) -> ColumnElement[bool]:
+    """Return which clocks are of open reports that were counted with other year tables."""
+    clock = faults.FaultClock
+    return and_(
+        clock.clock == ClockKind.REPORT,
+        clock.state == ClockState.RUNNING,
+        clock.calendar_key != calendar_key(calendar),
+    )
+
+
+def worst_first(session: Session, which: ColumnElement[bool]) -> Sequence[int]:
+    """Return the faults with such a clock: the gravest level first, then what was due first."""
+    clock = faults.FaultClock
+    found = select(clock.fault_id).where(which).group_by(clock.fault_id)
+    worst = (func.min(clock.level), func.min(clock.next_warning_at), clock.fault_id)
+    return session.scalars(found.order_by(*worst)).all()
+
+
+def sweep_due(session: Session, ids: Sequence[int], *, calendar: Calendar, now: datetime) -> Swept:
+    """Deal with what of these faults is due; nothing of it is due at `now` any more.
 
     The ledger's rows, the letters and the clocks are written in the caller's transaction.
     """
-    clock = faults.FaultClock
-    due = (
-        select(clock.fault_id)
-        .where(clock.next_warning_at <= now)
-        .order_by(clock.next_warning_at)
-        .limit(CHUNK)
-    )
-    found = _locked(session, session.scalars(due).all())
+    found = _locked(session, ids, due(now))
     reckoned = reckon(found, calendar=calendar, now=now)
-    reached = [(one.dossier, _due(one, now)) for one in reckoned]
-    told = _tell(session, reached, now=now)
-    after = [
-        Reckoned(dossier.with_told(steps), one.clocks)
-        for one, (dossier, steps) in zip(reckoned, reached, strict=True)
-    ]
+    told = _tell(session, reckoned, now=now)
+    after = [one.after(now) for one in reckoned]
     written = write_clocks(session, after, calendar=calendar, now=now)
     return Swept(len(found), told, written.broken)
 
 
-def sweep_displaced(session: Session, *, calendar: Calendar, now: datetime) -> Swept:
-    """Count one chunk of open reports anew that were counted with other year tables."""
-    clock = faults.FaultClock
-    displaced = (
-        select(clock.fault_id)
-        .where(
-            clock.clock == ClockKind.REPORT,
-            clock.state == ClockState.RUNNING,
-            clock.calendar_key != calendar_key(calendar),
-        )
-        .order_by(clock.fault_id)
-        .limit(CHUNK)
-    )
-    found = _locked(session, session.scalars(displaced).all())
+def sweep_displaced(
+    session: Session, ids: Sequence[int], *, calendar: Calendar, now: datetime
+) -> Swept:
+    """Count those of these faults anew whose open reports were counted with other year tables."""
+    found = _locked(session, ids, displaced(calendar))
     reckoned = reckon(found, calendar=calendar, now=now)
     written = write_clocks(session, reckoned, calendar=calendar, now=now)
     alert_all(session, [_moved(one) for one in written.moved], at=now)
@@ -116,27 +117,24 @@ def tell_stalled(session: Session, *, now: datetime) -> None:
     )
 
 
-def _locked(session: Session, ids: Sequence[int]) -> tuple[Dossier, ...]:
-    if not ids:
-        return ()
+def _locked(
+    session: Session, ids: Sequence[int], which: ColumnElement[bool]
+) -> tuple[Dossier, ...]:
+    """Return the faults of which it still holds, the worst first; another sweep's work is left."""
     lock_faults(session, ids)
-    return read_dossiers(session, ids)
+    still = worst_first(session, and_(faults.FaultClock.fault_id.in_(ids), which))
+    found = {one.id: one for one in read_dossiers(session, still)}
+    return tuple(found[one] for one in still)
 
 
-def _due(reckoned: Reckoned, now: datetime) -> list[Reached]:
-    """Return what of a fault's clocks somebody has to be told now."""
-    return [
-        (clock, step)
-        for clock in reckoned.clocks
-        for step in due_steps(clock, reckoned.dossier.told_of(clock), now=now)
-    ]
-
-
-def _tell(
-    session: Session, reached: Sequence[tuple[Dossier, list[Reached]]], *, now: datetime
-) -> int:
+def _tell(session: Session, reckoned: Iterable[Reckoned], *, now: datetime) -> int:
     """Write the ledger's rows and post the letters; return how many steps there were."""
-    every = [(dossier, *one) for dossier, steps in reached for one in steps]
+    every = [
+        (one.dossier, clock, step)
+        for one in reckoned
+        for clock, steps in one.clocks
+        for step in due_steps(steps, now=now)
+    ]
     rows = [step_row(*one, EscalationOutcome.TOLD, now=now) for one in every]
     add_all_once(session, faults.Escalation, rows)
     alert_all(session, [_call(*one, now=now) for one in every], at=now)

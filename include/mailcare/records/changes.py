@@ -1,9 +1,10 @@
 """The changes that must hold when two processes try at once: add, put, move, revoke, wait."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -63,6 +64,27 @@ def put_all(
         statement.on_conflict_do_update(index_elements=list(key), set_=written),
         [dict(row) for row in rows],
     )
+
+
+def change_all(
+    session: Session,
+    model: type[Base],
+    rows: Iterable[Mapping[str, object]],
+    *,
+    key: Sequence[str],
+) -> None:
+    """Update the rows that `key` names, each in the other columns that it gives and in no other.
+
+    As many statements as there are sets of columns: an index is only written anew where one of its
+    columns was given.
+    """
+    alike: dict[tuple[str, ...], list[Mapping[str, object]]] = defaultdict(list)
+    for row in rows:
+        alike[tuple(row)].append({f"its_{name}": said for name, said in row.items()})
+    for names, values in alike.items():
+        its = {name: bindparam(f"its_{name}") for name in names}
+        found = [getattr(model, name) == its.pop(name) for name in key]
+        session.connection().execute(update(model).where(*found).values(its), values)
 
 
 def _insert(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:

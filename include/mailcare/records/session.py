@@ -6,6 +6,7 @@ that two writers wait for each other instead of failing half-way; a read does no
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,6 +22,7 @@ from mailcare.settings import read_settings
 
 DRIVERS = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg2"}
 CONNECT_TIMEOUT_S = 10
+LOOKED_FOR_EVERY_S = 0.12  # SQLite's busy handler sleeps for 0.1 s at most between two looks
 DEFERRED = "sqlite_deferred"  # an execution option of ours: begin without the write lock
 
 SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -72,6 +74,15 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
     options: dict[str, Any] = {DEFERRED: True} if chosen.name == "sqlite" else snapshot
     with explained(chosen), Session(chosen.execution_options(**options)) as session:
         yield session
+
+
+def give_way(engine: Engine | None = None) -> None:
+    """Leave SQLite's write lock alone until whoever waits for it has seen that it is free.
+
+    For a long work, between two of its transactions. PostgreSQL's writers queue by themselves.
+    """
+    if (engine or _operators_engine()).name == "sqlite":
+        time.sleep(LOOKED_FOR_EVERY_S)
 
 
 @contextmanager
