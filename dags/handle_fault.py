@@ -23,7 +23,7 @@ with DAG(
     doc_md=__doc__,
     schedule=None,
     params={
-        "customer": Param("", type="string", title="客户名称"),
+        "customer": Param(None, type=["null", "string"], title="客户名称（填了系统可不填）"),
         "site": Param(None, type=["null", "string"], title="系统（站点文件中的 site）"),
         "level": Param("P3", enum=[*LEVEL_CHOICES], title="故障级别", values_display=LEVEL_CHOICES),
         "description": Param("", type="string", format="multiline", title="故障描述"),

@@ -86,7 +86,10 @@ def test_a_failed_copy_is_one_fault_and_one_alert_an_incident(bank):
     (fault,) = all_of(Fault)
     assert "每日全量包" in fault.description
     assert fault.level == "P2"
-    assert [one.is_urgent for one in all_of(Alert) if one.key.startswith("backup/")] == [True]
+    [told] = [one for one in all_of(Alert) if one.key.startswith("backup/")]
+    assert told.is_urgent
+    assert "nightly" in told.text
+    assert "nightly" not in told.subject  # it goes to chats
     path.write_bytes(whole)
     carried_out("run-2", site="bank", through="L3")
     flip(path)

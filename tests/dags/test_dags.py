@@ -208,6 +208,7 @@ def test_a_fault_is_declared_by_hand_and_its_run_waits_for_nothing(dags):
     dag = dags["handle_fault"]
     assert not dag.get_task("declare").upstream_task_ids
     assert dag.max_active_runs >= 500
+    assert dag.params["customer"] is None  # a site alone says whose it is
     level = dag.params.get_param("level").schema
     assert {one: level["values_display"][one] for one in level["enum"]} == LEVEL_CHOICES
 

@@ -330,12 +330,14 @@ def _alert(
     is_failed = incident.verdict is Verdict.FAIL
     word = "不通过" if is_failed else "降级"
     with transaction() as session:
+        customer = session.get_one(customers.Customer, system.customer_id)
         alert(
             session,
             key=f"backup/{system.site}/{incident.key}",
             rung=Rung.ENGINEER,
-            subject=f"备份验证{word}：{system.title} {incident.copy}",
-            text="\n".join(incident.reasons),
+            # It goes to chats, which learn nothing of what a customer backs up.
+            subject=f"备份验证{word}：{customer.name}",
+            text="\n".join((f"{system.title}，副本 {incident.copy}", *incident.reasons)),
             is_urgent=is_failed,
             at=utc_now(),
             fault=fault,
