@@ -41,6 +41,7 @@ def test_an_engineer_begins_with_what_was_recorded(login, fault):
     assert "起草报告" not in login("auditor").get(f"/faults/{fault}/report").text
     page = login("engineer").post(f"/faults/{fault}/report", follow_redirects=True).text
     assert "处理完成：" in page
+    assert re.search(r"\d{4}-\d\d-\d\d 24:00，内部要求当日 17:00", page)
 
 
 def test_what_is_missing_is_told_beside_its_field_and_nothing_is_lost(login, fault):
@@ -79,6 +80,7 @@ def test_a_manager_previews_approves_and_the_signed_paper_is_there(login, fault)
     assert (long.status_code, 'id="remark-error"' in long.text) == (422, True)
     page = login("boss").post(path, data={"decision": "approve"}, follow_redirects=True).text
     assert "已签发，待送达" in page
+    assert re.search(r'href="/outbox/\d+">admin@shili-bank.example<', page)
     paper = re.search(r'href="(/papers/\d+)"', page)[1]
     signed = login("auditor").get(f"{paper}/signed").content
     checked = login("auditor").post("/papers/verify", files={"file": ("a.pdf", signed)})

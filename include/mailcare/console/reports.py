@@ -13,6 +13,7 @@ from mailcare.console.outbox import MARKS as LETTER_MARKS
 from mailcare.console.pages import add_list, download, explained, go, moment, or_404, show
 from mailcare.console.tables import Cell, Column, Shape, plain_table
 from mailcare.contracts.forms import RemarkForm, complain, read_form
+from mailcare.contracts.promises import promises
 from mailcare.delivery.wording import STATE_TITLES
 from mailcare.errors import InputError
 from mailcare.faults import steps as faults
@@ -48,6 +49,13 @@ def _due(row: ReportRow) -> str:
     if row.due_at is None:
         return "/"
     return f"{until(row.due_at.isoformat())}{'（暂行）' if row.is_provisional else ''}"
+
+
+def _due_inside(row: ReportRow) -> str:
+    """Return when it must have arrived, and by when on that day it should have."""
+    if row.due_at is None:
+        return _due(row)
+    return f"{_due(row)}，内部要求当日 {promises(row.terms_version).report_internal_due:%H:%M}"
 
 
 REPORTS: tuple[Column[ReportRow], ...] = (
@@ -184,7 +192,7 @@ def _page(
     row = detail.row
     return show(
         request, "report.html", code=code, title=f"故障处理报告 {row.number}", report=detail,
-        state=_state(row), due=_due(row), values=_values(detail) | dict(values or {}),
+        state=_state(row), due=_due_inside(row), values=_values(detail) | dict(values or {}),
         acts=plain_table(ACTS, detail.acts), letters=plain_table(LETTERS, detail.letters),
         may_write=person.may(STAFF) and row.state in EDITABLE, most=TEXT_CHARACTERS_MOST,
         may_decide=person.may(MANAGERS) and row.state == "in_review",

@@ -85,6 +85,7 @@ TOLD = {
     "邮件服务器已接收：{}": "the mail server took it: {}",
     "未计入时限：{}": "not counted: {}",
     "收到退信：{}": "came back: {}",
+    "{}，内部要求当日 {}": "{}; our own limit is {} that day",
     # A letter's history
     "开始发送正文（{}）": "the text begins to go ({})",
     "邮件中继 {}": "relay {}",

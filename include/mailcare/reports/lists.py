@@ -17,7 +17,10 @@ from mailcare.reports.writing import events_of
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """A report as lists show it; `due_at` is when it must have arrived."""
+    """A report as lists show it; `due_at` is when it must have arrived.
+
+    `terms_version` are the promises that hold for its fault.
+    """
 
     id: int
     fault_id: int
@@ -30,6 +33,7 @@ class ReportRow:
     state_changed_at: datetime
     due_at: datetime | None
     is_provisional: bool | None
+    terms_version: int
     paper_id: int | None
 
 
@@ -136,6 +140,7 @@ def _rows() -> Statement:
             FaultReport.state_changed_at,
             FaultClock.due_at,
             FaultClock.is_provisional,
+            Fault.terms_version,
             FaultReport.paper_id,
         )
         .join(Fault, Fault.id == FaultReport.fault_id)
