@@ -419,6 +419,7 @@ ENGLISH = AREAS_ENGLISH | {
         "deliver_papers has not run for 5 minutes: no letter goes out. Look into Airflow."
     ),
     "正文发出": "Text sent",
+    "回复同一封来信": "it answers the same mail",
     "或在下列邮件服务器的日志中按 Message-ID 查找，也可看 deliver_papers 当时的任务日志："
     "已收下的选“已核实送达”，没有收下的选“再次发送”。": (
         "Or look for the Message-ID in that mail server's log, or into the log of deliver_papers "

@@ -273,11 +273,13 @@ def _note_answers(session: Session, mail: int, fault: int) -> None:
     answered = session.get_one(ReceivedMail, mail).message_id
     waiting = select(ReceivedMail).where(ReceivedMail.state == WAITING, ReceivedMail.id > mail)
     for row in session.scalars(waiting.order_by(ReceivedMail.id)).all():
-        if answered not in read_references(row.raw):
-            continue
-        _decide(session, row.id, MailState.NOTED, fault=fault, by=PROGRAM, reason="回复同一封来信")
-        _note_whole(session, row, read_mail(row.raw), fault)
-        _note_answers(session, row.id, fault)
+        # What somebody else decides about just now is left to them.
+        if answered in read_references(row.raw) and routing.decide(
+            session, row.id, MailState.NOTED, fault=fault, by=PROGRAM,
+            reason="回复同一封来信", at=utc_now(),
+        ):  # fmt: skip
+            _note_whole(session, row, read_mail(row.raw), fault)
+            _note_answers(session, row.id, fault)
 
 
 def _note_whole(session: Session, row: ReceivedMail, sent: Mail, fault: int) -> None:
