@@ -455,8 +455,12 @@ APPLIED: Mapping[type[Event], Callable[[Any, _Fault], None]] = {
 
 
 def _overlap(hold: _Hold, start: datetime, end: datetime) -> timedelta:
-    held_until = end if hold.ends_at is None else min(hold.ends_at, end)
-    return max(held_until - max(hold.starts_at, start), NO_TIME)
+    starts_at, ends_at = hold
+    if starts_at < start:
+        starts_at = start
+    if ends_at is None or ends_at > end:
+        ends_at = end
+    return ends_at - starts_at if starts_at < ends_at else NO_TIME
 
 
 def _iso(at: datetime | None, zone: ZoneInfo) -> str | None:

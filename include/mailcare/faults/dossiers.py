@@ -170,7 +170,7 @@ def read_dossiers(session: Session, ids: Collection[int]) -> tuple[Dossier, ...]
             stored=stored[row.id],
             terms=promises(row.terms_version),
         )
-        for row in rows
+        for row in rows.all()
     )
 
 
@@ -294,13 +294,13 @@ def _epoch(dossier: Dossier, clock: Clock) -> dict[str, Any]:
 def _events(connection: Connection, ids: Collection[int]) -> Mapping[int, tuple[Event, ...]]:
     row = faults.FaultEvent
     found = connection.execute(
-        select(row.fault_id, type_coerce(row.type, Text), row.at, cast(row.payload, Text))
+        select(row.fault_id, type_coerce(row.type, Text()), row.at, cast(row.payload, Text))
         .where(row.fault_id.in_(ids))
         .order_by(row.fault_id, row.ordinal)
     )
     grouped: dict[int, list[Event]] = defaultdict(list)
-    for fault, word, at, payload in found:
-        grouped[fault].append(_maker(str(word), payload)(at=at))
+    for fault, word, at, payload in found.all():
+        grouped[fault].append(_maker(word, payload)(at=at))
     return {fault: tuple(events) for fault, events in grouped.items()}
 
 
@@ -318,7 +318,7 @@ def _breaches(
         select(row.fault_id, row.clock, row.epoch, row.breached_at).where(row.fault_id.in_(ids))
     )
     grouped: dict[int, dict[Epoch, datetime]] = defaultdict(dict)
-    for one in found:
+    for one in found.all():
         grouped[one.fault_id][Kind(one.clock), one.epoch] = one.breached_at
     return grouped
 
@@ -331,7 +331,7 @@ def _told(
         select(row.fault_id, row.clock, row.epoch, row.step).where(row.fault_id.in_(ids))
     )
     grouped: dict[int, dict[Epoch, frozenset[int]]] = defaultdict(dict)
-    for one in found:
+    for one in found.all():
         of_fault, epoch = grouped[one.fault_id], (Kind(one.clock), one.epoch)
         of_fault[epoch] = of_fault.get(epoch, frozenset()) | {one.step}
     return grouped
@@ -341,6 +341,6 @@ def _stored(connection: Connection, ids: Collection[int]) -> Mapping[int, Mappin
     columns = [getattr(CLOCK, name) for name in ClockRow._fields]
     found = connection.execute(select(*columns).where(CLOCK.fault_id.in_(ids)))
     grouped: dict[int, dict[Epoch, ClockRow]] = defaultdict(dict)
-    for one in map(ClockRow._make, found):
+    for one in map(ClockRow._make, found.all()):
         grouped[one.fault_id][Kind(one.clock), one.epoch] = one
     return grouped
