@@ -109,8 +109,9 @@ def _planning_part(folder: Path) -> Iterator[str]:
 
 def _sweeping_part(folder: Path) -> Iterator[str]:
     yield (
-        "一个进程、SQLite：十万个未结故障、一百万个事件，一次检查；全部到期是停机之后的第一次，"
-        "此后每分钟只有到期的那些。"
+        "一个进程、SQLite：十万个未结故障、一百万个事件，一次检查。依次为：全部时钟都须重写；没有到期的；"
+        "一分钟内到期一千个；停机三天之后，每个故障都有一至两步要通知（各写一条告警和一封信）。"
+        "最长事务是写锁一次占用的时间，两个事务之间让其他人先写。"
     )
     yield ""
     yield from sweeping(folder)

@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, event, insert, select
 
 from bench.memory import peak_kib
 from bench.planning import count_queries, timed
@@ -35,6 +35,7 @@ FAULTS = 100_000
 FILLED_AT_ONCE = 5_000
 DUE_SOON = 1_000
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+OUTAGE = timedelta(days=3)  # half of every fault's time is over by then
 SPREAD = timedelta(days=2) / FAULTS
 # Ten events a fault, and the minutes after its declaration at which they happen.
 STORY = (
@@ -54,9 +55,9 @@ Outcome = dict[str, float]
 
 
 def sweeping(folder: Path) -> Iterator[str]:
-    """Yield the table's rows: one sweep each with all, none and some of the faults due."""
-    yield "| 未结故障 | 事件 | 本次到期 | 通知 | 用时 | 处理器时间 | 语句数 | 内存峰值 |"
-    yield "|---|---|---|---|---|---|---|---|"
+    """Yield the table's rows: one sweep each with all, none, some and again all faults due."""
+    yield "| 未结故障 | 事件 | 本次到期 | 通知 | 用时 | 处理器时间 | 语句数 | 最长事务 | 内存峰值 |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     file = folder / "sweeping.db"
     words = [sys.executable, "-m", "bench.sweeping", str(file)]
     environment = os.environ | {"MAILCARE_DB_URL": f"sqlite:///{file}"}
@@ -74,23 +75,25 @@ def _row(outcome: Outcome) -> str:
         f"{outcome['seconds']:.2f} s",
         f"{outcome['cpu_s']:.2f} s",
         f"{outcome['queries']:.0f}",
+        f"{outcome['longest_s']:.2f} s",
         f"{outcome['peak_kib'] / 1024:.0f} MiB",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def measure(file: Path) -> Iterator[Outcome]:
-    """Sweep a new database: all of it at once, then nothing, then what a minute may bring."""
+    """Sweep a new database: all its clocks, then nothing, what a minute may bring, an outage."""
     upgrade(f"sqlite:///{file}")
     for first in range(1, FAULTS + 1, FILLED_AT_ONCE):
         _fill(range(first, first + FILLED_AT_ONCE))
     yield _swept(NOW, due=FAULTS)
     yield _swept(NOW + timedelta(minutes=1), due=0)
     yield _swept(_when_due(DUE_SOON), due=DUE_SOON)
+    yield _swept(NOW + OUTAGE, due=FAULTS)
 
 
 def _swept(at: datetime, *, due: int) -> Outcome:
-    queries = count_queries()
+    queries, longest_s = count_queries(), time_transactions()
     told = 0
 
     def work() -> int:
@@ -108,8 +111,27 @@ def _swept(at: datetime, *, due: int) -> Outcome:
         "seconds": seconds,
         "cpu_s": time.process_time() - cpu_before_s,
         "queries": queries(),
+        "longest_s": longest_s(),
         "peak_kib": peak_kib(),
     }
+
+
+def time_transactions() -> Callable[[], float]:
+    """Return how to ask for the longest that one transaction has been open since now."""
+    longest_s = 0.0
+    with transaction() as session:
+        engine = session.get_bind().engine
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.info["begun_s"] = time.perf_counter()
+
+    @event.listens_for(engine, "commit")
+    def commit(connection: Connection) -> None:
+        nonlocal longest_s
+        longest_s = max(longest_s, time.perf_counter() - connection.info["begun_s"])
+
+    return lambda: longest_s
 
 
 def _when_due(count: int) -> datetime:
