@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from pypdf import PdfReader
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from mailcare.contracts.forms import CustomerForm, read_form
 from mailcare.contracts.steps import enter_customer
 from tests.console.furnished import NOW, furnish, pages
-from tests.console.servers import SITE_NAME
 from tests.console.test_visit_on_a_phone import CHROMIUM, PHONE, WAIT_MS, serving
 from tests.surroundings import without
 
@@ -109,61 +107,6 @@ def test_a_customer_is_found_sorted_paged_and_changed_by_keyboard_alone(url):
         page.keyboard.press("Enter")
         page.get_by_text("已保存。").wait_for()
         assert page.locator("h1").inner_text() == "第07农村商业银行股份有限公司（改）"
-
-
-def test_a_fault_goes_from_its_declaration_to_the_signed_paper(app, login, tmp_path):
-    if not Path(CHROMIUM).exists():
-        without("Debian's chromium")
-    site = serving(Starlette(routes=[Mount("/mailcare", app)]))
-    with site as url, browser_page(locale="zh-CN", viewport=LAPTOP) as page:
-        login("engineer")
-        page.goto(f"{url}/mailcare/faults")
-        declare(page, tmp_path)
-        record(page, "受理")
-        record(page, "首次联系", 联系方式="电话")
-        record(page, "处理完成", 处理结果="彻底解决")
-        page.get_by_role("link", name="故障处理报告").click()
-        page.get_by_role("button", name="起草报告").click()
-        page.get_by_label("经验总结").fill("增加容量告警")
-        page.get_by_role("button", name="提交审核").click()
-        page.get_by_text("待审核").first.wait_for()
-        login("boss")
-        page.reload()
-        page.get_by_role("button", name="通过，签发").click()
-        page.get_by_text("已签发，待送达").first.wait_for()
-        page.get_by_role("link", name="文书与签字").click()
-        page.get_by_text("签字后未改动").wait_for()
-        with page.expect_download() as found:
-            page.get_by_role("link", name="签字 PDF").click()
-        [paper] = PdfReader(found.value.path()).pages
-    text = paper.extract_text()
-    for said in ("☑ P1", "王示例", "全行无法收发邮件", "彻底解决", "增加容量告警", "客户签字"):
-        assert said in text
-
-
-def declare(page, folder: Path) -> None:
-    files = [folder / "1.pdf", folder / "2.pdf"]
-    for number, file in enumerate(files):
-        file.write_bytes(b"%PDF-1.7 " + bytes([number]))
-    page.get_by_role("link", name="申报故障").click()
-    page.get_by_label("系统").fill(SITE_NAME)
-    page.get_by_label("现有的网络停机").check()
-    page.get_by_label("故障描述").fill("全行无法收发邮件")
-    page.get_by_label("联系人").fill("王示例")
-    page.get_by_label("联系方式").fill("分机 1000")
-    page.get_by_label("附件").set_input_files(files)
-    page.get_by_role("button", name="申报故障").click()
-    page.get_by_text("已登记。").wait_for()
-    assert [page.get_by_role("link", name=one.name).count() for one in files] == [1, 1]
-
-
-def record(page, doing: str, **chosen: str) -> None:
-    form = page.locator("details", has=page.get_by_text(doing, exact=True))
-    form.locator("summary").click()
-    for label, choice in chosen.items():
-        form.get_by_label(label).select_option(choice)
-    form.get_by_role("button", name="登记").click()
-    page.locator(".history strong", has_text=doing).wait_for()
 
 
 def focused(page) -> str:
