@@ -160,6 +160,8 @@ def test_a_worsened_level_is_the_one_that_is_ticked() -> None:
     assert [one["title"] for one in document.content["clocks"]] == [
         "响应（P3）", "处理（P3）", "处理（P1）", "报告（P1）",
     ]  # fmt: skip
+    assert document.content["rules"][-1].startswith("情况恶化：自变更时起")
+    assert not any("定级更正" in rule for rule in document.content["rules"])
 
 
 def test_the_time_until_a_reopening_is_told_apart_from_pauses() -> None:

@@ -13,9 +13,11 @@ from mailcare.faults.clocks import Clock, Kind, State
 from mailcare.faults.events import (
     Accepted,
     Cancelled,
+    Change,
     Event,
     FirstContact,
     Handled,
+    LevelChanged,
     Merged,
     Paused,
     Reopened,
@@ -31,6 +33,12 @@ TITLE = "故障处理报告"
 # What fits into a field of the form, so that the form keeps to one page.
 LINE_COLUMNS = 74
 LINES_MOST = 6
+CHANGE_RULES = {
+    Change.WORSENED: "情况恶化：自变更时起按新级别重新计时；原级别的时限尚未超过的，不晚于它",
+    Change.MISCLASSIFIED: (
+        "定级更正：自原起算时刻起按更正后的级别推算；原时限尚未超过的，不晚于它，客户同意降级的除外"
+    ),
+}
 PAUSE_ENDS = (Resumed, Handled, Cancelled, Merged)
 
 
@@ -130,6 +138,8 @@ def _rules(course: Course) -> Iterator[str]:
     levels = dict.fromkeys(one.level for one in course.clocks if one.clock is Kind.RESOLUTION)
     for level in levels:
         yield f"处理：{course.terms.promise(level).rule(level)}"
+    changes = {one.why for one in course.events if isinstance(one, LevelChanged)}
+    yield from (rule for why, rule in CHANGE_RULES.items() if why in changes)
 
 
 def _level(course: Course) -> str:
