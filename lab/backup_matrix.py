@@ -32,6 +32,9 @@ class _Silent:
     def step(self, detail: str) -> None:
         """Count a step."""
 
+    def note(self, detail: str) -> None:
+        """Say how far it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -19,6 +19,9 @@ class Progress(Protocol):
     def step(self, detail: str) -> None:
         """Count one step of the stage."""
 
+    def note(self, detail: str) -> None:
+        """Say how far the step under way is."""
+
 
 @dataclass(slots=True)
 class Lines:
@@ -38,6 +41,10 @@ class Lines:
         self.done += 1
         if self.done == self.total or self.done % max(self.total // 10, 1) == 0:
             self._say(f"{self.title} {self.done}/{self.total} {detail}")
+
+    def note(self, detail: str) -> None:
+        """Say how far the step under way is."""
+        self._say(f"{self.title} {self.done}/{self.total} {detail}")
 
     def _say(self, text: str) -> None:
         sys.stderr.write(text + "\n")
@@ -79,3 +86,7 @@ class _Bar:
     def step(self, detail: str) -> None:
         """Count one step of the stage."""
         self._bar.update(self._task, advance=1, detail=detail)
+
+    def note(self, detail: str) -> None:
+        """Say how far the step under way is."""
+        self._bar.update(self._task, detail=detail)

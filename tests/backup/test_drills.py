@@ -29,6 +29,9 @@ class Silent:
     def step(self, detail: str) -> None:
         pass
 
+    def note(self, detail: str) -> None:
+        pass
+
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):

@@ -1,26 +1,31 @@
 """restic and borg by themselves: real repositories of a real Maildir, sound, damaged, shut."""
 
+import io
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from mailcare.backup import borg as borg_tool
 from mailcare.backup import restic as restic_tool
+from mailcare.backup.agent.protocol import Piece, Whole
+from mailcare.backup.agent.script import Stream, b64
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.chain import unreached
 from mailcare.backup.mailstore import StoreMap
-from mailcare.backup.repository import Repository, Said
+from mailcare.backup.parts import Parts
+from mailcare.backup.repository import Repository, Said, heard
 from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Generation, NotReached, Reach, Shard, Soundness, Source
 from mailcare.backup.trees import TreeStore
-from mailcare.backup.verdicts import Level, Verdict
+from mailcare.backup.verdicts import Coverage, Level, Verdict
 from mailcare.systems.backups import StoreFormat
 from tests.surroundings import need
 
@@ -284,6 +289,104 @@ def test_a_check_that_finds_no_room_blames_no_repository(tmp_path):
     with pytest.raises(NotReached) as refused:
         source._checked(Shard())
     assert refused.value.code == "scratch"
+
+
+def test_a_file_of_its_data_that_is_not_there_is_named(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(restic_tool, "RETRIES_READING", 1)
+    path = tmp_path / "copy"
+    shutil.copytree(made.source.repository.path, path)
+    gone = max((path / "data").rglob("*"), key=lambda one: one.stat().st_size)
+    gone.unlink()
+    told: list[str] = []
+    repository = replace(made.source.repository, path=str(path), tell=told.append)
+    found = checked(type(made.source)(repository), made.newest, Shard())
+    assert found.coverage.bad >= 1
+    if isinstance(made.source, ResticSource):
+        assert gone.name in found.problems[0]
+        assert (found.is_finished, found.coverage.ok) == (False, 0)
+        assert any("retrying" in line for line in told)
+
+
+class Tool:
+    """A host on which restic says what is written here; what breaks off comes by its half."""
+
+    name = "bak1"
+
+    def __init__(self, *, cuts: int = 0) -> None:
+        self.cuts, self.ran = cuts, []
+
+    def stream(self, job):
+        stream = Stream(io.BytesIO(), 60)
+        stream.say("header", version=1, host="bak1", python="3.6", at=0)
+        self.ran.append(job.given["words"][-1])
+        for kind, values in self.told(self.ran[-1]):
+            stream.say(kind, **values)
+        stream.say("exit", code=0)
+        stream.end()
+        said = stream.out.getvalue()
+        self.cuts -= 1
+        yield said[: len(said) // 2] if self.cuts >= 0 else said
+
+    def told(self, word):
+        if word == "packs":
+            return [("line", {"text": f"{number:02x}" * 32}) for number in range(4)]
+        if word.startswith("--read-data"):
+            return [("line", {"text": "[0:01] 50%"}), ("line", {"text": "no errors were found"})]
+        one = {"path": b64(b"a"), "data": b64(b"x" * 500)}
+        two = {"path": b64(b"b"), "data": b64(b"y" * 500)}
+        return [("piece", one), ("whole", one), ("piece", two), ("whole", two)]
+
+
+def said_by(seat: Tool, **more) -> Repository:
+    return Repository(seat, "/repo", "", store_map(), **more)
+
+
+def test_what_a_tool_does_is_done_anew_after_a_cut_and_told_once(tmp_path):
+    seat = Tool(cuts=2)
+    said = Said()
+    found = list(heard(said_by(seat), {"words": ["restore"]}, said))
+    assert [type(one) for one in found] == [Piece, Whole, Piece, Whole]
+    assert (len(seat.ran), said.code) == (3, 0)
+
+
+def test_a_connection_that_breaks_off_again_and_again_is_no_verdict():
+    seat = Tool(cuts=9)
+    with pytest.raises(NotReached) as refused:
+        ResticSource(said_by(seat))._checked(Shard())
+    assert refused.value.code == "unreachable"
+    assert len(seat.ran) == 3
+
+
+def test_a_long_check_goes_on_with_the_parts_that_are_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(restic_tool, "PACKS_A_PART", 1)
+    every = [f"--read-data-subset={number}/4" for number in range(1, 5)]
+    seat, now = Tool(), datetime.now(UTC)
+
+    def attempt(run: str, at: datetime = now, tell=lambda _line: None) -> Soundness:
+        seat.ran.clear()
+        source = ResticSource(said_by(seat, tell=tell), Parts(tmp_path / "kept.parts", run, at))
+        return source._checked(Shard())
+
+    def breaks_off(_line: str) -> None:
+        if len(seat.ran) == 4:
+            raise NotReached("unreachable", "cut")
+
+    with pytest.raises(NotReached):
+        attempt("one", tell=breaks_off)
+    assert seat.ran == ["packs", *every[:3]]
+    assert attempt("another").is_finished
+    assert seat.ran == ["packs", *every]
+    with pytest.raises(NotReached):
+        attempt("one", tell=breaks_off)
+    assert attempt("one", now + timedelta(days=2)).is_finished
+    assert seat.ran == ["packs", *every]
+    with pytest.raises(NotReached):
+        attempt("one", tell=breaks_off)
+    whole = attempt("one")
+    assert seat.ran == ["packs", *every[2:]]
+    assert (whole.method, whole.coverage) == ("restic check --read-data", Coverage(4, 4, ok=4))
+    attempt("one")
+    assert seat.ran == ["packs", *every]
 
 
 def test_a_borg_whose_listing_is_torn_is_damaged_and_not_merely_unread(tmp_path):

@@ -131,12 +131,6 @@ def test_files_are_the_live_ones_though_moved_since_and_at_another_place(tmp_pat
     assert "same_files" in bank.verify("L0").codes("L0")
 
 
-def test_a_link_to_the_live_store_is_no_backup(tmp_path):
-    bank = Bank(tmp_path, "tree")
-    (bank.place / "mail-0").symlink_to(bank.live)
-    assert bank.verify("L0").codes("L0") >= {"same_folder"}
-
-
 @pytest.mark.parametrize("kind", ["tree", "tar.gz"])
 def test_a_copy_on_the_live_stores_disk_is_said_to_be(tmp_path, kind):
     bank = Bank(tmp_path, kind)

@@ -61,6 +61,7 @@ _FAILURES = (
     ),
 )
 _NOT_THE_COPYS = frozenset({"locked", "password", "scratch"})
+_MESSAGE = re.compile(r'"message": "([^"]*)"')
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
@@ -133,12 +134,17 @@ class BorgSource(RepositorySource):
     def _checked(self, how: str) -> Soundness:
         words = ["check", "-v", "--progress", how, _SHADOW]
         said = Said()
-        for _ in heard(self.repository, self.job(*words), said):
+        for _ in heard(self.repository, self.job(*words), said, self._told):
             pass
         problems = [self.repository.hidden(one) for one in _damages(_told(said))]
         if said.code not in (0, 1) and (not problems or _failure(said) in _NOT_THE_COPYS):
             self.need_success(said)
         return _soundness(f"borg check {how}", said, problems)
+
+    def _told(self, line: str) -> None:
+        """Tell how far the check is."""
+        if '"progress_percent"' in line and (told := _MESSAGE.search(line)):
+            self.repository.tell(f"borg {told[1]}")
 
     def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
         """Yield what the tool sends of the wanted files."""

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mailcare.backup.agent.seats import Here, Seat, Within
@@ -10,6 +10,7 @@ from mailcare.backup.agent.ssh import There
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.local import LiveSource, LocalSource
 from mailcare.backup.mailstore import StoreMap
+from mailcare.backup.parts import Parts
 from mailcare.backup.remote import RemoteSource, RemoteStore
 from mailcare.backup.repository import Repository
 from mailcare.backup.restic import ResticSource
@@ -23,23 +24,35 @@ from mailcare.systems.profile import ProfileGap
 ACCOUNTS_TIMEOUT_S = 60
 
 
-def open_source(copy: BackupCopy, scene: Scene, *, scratch: Path) -> Source:
-    """Return the source of a copy; raise `NotReached` for one that cannot be reached from here."""
+def open_source(
+    copy: BackupCopy,
+    scene: Scene,
+    *,
+    scratch: Path,
+    parts: Parts | None = None,
+    tell: Callable[[str], None],
+) -> Source:
+    """Return the source of a copy; raise `NotReached` for one that cannot be reached from here.
+
+    `parts` is for what reads long, and `tell` is told how far that is.
+    """
     if copy.kind is CopyKind.RESTIC:
-        return ResticSource(_repository(copy, scene, scratch))
+        return ResticSource(_repository(copy, scene, scratch, tell), parts)
     if copy.kind is CopyKind.BORG:
-        return BorgSource(_repository(copy, scene, scratch))
+        return BorgSource(_repository(copy, scene, scratch, tell))
     store = _map(copy, copy.layout, scene)
     if not copy.node:
         return LocalSource(copy, store)
     return RemoteSource(copy, store, seat_of(copy.node, scene), scratch)
 
 
-def _repository(copy: BackupCopy, scene: Scene, scratch: Path) -> Repository:
+def _repository(
+    copy: BackupCopy, scene: Scene, scratch: Path, tell: Callable[[str], None]
+) -> Repository:
     store = _map(copy, copy.layout, scene)
     password, seat = _password(copy, scene), seat_of(copy.node, scene)
     place = None if copy.node else str(scratch)  # over there it is the host's own
-    return Repository(seat, str(copy.path), password, store, copy.inside, place)
+    return Repository(seat, str(copy.path), password, store, copy.inside, place, tell)
 
 
 def _map(copy: BackupCopy, layout: str, scene: Scene) -> StoreMap:

@@ -8,6 +8,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from mailcare.backup.agent.protocol import (
     ErrorLine,
     Exit,
     Folder,
+    Header,
     Line,
     Link,
     Piece,
@@ -26,7 +28,7 @@ from mailcare.backup.agent.protocol import (
     Record,
     Whole,
 )
-from mailcare.backup.agent.running import look, once
+from mailcare.backup.agent.running import in_tries, look, records
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.mailstore import Place as StorePlace
 from mailcare.backup.mailstore import StoreMap, Tally
@@ -49,11 +51,15 @@ _TRACE = re.compile(r"\s|(github\.com|main|runtime)[./]")  # where in a tool it 
 
 Listed = Callable[[], Iterator[Folder]]
 Check = Callable[[], Soundness]
+Heed = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where a repository is and what its password is; `inside` is the store's folder in it."""
+    """Where a repository is and what its password is; `inside` is the store's folder in it.
+
+    `tell` is told how far its tool is with what takes long.
+    """
 
     seat: Seat = field(repr=False)
     path: str
@@ -61,6 +67,7 @@ class Repository:
     store: StoreMap
     inside: str = ""
     scratch: str | None = None
+    tell: Callable[[str], None] = field(default=lambda _line: None, repr=False)
 
     def place(self) -> tuple[Place, float]:
         """Look at the repository's folder and its host's clock; see `running.look`."""
@@ -91,6 +98,12 @@ class Said:
     lines: list[str] = field(default_factory=list, repr=False)
     errors: list[str] = field(default_factory=list, repr=False)
 
+    def begin(self) -> None:
+        """Forget what was said before a cut."""
+        self.code = None
+        self.lines.clear()
+        self.errors.clear()
+
     @property
     def text(self) -> str:
         """Return all of it, for a search."""
@@ -102,17 +115,38 @@ class Said:
         return "；".join(told[-_SAID_LINES:])[:600]
 
 
-def heard(repository: Repository, job: Mapping[str, Any], said: Said) -> Iterator[Record]:
-    """Run a tool; yield what is neither a line nor its end, and write these into `said`."""
+def heard(
+    repository: Repository, job: Mapping[str, Any], said: Said, heed: Heed = lambda _line: None
+) -> Iterator[Record]:
+    """Run a tool; yield what is neither a line nor its end, and write these into `said`.
+
+    `heed` is told every line. After a cut the tool is run anew, and what came is passed by: a tool
+    tells of the same repository the same again.
+    """
     given = {**job, "scratch": repository.scratch}
-    for record in once(repository.seat, Job("tool", given)):
-        if isinstance(record, Line):
-            said.lines.append(record.text)
-        elif isinstance(record, ErrorLine):
-            said.errors.append(record.text)
+    come = 0
+
+    def attempt() -> Iterator[Record]:
+        nonlocal come
+        said.begin()
+        with closing(records(repository.seat, Job("tool", given))) as told:
+            for number, record in enumerate(_but_lines(told, said, heed)):
+                if number >= come:
+                    come += 1
+                    yield record
+
+    yield from in_tries(repository.seat, attempt, lambda: come)
+
+
+def _but_lines(told: Iterator[Record], said: Said, heed: Heed) -> Iterator[Record]:
+    for record in told:
+        if isinstance(record, Line | ErrorLine):
+            kept = said.lines if isinstance(record, Line) else said.errors
+            kept.append(record.text)
+            heed(record.text)
         elif isinstance(record, Exit):
             said.code = record.code
-        else:
+        elif not isinstance(record, Header):
             yield record
 
 
@@ -204,16 +238,14 @@ def seconds_of(time: float | str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def written(
-    records: Iterator[Record], keys: Collection[bytes], scratch: Path
-) -> Iterator[Restored]:
+def written(told: Iterator[Record], keys: Collection[bytes], scratch: Path) -> Iterator[Restored]:
     """Write the content that comes under our own numbers; say of each key what became of it.
 
     Raise `NotReached` for what was never asked for.
     """
     numbers = {key: number for number, key in enumerate(keys)}
     missing = dict.fromkeys(keys, "没有恢复出来")
-    for record in records:
+    for record in told:
         if isinstance(record, Piece) and record.path in numbers:
             with (scratch / str(numbers[record.path])).open("ab") as file:
                 file.write(record.data)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mailcare.backup.agent.protocol import Folder, Record
 from mailcare.backup.agent.running import text_of
+from mailcare.backup.parts import Parts
 from mailcare.backup.repository import (
     CheckedByTool,
     RepositorySource,
@@ -31,6 +32,10 @@ from mailcare.backup.verdicts import Coverage
 _ALWAYS = ("--no-lock", "--cache-dir", "{scratch}/cache")
 PATTERNS_A_RUN = 400
 SHOWN = 10
+# How often it may try anew to read a file, over all files, before it is ended: it does so for a
+# minute a file or (0.17) for a quarter of an hour, and what a disk does not give now it never will.
+RETRIES, RETRIES_READING = 6, 30
+PACKS_A_PART, PARTS_AT_MOST = 4096, 16  # each part costs a look at the whole structure
 SUBSETS_AT_MOST = 256  # restic takes the first byte of a pack's name modulo the number of subsets
 _ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)
 _FAILURES = (
@@ -55,12 +60,20 @@ _SOUND = "no errors were found"
 _UNSOUND = "repository contains errors"
 _CHATTER = re.compile(r"^(using temporary cache|load indexes|check all packs|check snapshots|\[)")
 _DAMAGE = re.compile(r"does not match|verification failed|not found in|error|invalid", re.I)
+_TRIED_ANEW = "returned error, retrying after"
+_RETRY = re.compile(rf"(?P<what>\w+\(<[^>]*>)[^)]*\) {_TRIED_ANEW} [^:]+: (?P<why>.*)")
+_PROGRESS = re.compile(r"\[[\d:]+\] ")
 _SPECIAL = re.compile(rb"([\\*?\[])")
 
 
 @dataclass(frozen=True)
 class ResticSource(RepositorySource):
-    """One restic repository; every method may raise `NotReached`."""
+    """One restic repository; every method may raise `NotReached`.
+
+    `parts` keeps what a run has read of it, where that run may be repeated.
+    """
+
+    parts: Parts | None = None
 
     def reach(self) -> Reach:
         """List the snapshots, find who locks the repository, and whether it can be changed."""
@@ -105,15 +118,43 @@ class ResticSource(RepositorySource):
         return CheckedByTool(lambda: self._checked(shard))
 
     def _checked(self, shard: Shard) -> Soundness:
-        of = min(shard.of, SUBSETS_AT_MOST)
-        number = shard.number % of
         packs = [line for line in self.run("list", "packs").lines if _is_id(line)]
-        wanted = sum(1 for one in packs if int(one[:2], 16) % of == number)
-        how = ["--read-data"] if of == 1 else [f"--read-data-subset={number + 1}/{of}"]
+        of = min(shard.of, SUBSETS_AT_MOST)
+        if of > 1:
+            return self._read(packs, Shard(shard.number % of, of))
+        of = min(max(len(packs) // PACKS_A_PART, 1), PARTS_AT_MOST)
+        return self._read(packs, Shard()) if of == 1 else self._in_parts(packs, of)
+
+    def _in_parts(self, packs: list[str], of: int) -> Soundness:
+        """Read all packs, a part after the other: what a cut or a kill takes is one of them."""
+        found = []
+        done = self.parts.of(packs, of) if self.parts else set()
+        for part in (Shard(number, of) for number in range(of)):
+            if part.number in done:
+                wanted = len(_of_part(packs, part))
+                found.append(Soundness("", Coverage(wanted, wanted, ok=wanted)))
+                continue
+            found.append(self._read(packs, part))
+            if self.parts and not found[-1].problems:
+                self.parts.add(part.number)
+        if self.parts:
+            self.parts.clear()
+        return Soundness(
+            "restic check --read-data",
+            sum((one.coverage for one in found), Coverage()),
+            tuple(dict.fromkeys(line for one in found for line in one.problems))[:SHOWN],
+            tuple(dict.fromkeys(line for one in found for line in one.alarms)),
+            is_finished=all(one.is_finished for one in found),
+        )
+
+    def _read(self, packs: list[str], part: Shard) -> Soundness:
+        """Let restic read the packs of a part; it is ended where it only tries again and again."""
+        wanted = len(_of_part(packs, part))
+        how = "--read-data" if part.of == 1 else f"--read-data-subset={part.number + 1}/{part.of}"
         said = Said()
-        for _ in heard(self.repository, self.job("check", *how), said):
+        for _ in heard(self.repository, _patient(self.job("check", how)), said, self._told):
             pass
-        method = f"restic check {how[0]}"
+        method = f"restic check {how}"
         if said.code == 0 and _SOUND in said.text:
             return Soundness(method, Coverage(wanted, wanted, ok=wanted))
         is_ours = _failure(said) in _NOT_THE_COPYS
@@ -122,6 +163,11 @@ class ResticSource(RepositorySource):
         problems = [self.repository.hidden(one) for one in _damages(said)]
         return _unsound(method, said, problems or [said.excerpt()], wanted=wanted)
 
+    def _told(self, line: str) -> None:
+        """Tell how far restic is, and what it waits for."""
+        if _PROGRESS.match(line) or _TRIED_ANEW in line:
+            self.repository.tell(f"restic {self.repository.hidden(line.strip())}")
+
     def restored(self, generation: Generation, keys: list[bytes]) -> Iterator[Record]:
         """Yield what the tool sends of the wanted files."""
         for first in range(0, len(keys), PATTERNS_A_RUN):
@@ -129,7 +175,8 @@ class ResticSource(RepositorySource):
                 key: b"/" + self.repository.path_of(key) for key in keys[first:][:PATTERNS_A_RUN]
             }
             patterns = [f"--include={_escaped(path)}" for path in part.values()]
-            job = self.job("restore", generation.name, "--target", "{scratch}/out", *patterns)
+            words = ("restore", generation.name, "--target", "{scratch}/out", *patterns)
+            job = _patient(self.job(*words))
             collected = {text_of(key): text_of(path) for key, path in part.items()}
             said = Said()
             yield from heard(self.repository, {**job, "collect": collected}, said)
@@ -156,8 +203,12 @@ class ResticSource(RepositorySource):
                 "{scratch}/cache",
                 *words,
             ],
-            "env": {"RESTIC_PASSWORD": self.repository.password},
+            "env": {
+                "RESTIC_PASSWORD": self.repository.password,
+                "RESTIC_PROGRESS_FPS": "0.1",  # without a terminal it tells none by itself
+            },
             "output": "lines",
+            "give_up": [_TRIED_ANEW, RETRIES],
         }
 
     def need_success(self, said: Said) -> None:
@@ -166,7 +217,8 @@ class ResticSource(RepositorySource):
             return
         code = _failure(said)
         subject = self.repository.seat.name
-        text = self.repository.hidden(said.excerpt() or str(said.code))
+        told = "；".join(_damages(said))[:600] or said.excerpt() or str(said.code)
+        text = self.repository.hidden(told)
         raise NotReached(code, f"restic：{text}", subject=subject)
 
 
@@ -184,21 +236,43 @@ def _is_id(line: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{64}", line) is not None
 
 
+def _patient(job: dict[str, Any]) -> dict[str, Any]:
+    """Return a job that reads much: some files of it may be bad, and the rest is to be seen."""
+    return {**job, "give_up": [_TRIED_ANEW, RETRIES_READING]}
+
+
+def _of_part(packs: list[str], part: Shard) -> list[str]:
+    """Return the packs that restic reads of a part."""
+    return [one for one in packs if int(one[:2], 16) % part.of == part.number]
+
+
 def _damages(said: Said) -> list[str]:
-    """Return what restic said of damage, each once."""
+    """Return what restic said of damage, each once; of what it tried again, that alone."""
     sign = re.compile(
-        r"does not match|ciphertext verification failed|not found in|error|invalid", re.I
+        r"does not match|does not exist|ciphertext verification failed|not found in|error|invalid"
+        r"|failed to download",
+        re.I,
     )
     lines = (line.strip() for line in (*said.lines, *said.errors) if not _CHATTER.match(line))
-    return list(dict.fromkeys(line for line in lines if sign.search(line) and _SOUND not in line))
+    bad = (line for line in lines if sign.search(line) and _SOUND not in line)
+    return list(dict.fromkeys(_RETRY.sub(r"\g<what>：\g<why>", line) for line in bad))
 
 
 def _unsound(method: str, said: Said, problems: list[str], *, wanted: int) -> Soundness:
-    packs = set(re.findall(r"[Pp]ack (?:ID does not match, want )?([0-9a-f]{8,64})", said.text))
-    bad = min(max(len(packs), 1), wanted or 1)
-    coverage = Coverage(max(wanted, bad), max(wanted, bad), ok=max(wanted - bad, 0), bad=bad)
+    named = r"(?:[Pp]ack (?:ID does not match, want )?|<data/)([0-9a-f]{8})"
+    bad = min(max(len(set(re.findall(named, said.text))), 1), wanted or 1)
+    whole = max(wanted, bad)
+    # One that was ended has read nothing for certain but what it complained of.
+    is_finished = said.code is not None and said.code >= 0
+    ok = whole - bad if is_finished else 0
     alarms = tuple(line for line in problems if _ALARM.search(line))
-    return Soundness(method, coverage, tuple(problems[:SHOWN]), alarms)
+    return Soundness(
+        method,
+        Coverage(whole, ok + bad, ok=ok, bad=bad),
+        tuple(problems[:SHOWN]),
+        alarms,
+        is_finished=is_finished,
+    )
 
 
 def _escaped(path: bytes) -> str:

@@ -273,7 +273,7 @@ def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> Int
     for number, digest in enumerate(reading, start=1):
         tally.take(digest)
         if number % 10_000 == 0:
-            ground.progress.step(f"{ground.copy.label} L3 已读 {number:,} 封")
+            ground.progress.note(f"L3 已读 {number:,} 封")
     return tally.facts(ground, generation, reading.soundness())
 
 

@@ -28,6 +28,7 @@ from mailcare.backup.history import History, history_of
 from mailcare.backup.judging import withheld
 from mailcare.backup.kept import kept_of
 from mailcare.backup.opened import listed_accounts, open_live, open_source, spot_of
+from mailcare.backup.parts import Parts
 from mailcare.backup.running import findings_of
 from mailcare.backup.source import NotReached, Shard
 from mailcare.backup.verdicts import Level, Verdict, aged, not_run, worst
@@ -144,10 +145,11 @@ def _asked(task: Task) -> Iterator[Level]:
 def _ground(task: Task, now: datetime, progress: Progress, *, scratch: Path) -> Ground:
     folder = data_folder() / "backups" / task.site.site
     copy, live, scene = task.copy, task.copy.live, task.scene
+    parts = Parts(folder / f"{copy.name}.parts", task.run, now) if task.run else None
     ground = Ground(
         task.site,
         copy,
-        open_source(copy, scene, scratch=scratch),
+        open_source(copy, scene, scratch=scratch, parts=parts, tell=progress.note),
         spot_of(copy.path, copy.node, scene),
         None,
         spot_of(live.path, live.node, scene) if live else None,

@@ -16,9 +16,11 @@ import pytest
 
 from mailcare.backup.agent import script, tools
 from mailcare.backup.agent.protocol import (
+    Exit,
     FileDigest,
     Folder,
     Header,
+    Piece,
     Place,
     Problem,
     Reader,
@@ -240,6 +242,14 @@ def test_full_scratch_is_a_refusal_and_leaves_nothing(tmp_path):
         assert [one.name for one in tmp_path.iterdir()] == ["fill"]
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_tool_that_only_tries_again_is_ended_and_what_it_brought_is_sent():
+    words = ["sh", "-c", "echo x > {scratch}/out/a; while echo trying anew >&2; do sleep .01; done"]
+    given = {"words": words, "env": {}, "output": "lines", "give_up": ["anew", 3]}
+    records = run("tool", **given, collect={script.b64(b"k"): script.b64(b"/a")})
+    assert [one.code for one in of(Exit, records)] == [-9]
+    assert [one.data for one in of(Piece, records)] == [b"x\n"]
 
 
 def test_no_secret_of_a_job_is_in_the_output_or_in_the_arguments():

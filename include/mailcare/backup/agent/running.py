@@ -37,7 +37,7 @@ ToldT = TypeVar("ToldT")
 _CODES = {"gone": "missing", "alarm": "alarm", "unreadable": "unreadable"}
 
 
-def records(seat: Seat, job: Job) -> Iterator[Record]:
+def records(seat: Seat, job: Job) -> Generator[Record, None, None]:
     """Yield the records of one run of a job; raise `CutOff` where its trailer is missing.
 
     Raise `NotReached` where the agent refused the job.
@@ -80,7 +80,7 @@ def look(seat: Seat, path: str) -> tuple[Place, float]:
     raise NotReached("unreadable", f"{path} 没有应答", subject=seat.name)
 
 
-def _in_tries(
+def in_tries(
     seat: Seat, attempt: Callable[[], Iterator[ToldT]], come: Callable[[], int]
 ) -> Generator[ToldT, None, None]:
     """Yield what one attempt after the other brings until one is not cut.
@@ -114,7 +114,7 @@ def listing(seat: Seat, root: str, limits: Mapping[str, float]) -> Iterator[Reco
             yield from part
             cursor, come = text_of(_folder(part).path), come + 1
 
-    yield from _in_tries(seat, attempt, lambda: come)
+    yield from in_tries(seat, attempt, lambda: come)
 
 
 def _list_job(root: str, limits: Mapping[str, float], cursor: str | None) -> Job:
@@ -159,7 +159,7 @@ def digests(
             raise NotReached("unreadable", text, subject=seat.name)
 
     while left:
-        yield from _in_tries(seat, attempt, lambda: -len(left))
+        yield from in_tries(seat, attempt, lambda: -len(left))
 
 
 def contents(
@@ -177,7 +177,7 @@ def contents(
         job = Job("fetch", {"root": root, "paths": left, "first": sent.first, **limits})
         return sent.taken(records(seat, job))
 
-    yield from _in_tries(seat, attempt, lambda: sent.come)
+    yield from in_tries(seat, attempt, lambda: sent.come)
 
 
 def chosen_members(
@@ -196,7 +196,7 @@ def chosen_members(
         given = {"path": str(path), "kind": kind, "keys": keys, "first": sent.first, **LIMITS}
         return sent.taken(records(seat, Job("members", given)))
 
-    yield from _in_tries(seat, attempt, lambda: sent.come)
+    yield from in_tries(seat, attempt, lambda: sent.come)
 
 
 @dataclass(slots=True)
@@ -245,7 +245,7 @@ def members(
     """
     given = {"path": str(path), "kind": kind, "hashed": is_hashed, **LIMITS}
     at = _Pass()
-    yield from _in_tries(seat, lambda: _members(seat, given, at), lambda: at.after)
+    yield from in_tries(seat, lambda: _members(seat, given, at), lambda: at.after)
 
 
 @dataclass(slots=True)

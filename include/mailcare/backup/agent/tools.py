@@ -115,7 +115,7 @@ def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
         if job.get("borg"):
             make_shadow(job["borg"], os.path.join(scratch, "repo"))
         words = [word.replace("{scratch}", scratch) for word in job["words"]]
-        child, said = start(words, environment(job, scratch), stream)
+        child, said = start(words, environment(job, scratch), stream, job.get("give_up"))
         try:
             read = {"lines": say_lines, "rows": say_rows, "tar": send_tar}[job["output"]]
             read(child.stdout, job, stream)
@@ -133,8 +133,13 @@ def environment(job: Dict[str, Any], scratch: str) -> Dict[str, str]:
     return dict(surroundings(scratch), **given)
 
 
-def start(words: List[str], env: Dict[str, str], stream: Stream) -> Tuple[Any, threading.Thread]:
-    """Start a program in a group of its own, and read what it says on standard error."""
+def start(
+    words: List[str], env: Dict[str, str], stream: Stream, give_up: Optional[list]
+) -> Tuple[Any, threading.Thread]:
+    """Start a program in a group of its own, and read what it says on standard error.
+
+    It is ended when it has said the text that `give_up` names so many times.
+    """
     try:
         child = subprocess.Popen(
             words,
@@ -146,7 +151,7 @@ def start(words: List[str], env: Dict[str, str], stream: Stream) -> Tuple[Any, t
         )
     except (FileNotFoundError, PermissionError):
         raise Refused("tool", "没有安装 %s" % words[0])
-    said = threading.Thread(target=say_errors, args=(child.stderr, stream), daemon=True)
+    said = threading.Thread(target=say_errors, args=(child, stream, give_up), daemon=True)
     said.start()
     return child, said
 
@@ -178,10 +183,15 @@ def make_shadow(repository: str, place: str) -> None:
             os.symlink(os.path.abspath(source), target)
 
 
-def say_errors(pipe: IO[bytes], stream: Stream) -> None:
-    """Tell each line of standard error."""
-    for line in iter(lambda: pipe.readline(LINE_BYTES), b""):
-        stream.say("error", text=line.decode("utf-8", "replace").rstrip("\n"))
+def say_errors(child: Any, stream: Stream, give_up: Optional[list]) -> None:
+    """Tell each line of standard error; end what only says the same again and again."""
+    text, times = give_up or ("\n\n", 1)
+    for line in iter(lambda: child.stderr.readline(LINE_BYTES), b""):
+        said = line.decode("utf-8", "replace").rstrip("\n")
+        stream.say("error", text=said)
+        times -= text in said
+        if times == 0 and child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def say_lines(pipe: IO[bytes], _job: Dict[str, Any], stream: Stream) -> None:
