@@ -447,7 +447,8 @@ def test_what_a_follow_up_inspection_found_lands_on_the_fault():
     begin_inspection(run, "队列积压 900 封（限值 500）")
     assert follow_up_runs() == []
     [found] = fault_detail(fault, at=at("2026-03-02 10:00")).follow_ups
-    assert (found.state, found.findings) == ("running", ("mx1：队列积压 900 封（限值 500）",))
+    said = ("mx1：队列积压 900 封（限值 500）", "未测得 1")  # what was not measured is not well
+    assert (found.state, found.findings) == ("running", said)
     assert ask_follow_up(fault, by="li", at=at("2026-03-02 11:00")) != run
 
 
@@ -457,6 +458,10 @@ def begin_inspection(run: str, summary: str) -> None:
         "ordinal": 1, "check_name": "queue.depth", "area": "queue", "node": "mx1", "port": 0,
         "part": "", "state": FindingState.MEASURED, "severity": FindingSeverity.WARNING,
         "summary": summary, "advice": "", "evidence": [], "metrics": {},
+    }  # fmt: skip
+    unmeasured = finding | {
+        "ordinal": 2, "node": "mx2", "state": FindingState.UNMEASURED, "severity": None,
+        "summary": "", "reason": "连接中断",
     }  # fmt: skip
     with transaction() as session:
         service = Service(
@@ -470,7 +475,7 @@ def begin_inspection(run: str, summary: str) -> None:
         session.flush()
         judgement = Judgement(
             inspection_id=inspection.id, fingerprint="f", judged_at=now, product_version="0",
-            findings=[Finding(**finding)],
+            findings=[Finding(**finding), Finding(**unmeasured)],
         )  # fmt: skip
         session.add(judgement)
         session.flush()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailcare.deadlines import Terms, report_deadline
@@ -61,7 +61,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A follow-up inspection; `state` is asked, running or done, `findings` its bad results."""
+    """A follow-up inspection; `state` is asked, running or done.
+
+    `findings` are its bad results, and how many checks could not be measured.
+    """
 
     run: str
     asked_by: str
@@ -244,6 +247,13 @@ def _bad_findings(session: Session, inspection: Inspection) -> Sequence[str]:
         )
         .order_by(Finding.ordinal)
     )
-    return [
+    said = [
         f"{one.node}：{one.summary}" if one.node else one.summary for one in session.execute(bad)
     ]
+    unmeasured = session.scalar(
+        select(func.count(Finding.id)).where(
+            Finding.judgement_id == inspection.current_judgement_id,
+            Finding.state == FindingState.UNMEASURED,
+        )
+    )
+    return [*said, f"未测得 {unmeasured}"] if unmeasured else said
