@@ -215,6 +215,22 @@ def test_sweeps_that_were_missed_lose_no_step():
     assert breaches(fault) == [("response", 1, at("2026-03-02 09:15").isoformat())]
 
 
+def test_an_event_recorded_before_a_late_sweep_loses_no_step():
+    fault = declared("P1", "2026-03-02 09:00")
+    happened(fault, "2026-03-02 09:11 accepted")
+    sweep("2026-03-02 09:12")
+    assert [one[2:] for one in told(fault)] == [(1, "engineer", "told"), (2, "manager", "told")]
+
+
+def test_b21_a_year_table_loaded_before_a_late_sweep_loses_no_step():
+    fault = declared("P1", "2026-12-30 14:00")
+    happened(fault, "2026-12-30 14:01 contact phone", "2026-12-30 15:00 handled fix")
+    propose_year_table(YEAR_2027, name="2027.yaml", by="li")
+    confirm_year_table(2027, by="wang")
+    sweep("2027-01-04 09:00")
+    assert [one[2:] for one in told(fault)] == [(1, "engineer", "told"), (2, "manager", "told")]
+
+
 def test_b18_a_cancelled_fault_is_told_of_no_more():
     fault = declared("P1", "2026-03-02 09:00")
     happened(fault, "2026-03-02 09:02 cancelled")

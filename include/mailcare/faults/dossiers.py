@@ -194,7 +194,7 @@ def write_clocks(
     """Write what the events of faults come to: clocks, breaches, steps that lie behind."""
     key = calendar_key(calendar)
     every = [(one.dossier, clock, steps) for one in reckoned for clock, steps in one.clocks]
-    behind = [steps_left_behind(steps, now=now) for _, _, steps in every]
+    behind = [_left_behind(one.stored_of(clock), steps, now) for one, clock, steps in every]
     rows = [
         (_clock_row(one.id, clock, steps[len(passed) :], key), one.stored_of(clock))
         for (one, clock, steps), passed in zip(every, behind, strict=True)
@@ -234,6 +234,13 @@ def calendar_key(calendar: Calendar) -> str:
         (one.year, one.notice, sorted(one.off), sorted(one.work)) for one in calendar.tables
     )
     return hashlib.sha256(repr(sorted(tables)).encode()).hexdigest()[:16]
+
+
+def _left_behind(stored: ClockRow | None, steps: Iterable[Step], now: datetime) -> tuple[Step, ...]:
+    """Return the steps to skip: none of a clock with which the sweep is late, it tells them all."""
+    next_at = stored.next_warning_at if stored else None
+    is_swept_late = next_at is not None and next_at <= now
+    return () if is_swept_late else steps_left_behind(steps, now=now)
 
 
 def _moved(every: Iterable[tuple[Dossier, Clock, object]], key: str) -> Iterator[Moved]:
