@@ -1,14 +1,16 @@
 """Faults in the records: declared once, events in order, nobody overwrites anybody."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from mailcare.contracts import promises
 from mailcare.contracts.forms import FormError, read_form
 from mailcare.contracts.steps import change_contract
-from mailcare.errors import InputError
+from mailcare.errors import InputError, Unavailable
 from mailcare.faults.clocks import State
 from mailcare.faults.declaration import DeclarationForm
 from mailcare.faults.events import (
@@ -368,6 +370,33 @@ def test_a_merger_needs_another_open_fault_of_the_same_customer():
     assert {str(one.state) for one in stored(faults.FaultClock, one)} == {"cancelled"}
     with pytest.raises(Refused, match="已撤销或合并，不能再并入"):
         record_event(same, Merged(at=now, into=row_of(one).number), by="li", at=now)
+
+
+def test_b18_two_faults_that_go_into_each_other_at_once_are_not_both_closed():
+    one, other = declared("P1", "2026-03-02 09:00"), declared("P1", "2026-03-02 09:01")
+    both = threading.Barrier(2)
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def meet(_connection, _cursor, statement, *_: object) -> None:
+        if "faults.number = " in statement:
+            with suppress(threading.BrokenBarrierError):  # SQLite lets one in only
+                both.wait(0.3)
+
+    def merge(fault: int, into: int) -> bool:
+        when = at("2026-03-02 10:00")
+        try:
+            record_event(fault, Merged(at=when, into=row_of(into).number), by="li", at=when)
+        except (Refused, Unavailable):
+            return False
+        return True
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            merged = list(pool.map(merge, (one, other), (other, one)))
+    finally:
+        event.remove(Engine, "before_cursor_execute", meet)
+    assert sorted(merged) == [False, True]
+    assert sorted(row_of(fault).state for fault in (one, other)) == ["declared", "merged"]
 
 
 def test_a_pause_for_an_authorisation_may_be_backed_by_it_and_by_no_other_customers():
