@@ -71,7 +71,9 @@ def test_an_answer_by_one_who_may_not_review_changes_nothing(make, report):
 
 
 def test_what_the_console_decided_first_stays(make, report):
-    with pytest.raises(Parked):  # Airflow may have lost an answer: it asks again, nothing is decided
+    with pytest.raises(
+        Parked
+    ):  # Airflow may have lost an answer: it asks again, nothing is decided
         make(report).execute_complete({}, {"error": "", "error_type": "timeout"})
     approve(report)
 
