@@ -17,10 +17,28 @@ from sqlalchemy import (
     event,
     func,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.type_api import _BindProcessorType
 
 WORD_LENGTH = 32  # room for words to come, so that a new one changes no column
+
+
+class _SqliteMoment(sqlite.DATETIME):
+    """A moment in UTC as SQLite keeps it: a text without a zone."""
+
+    def bind_processor(self, dialect: Dialect) -> "_BindProcessorType[datetime]":
+        """Return what writes the text of `DATETIME`, in half of its time."""
+        return _text_of
+
+
+def _text_of(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return datetime.combine(value, value.time()).isoformat(" ", "microseconds")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -28,6 +46,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type that the database itself has."""
+        return _SqliteMoment() if dialect.name == "sqlite" else self.impl_instance
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Turn the moment to UTC; raise `ValueError` for one without a zone."""
