@@ -1,12 +1,13 @@
 """A desk with one customer, one system and one contract: what the tests of contracts start from."""
 
-from datetime import date
+from datetime import date, datetime, time
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from mailcare.clock import BEIJING
 from mailcare.contracts.forms import ContractForm, CustomerForm, read_form
 from mailcare.contracts.steps import enter_contract, enter_customer
-from mailcare.records.contracts import Entitlement, Notice
+from mailcare.records.contracts import ContractVersion, Entitlement, Notice
 from mailcare.records.customers import System
 from mailcare.records.inspections import Service
 from mailcare.records.people import AuditEntry
@@ -43,7 +44,16 @@ def form(**changes) -> ContractForm:
 
 
 def add_contract(**changes) -> int:
-    return enter_contract(form(**changes), by="li")
+    contract = enter_contract(form(**changes), by="li")
+    predate_contracts()
+    return contract
+
+
+def predate_contracts() -> None:
+    """Let every contract be recorded on the first working day of 2026, whatever day it is now."""
+    with transaction() as session:
+        recorded_at = datetime.combine(NEW_YEAR, time(9), BEIJING)
+        session.execute(update(ContractVersion).values(created_at=recorded_at))
 
 
 def services() -> dict[str, Service]:

@@ -24,6 +24,7 @@ from mailcare.records.contracts import Contract, ContractVersion
 from mailcare.records.customers import System
 from mailcare.records.people import AuditEntry
 from mailcare.records.session import reading, transaction
+from tests.contracts.desk import predate_contracts
 
 ON = date(2026, 1, 5)
 CUSTOMER = {"name": "示例银行", "contacts": [{"name": "王示例"}]}
@@ -154,6 +155,7 @@ def test_a_customer_cannot_take_anothers_name():
 
 def test_a_customer_with_a_contract_and_open_services_is_not_deleted(engine):
     enter_contract(form(), by="li")
+    predate_contracts()
     plan_due(today=ON)
     with pytest.raises(InputError, match=r"名下还有 1 份合同、 4 项服务"):
         delete_customer(1, read_version=1, by="li")
@@ -173,6 +175,7 @@ def test_a_customer_with_nothing_that_counts_is_deleted_and_that_is_audited():
 
 def test_a_contract_in_detail_has_its_versions_years_ledger_and_services():
     enter_contract(form(ends_on="2027-12-31"), by="li")
+    predate_contracts()
     change_contract("HT-2026-001", form(visits_per_year=2), read_version=1, by="wang")
     plan_due(today=ON)
     detail = contract_detail("HT-2026-001", on=date(2026, 12, 31))
