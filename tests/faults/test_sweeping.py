@@ -123,6 +123,20 @@ def test_b4_a_paused_fault_is_neither_warned_of_nor_broken():
     assert (told(fault), breaches(fault)) == ([], [])
 
 
+def test_b4_a_clock_that_broke_before_its_pause_is_told_of_when_it_goes_on():
+    fault = declared("P1", "2026-03-02 09:00")
+    happened(fault, "2026-03-02 09:01 contact phone", "2026-03-03 10:00 paused")
+    sweep("2026-03-03 10:01")
+    assert told(fault) == []
+    happened(fault, "2026-03-03 12:00 resumed")
+    sweep("2026-03-03 12:01")
+    assert [one[2:] for one in told(fault)] == [
+        (1, "engineer", "skipped"),
+        (2, "manager", "skipped"),
+        (3, "director", "told"),
+    ]
+
+
 def test_b16_nobody_is_told_while_the_customer_is_the_one_to_act():
     fault = declared("P2", "2026-03-02 09:00")
     happened(fault, "2026-03-02 09:01 contact phone", "2026-03-02 09:30 paused")
