@@ -136,6 +136,19 @@ def test_what_comes_back_into_the_contract_is_planned_again_once():
     assert left("visit") == (1, 1, 0, 0)
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_contracts_of_several_chunks_are_planned_alike(monkeypatch, at_once):
+    monkeypatch.setattr(cases, "CHUNK", at_once)
+    for number in ("HT-1", "HT-2", "HT-3"):
+        add_system(1, number)
+        add_contract(number=number, systems=[number])
+    plan_due(today=NEW_YEAR)
+    planned = Counter(key.partition("/")[0] for key in services())
+    assert planned["HT-1"] > 0
+    assert planned == dict.fromkeys(("HT-1", "HT-2", "HT-3"), planned["HT-1"])
+    assert plan_due(today=NEW_YEAR) == PlanOutcome()
+
+
 def test_what_began_while_planning_is_not_withdrawn(monkeypatch):
     add_contract()
     plan_due(today=NEW_YEAR)

@@ -39,7 +39,7 @@ from mailcare.listing import Page, Wish
 from mailcare.records import contracts
 from mailcare.records.changes import add_once
 from mailcare.records.customers import Customer
-from mailcare.records.session import reading, transaction
+from mailcare.records.session import give_way, reading, transaction
 
 Changed = entering.Changed  # what a caller catches of this seam
 UNSTARTED_AFTER = timedelta(days=3)  # own experience: longer than a weekend without a retry
@@ -200,7 +200,7 @@ def plan_due(*, today: date) -> PlanOutcome:
     """Write what the contracts owe as of a day, and the notices about them; twice is once.
 
     A chunk of contracts is one transaction: what was written before a failure stands, and the
-    next call goes on from there.
+    next call goes on from there. Others write between two of them.
     """
     calendar = working_calendar()
     with reading() as session:
@@ -213,10 +213,11 @@ def plan_due(*, today: date) -> PlanOutcome:
             chunk = cases.cases_after(session, last_id)
             plans = [daily.plan_case(case, calendar, today=today) for case in chunk]
             plans = daily.write_plans(session, plans, today=today, at=utc_now())
-        if not chunk:
+        done = _with(done, plans)
+        if len(chunk) < cases.CHUNK:
             return done
         last_id = chunk[-1].id
-        done = _with(done, plans)
+        give_way()
 
 
 def _with(done: PlanOutcome, plans: Sequence[daily.Plan]) -> PlanOutcome:
