@@ -10,17 +10,17 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
 
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, event, insert, select, update
 
 from bench.memory import peak_kib
 from bench.planning import count_queries, timed
 from mailcare.deadlines import Level
+from mailcare.faults.dossiers import read_dossiers, reckon, write_clocks
 from mailcare.faults.steps import sweep
 from mailcare.records.alerts import Rung, StaffMember
 from mailcare.records.customers import Customer
 from mailcare.records.faults import (
     ClockKind,
-    ClockState,
     Fault,
     FaultClock,
     FaultEvent,
@@ -30,11 +30,14 @@ from mailcare.records.faults import (
 )
 from mailcare.records.schema import upgrade
 from mailcare.records.session import transaction
+from mailcare.workdays import Calendar
 
 FAULTS = 100_000
 FILLED_AT_ONCE = 5_000
 DUE_SOON = 1_000
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BEFORE = NOW - timedelta(days=3)  # nothing had happened yet
+CALENDAR = Calendar()
 OUTAGE = timedelta(days=3)  # half of every fault's time is over by then
 SPREAD = timedelta(days=2) / FAULTS
 # Ten events a fault, and the minutes after its declaration at which they happen.
@@ -82,7 +85,7 @@ def _row(outcome: Outcome) -> str:
 
 
 def measure(file: Path) -> Iterator[Outcome]:
-    """Sweep a new database: all its clocks, then nothing, what a minute may bring, an outage."""
+    """Sweep a new database: all that is called due, nothing, what a minute brings, an outage."""
     upgrade(f"sqlite:///{file}")
     for first in range(1, FAULTS + 1, FILLED_AT_ONCE):
         _fill(range(first, first + FILLED_AT_ONCE))
@@ -145,18 +148,21 @@ def _when_due(count: int) -> datetime:
 
 
 def _fill(ids: range) -> None:
-    """Write faults whose clocks are all due: the first sweep derives every one."""
+    """Write faults as their recording leaves them, but for one clock each that is called due."""
     rows = {
         Customer: [{"id": one, "name": f"客户 {one}"} for one in ids],
         Fault: [_fault(one) for one in ids],
         FaultEvent: [event for one in ids for event in _events(one)],
-        FaultClock: [_clock(one) for one in ids],
     }
     with transaction() as session:
         if ids.start == 1:
             session.add(_engineer())
         for model, values in rows.items():
             session.execute(insert(model), values)
+        reckoned = reckon(read_dossiers(session, ids), calendar=CALENDAR, now=BEFORE)
+        write_clocks(session, reckoned, calendar=CALENDAR, now=BEFORE)
+        response = (FaultClock.fault_id.in_(ids), FaultClock.clock == ClockKind.RESPONSE)
+        session.execute(update(FaultClock).where(*response).values(next_warning_at=BEFORE))
 
 
 def _engineer() -> StaffMember:
@@ -193,14 +199,6 @@ def _events(fault: int) -> Iterator[dict[str, object]]:
             "fault_id": fault, "ordinal": ordinal, "type": type_, "at": at, "payload": payload,
             "recorded_by": "bench", "recorded_at": at,
         }  # fmt: skip
-
-
-def _clock(fault: int) -> dict[str, object]:
-    return {
-        "fault_id": fault, "clock": ClockKind.RESPONSE, "epoch": 1, "level": Level.P4,
-        "started_at": _declared_at(fault), "is_soft": False, "is_provisional": False,
-        "state": ClockState.RUNNING, "next_warning_at": _declared_at(fault), "calendar_key": "",
-    }  # fmt: skip
 
 
 if __name__ == "__main__":
