@@ -2,6 +2,7 @@
 
 from email.errors import HeaderParseError
 from email.headerregistry import Address
+from functools import lru_cache
 
 from mailcare.errors import InputError
 
@@ -10,6 +11,7 @@ class BadAddress(InputError):
     """No letter can be addressed to this, however often it is tried."""
 
 
+@lru_cache(maxsize=1024)  # each letter of thousands asks for the same sender's
 def parse_address(text: str) -> Address:
     """Return a bare address `user@domain`; raise `BadAddress` for anything else.
 
