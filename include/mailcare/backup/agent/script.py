@@ -31,6 +31,7 @@ BLOCK_BYTES = 1024 * 1024
 PIECE_BYTES = 192 * 1024
 HEAD_BYTES = 4096
 FILES_A_RECORD = 500
+LINGER_S = 0.2
 _NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
 _GET_FLAGS, _IMMUTABLE, _APPEND_ONLY = 0x80086601, 0x10, 0x20
 _ALARMS = (errno.EIO, errno.ESTALE, getattr(errno, "EUCLEAN", 117), errno.EBADMSG)
@@ -64,7 +65,10 @@ def refusal_of(error: OSError, path: str, absent: str = "unreadable") -> Refused
 
 
 class Stream:
-    """JSON lines on standard output, with a count and a digest of them."""
+    """JSON lines on standard output, with a count and a digest of them.
+
+    Lines wait for others up to `LINGER_S`: each by itself would be a packet of the connection.
+    """
 
     def __init__(self, out: IO[bytes], heartbeat_s: float) -> None:
         self.out = out
@@ -74,6 +78,7 @@ class Stream:
         self.digest = hashlib.sha256()
         self.lines = 0
         self.said_at = time.monotonic()
+        self.sent_at = 0.0
         self.heartbeat_s = heartbeat_s
         self.over = threading.Event()
         self.beat = threading.Thread(target=self.keep_alive, daemon=True)
@@ -86,7 +91,13 @@ class Stream:
             self.lines += 1
             self.said_at = time.monotonic()
             self.out.write(line)
-            self.out.flush()
+            if self.said_at - self.sent_at >= LINGER_S:
+                self.send()
+
+    def send(self) -> None:
+        """Let no line wait any longer."""
+        self.out.flush()
+        self.sent_at = time.monotonic()
 
     def count(self, name: str, number: float = 1) -> None:
         """Add to a counter of the trailer."""
@@ -101,11 +112,12 @@ class Stream:
 
     def keep_alive(self) -> None:
         """Say how far it is while nothing else is said; end everything when nobody listens."""
-        while not self.over.wait(self.heartbeat_s / 4):
-            if time.monotonic() - self.said_at < self.heartbeat_s:
-                continue
+        while not self.over.wait(min(self.heartbeat_s / 4, 1.0)):
             try:
-                self.say("heartbeat", cursor=self.cursor, counters=self.counters)
+                if time.monotonic() - self.said_at >= self.heartbeat_s:
+                    self.say("heartbeat", cursor=self.cursor, counters=self.counters)
+                with self.lock:
+                    self.send()
             except OSError:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
