@@ -62,7 +62,9 @@ def everyone(store: TreeStore) -> list[str]:
 
 def drilled(copy, live=None, *, uniform=5, recorded=None, base=None, **how) -> Drilled:
     whole = getattr(copy, "whole", copy)
-    sample = draw(lambda: candidates(whole.messages(everyone(whole))), seed=SEED, uniform=uniform)
+    sample = draw(
+        candidates(whole.messages(everyone(whole))), mailboxes=9, seed=SEED, uniform=uniform
+    )
     return run_drill(copy, live, sample, recorded=recorded or unknown, base=base, **how)
 
 

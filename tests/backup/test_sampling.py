@@ -20,7 +20,8 @@ def population(mailboxes: int = 20, messages: int = 100) -> list[Candidate]:
 
 
 def drawn_from(everything: list[Candidate], seed: str = SEED, uniform: int = 50) -> Sample:
-    return draw(lambda: everything, seed=seed, uniform=uniform)
+    mailboxes = len({one.mailbox for one in everything})
+    return draw(iter(everything), seed=seed, mailboxes=mailboxes, uniform=uniform)
 
 
 def test_every_mailbox_gives_its_newest_and_its_oldest():

@@ -79,7 +79,8 @@ def _sample(ground: Ground, **how: int) -> Sample:
     day = ground.now.astimezone(BEIJING).date()
     seed = seed_of(root, day, ground.site.customer.name)
     newest = ground.newest
-    return draw(lambda: candidates(ground.source.messages(newest, mailboxes)), seed=seed, **how)
+    listed = candidates(ground.source.messages(newest, mailboxes))
+    return draw(listed, seed=seed, mailboxes=len(mailboxes), **how)
 
 
 def serve_sample(ground: Ground) -> Found:

@@ -7,7 +7,7 @@ seed: it is derived from the manifest's root, the day and the customer.
 
 import hashlib
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -51,20 +51,19 @@ def seed_of(root: str, day: date, customer: str) -> str:
 
 
 def draw(
-    population: Callable[[], Iterable[Candidate]], *, seed: str, uniform: int = UNIFORM
+    population: Iterable[Candidate], *, seed: str, mailboxes: int, uniform: int = UNIFORM
 ) -> Sample:
-    """Draw the sample; the population is gone through twice and never held in memory.
+    """Draw the sample; the population is gone through once and never held in memory.
 
-    Chosen are the newest and the oldest message of every mailbox, and the largest 1 % of all, at
-    most `LARGEST_AT_MOST`; `uniform` more are drawn from the rest.
+    Chosen are the newest and the oldest message of each of so many `mailboxes`, and the largest 1 %
+    of all, at most `LARGEST_AT_MOST`; `uniform` more are drawn from the rest.
     """
     marks = _Marks()
-    for one in population():
-        marks.look(one)
+    enough = uniform + 2 * mailboxes + LARGEST_AT_MOST  # as many of them may be chosen
+    first = heapq.nsmallest(enough, marks.looked_at(population), lambda one: _rank(seed, one.key))
     chosen = marks.chosen()
     known = {one.key for one in chosen}
-    rest = (one for one in population() if one.key not in known)
-    drawn = heapq.nsmallest(uniform, rest, key=lambda one: _rank(seed, one.key))
+    drawn = [one for one in first if one.key not in known][:uniform]
     return Sample(seed, chosen, tuple(drawn), marks.seen, len(marks.newest))
 
 
@@ -76,6 +75,11 @@ class _Marks:
     newest: dict[str, Candidate] = field(default_factory=dict)
     oldest: dict[str, Candidate] = field(default_factory=dict)
     largest: list[tuple[int, bytes, Candidate]] = field(default_factory=list)
+
+    def looked_at(self, population: Iterable[Candidate]) -> Iterator[Candidate]:
+        for one in population:
+            self.look(one)
+            yield one
 
     def look(self, one: Candidate) -> None:
         self.seen += 1
