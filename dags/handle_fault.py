@@ -5,9 +5,8 @@ recorded on the console (受理、暂停、处理完成…), and *watch_deadline
 
 Started by *watch_deadlines* for a report that waits for its review: `review` parks under *Required
 Actions*, taking no worker, until a manager decides there or on the console; then it is issued.
-
-- **申报时间** is when the call began, or when our own server received the mail; empty is now.
-- The run's id is the declaration's key: a retry declares nothing twice.
+**申报时间** is when the call began, or when our own server received the mail; empty is now. The run's
+id is the declaration's key: a retry declares nothing twice.
 """
 
 from datetime import timedelta
@@ -34,6 +33,7 @@ with DAG(
         "declared_at": Param(None, type=["null", "string"], format="date-time", title="申报时间"),
         "follows": Param(None, type=["null", "string"], title="关联的原故障编号"),
         "report": Param(None, type=["null", "integer"], title="（由系统填写）待审核的报告"),
+        "version": Param(None, type=["null", "integer"], title="（由系统填写）报告的版本"),
     },
     dagrun_timeout=timedelta(days=30),  # the report's review, which parks, may take its time
     max_active_runs=1000,  # runs that are parked hold up no other
@@ -47,11 +47,13 @@ with DAG(
 
         from mailcare.faults import steps
 
-        if params.pop("report") is not None:
+        if (params.pop("report"), params.pop("version")) != (None, None):
             raise AirflowSkipException
         who = dag_run.triggering_user_name or "airflow"
         return steps.open_fault(run_id, by=who, asked_at=dag_run.run_after, **params)
 
     declare()  # pyrefly: ignore[missing-argument] - Airflow hands them in
-    review = ReportReview(task_id="review", report="{{ params.report or '' }}")
+    review = ReportReview(
+        task_id="review", report="{{ params.report }}", version="{{ params.version }}"
+    )
     step("issue", "reports.issue")(review.output)

@@ -214,7 +214,8 @@ def report(fault: int, occurred_at: str) -> None:
     seen = reports.report_detail(one).version
     written = report_form(occurred_at=occurred_at)
     reports.submit_report(one, written, seen=seen, by="zhou", at=now)
-    reports.approve_report(one, by="boss", via="console", at=now)
+    seen = reports.report_detail(one).version
+    reports.approve_report(one, seen=seen, by="boss", via="console", at=now)
 
 
 def late_incident() -> None:

@@ -23,6 +23,10 @@ def version_in(page: str) -> str:
     return re.search(r'name="version" value="(\d+)"', page)[1]
 
 
+def seen_of(login, fault: int) -> str:
+    return version_in(login("boss").get(f"/faults/{fault}/report").text)
+
+
 def begun(login, fault: int) -> str:
     page = login("engineer").post(f"/faults/{fault}/report", follow_redirects=True).text
     return version_in(page)
@@ -75,23 +79,43 @@ def test_a_manager_previews_approves_and_the_signed_paper_is_there(login, fault)
     report = submitted(login, fault)
     assert login("engineer").post(f"/reports/{report}/decide").status_code == 403
     assert login("boss").get(f"/reports/{report}/preview").content.startswith(b"%PDF-")
-    path = f"/reports/{report}/decide"
-    long = login("boss").post(path, data={"decision": "return", "remark": "长" * 501})
+    path, seen = f"/reports/{report}/decide", {"version": seen_of(login, fault)}
+    long = login("boss").post(path, data=seen | {"decision": "return", "remark": "长" * 501})
     assert (long.status_code, 'id="remark-error"' in long.text) == (422, True)
-    page = login("boss").post(path, data={"decision": "approve"}, follow_redirects=True).text
+    page = login("boss").post(path, data=seen | {"decision": "approve"}, follow_redirects=True).text
     assert "已签发，待送达" in page
     assert re.search(r'href="/outbox/\d+">admin@shili-bank.example<', page)
     paper = re.search(r'href="(/papers/\d+)"', page)[1]
     signed = login("auditor").get(f"{paper}/signed").content
     checked = login("auditor").post("/papers/verify", files={"file": ("a.pdf", signed)})
     assert "签字后未改动" in checked.text
-    again = login("colleague").post(path, data={"decision": "return"}, follow_redirects=True).text
+    second = login("colleague").post(
+        path, data=seen | {"decision": "return"}, follow_redirects=True
+    )
+    again = second.text
     assert "已有人先作出决定" in again
+
+
+def test_a_page_from_before_the_report_was_submitted_again_decides_nothing(login, fault):
+    report = submitted(login, fault)
+    path, seen = f"/reports/{report}/decide", seen_of(login, fault)
+    back = {"version": seen, "decision": "return", "remark": "请写明原因"}
+    assert login("boss").post(path, data=back).status_code == 303
+    again = WRITTEN | {"method": "另一种", "version": seen, "submit": "1"}
+    assert login("engineer").post(f"/reports/{report}/save", data=again).status_code == 303
+
+    answer = login("boss").post(path, data={"version": seen, "decision": "approve"})
+    assert answer.status_code == 409
+    assert "重新提交过" in answer.text
+    assert "另一种" in answer.text
+    now = {"version": version_in(answer.text), "decision": "approve"}
+    assert login("boss").post(path, data=now).status_code == 303
 
 
 def test_a_hand_delivery_needs_its_evidence(login, fault):
     report = submitted(login, fault)
-    login("boss").post(f"/reports/{report}/decide", data={"decision": "approve"})
+    approval = {"version": seen_of(login, fault), "decision": "approve"}
+    login("boss").post(f"/reports/{report}/decide", data=approval)
     said = {"received_by": "王示例", "handed_at": "2026-03-03T10:00"}
     bare = login("engineer").post(f"/reports/{report}/handed", data=said)
     assert bare.status_code == 422

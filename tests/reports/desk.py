@@ -60,7 +60,12 @@ def submitted(fault: int, **changes: str) -> int:
 
 
 def approve(report: int, *, by: str = "boss") -> bool:
-    return steps.approve_report(report, by=by, via="console", at=datetime.now(UTC))
+    seen = version(report)
+    return steps.approve_report(report, seen=seen, by=by, via="console", at=datetime.now(UTC))
+
+
+def version(report: int) -> int:
+    return steps.report_detail(report).version
 
 
 def state(report: int) -> str:

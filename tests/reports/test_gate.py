@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.reports.desk import approve, handled, open_desk, state, submitted
+from tests.reports.desk import approve, handled, open_desk, state, submitted, version
 
 
 class Parked(Exception):
@@ -30,7 +30,12 @@ def make(records, monkeypatch):
         raise Parked
 
     monkeypatch.setattr(HITLOperator, "execute", park)
-    return lambda report: ReportReview(task_id="review", report=str(report))
+
+    def of(report, seen=None):
+        seen = seen or (version(report) if report else "None")
+        return ReportReview(task_id="review", report=str(report), version=str(seen))
+
+    return of
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def test_a_run_about_something_else_is_skipped(make):
     from airflow.sdk.exceptions import AirflowSkipException
 
     with pytest.raises(AirflowSkipException):
-        make("").execute({})
+        make(None).execute({})
 
 
 def test_it_waits_until_somebody_decides_and_looks_again_after_a_while(make, report):
@@ -61,6 +66,18 @@ def test_an_approval_in_airflow_counts_and_issues(make, report):
 def test_a_rejection_in_airflow_returns_the_report(make, report):
     assert make(report).execute_complete({}, answered("Reject", "boss")) == report
     assert state(report) == "returned"
+
+
+def test_an_answer_to_the_question_about_a_returned_version_decides_nothing(make, report):
+    first = make(report)
+    make(report).execute_complete({}, answered("Reject", "boss"))
+    again = submitted(1)
+    assert again == report
+
+    assert first.execute_complete({}, answered("Approve", "boss")) == report
+    assert state(report) == "in_review"
+    with pytest.raises(Parked):
+        make(report).execute({})
 
 
 def test_an_answer_by_one_who_may_not_review_changes_nothing(make, report):

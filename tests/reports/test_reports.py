@@ -1,6 +1,7 @@
 """The report on a fault from the engineer's first word to the customer's signature."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -33,6 +34,7 @@ from tests.reports.desk import (
     open_desk,
     state,
     submitted,
+    version,
 )
 
 SCAN = read_evidence("签回.png", b"\x89PNG\r\n\x1a\n" + bytes(100))
@@ -125,15 +127,34 @@ def test_a_manager_whose_words_are_in_it_does_not_review_whoever_saved_last(faul
 
     with pytest.raises(InputError, match="修改过"):
         approve(report, by="lee")
-    assert steps.return_report(report, by="boss", via="console", remark="改", at=WHEN)
+    assert steps.return_report(
+        report, seen=version(report), by="boss", via="console", remark="改", at=WHEN
+    )
     steps.submit_report(report, form(), seen=3, by="zhou", at=WHEN)
     assert approve(report, by="boss")  # who returned it has not written it
 
 
+def test_a_decision_counts_for_the_version_that_was_seen(fault: int) -> None:
+    report = submitted(fault)
+    before = version(report)
+    steps.return_report(report, seen=before, by="boss", via="console", remark="改", at=WHEN)
+    submitted(fault, method="改过的")
+    for decide in (steps.approve_report, partial(steps.return_report, remark="不看")):
+        with pytest.raises(Changed, match="重新提交过"):
+            decide(report, seen=before, by="boss", via="console", at=WHEN)
+    assert state(report) == "in_review"
+    assert steps.begin_review(report, before) == ""
+    assert approve(report)
+
+
 def test_a_returned_report_is_changed_and_submitted_again(fault: int) -> None:
     report = submitted(fault)
-    assert steps.return_report(report, by="boss", via="console", remark="写明原因", at=WHEN)
-    assert not steps.return_report(report, by="boss", via="airflow", remark="", at=WHEN)
+    assert steps.return_report(
+        report, seen=version(report), by="boss", via="console", remark="写明原因", at=WHEN
+    )
+    assert not steps.return_report(
+        report, seen=version(report), by="boss", via="airflow", remark="", at=WHEN
+    )
     assert state(report) == "returned"
 
     seen = steps.report_detail(report).version
@@ -386,13 +407,13 @@ def test_without_an_address_the_report_is_issued_and_waits_for_hand_delivery(rec
 def test_a_review_is_taken_up_by_one_run_a_submission(fault: int) -> None:
     report = submitted(fault)
     [run] = steps.review_runs()
-    assert run["conf"] == {"report": report}
+    assert run["conf"] == {"report": report, "version": version(report)}
     assert run["trigger_run_id"].startswith("report__GZ-2026-00001")
 
-    assert "zhou" in steps.begin_review(report)
+    assert "zhou" in steps.begin_review(report, version(report))
     assert steps.review_runs() == []
-    steps.return_report(report, by="boss", via="airflow", remark="", at=WHEN)
-    assert steps.begin_review(report) == ""
+    steps.return_report(report, seen=version(report), by="boss", via="airflow", remark="", at=WHEN)
+    assert steps.begin_review(report, version(report)) == ""
     submitted(fault)
     assert [one["trigger_run_id"] == run["trigger_run_id"] for one in steps.review_runs()] == [
         False

@@ -312,6 +312,9 @@ SENTENCES = {
         "this way of packing is not known: use plain zip or gzip"
     ),
     # Reviews
+    "报告退回后又重新提交过，请重新打开再审核": (
+        "the report was returned and submitted again: open it anew before you decide"
+    ),
     "没有这份年度服务报告": "there is no such review",
     "没有这项年度回顾服务": "there is no such service",
     "这项年度回顾已撤回": "this review is withdrawn",

@@ -125,13 +125,14 @@ def save_report(request: Request, person: Staff, report: RowId, form: Form) -> R
 def decide_report(request: Request, person: Manager, report: RowId, form: Form) -> Response:
     """Approve the report, which issues it, or return it with a remark."""
     detail, at, data = _detail(report), utc_now(), {"remark": form.one("remark")}
+    seen = form.whole("version")
     try:
         if form.one("decision") == "approve":
-            is_first = steps.approve_report(report, by=person.login, via=VIA, at=at)
+            is_first = steps.approve_report(report, seen=seen, by=person.login, via=VIA, at=at)
         else:
             entered = read_form(RemarkForm, data)
             is_first = steps.return_report(
-                report, by=person.login, via=VIA, remark=entered.remark, at=at
+                report, seen=seen, by=person.login, via=VIA, remark=entered.remark, at=at
             )
     except InputError as error:
         return _page(request, person, detail, values=data, error=error)

@@ -21,21 +21,23 @@ HOW_TO = """请在「维保控制台」的故障页打开报告，预览后选�
 class ReportReview(ApprovalOperator):
     """Park until a manager has decided about a report, here or on the console; the first counts.
 
-    `report` is the report's id (templated); without one the task is skipped, for the run is about
-    something else. The records are looked at again every `LOOK_AGAIN_EVERY`; waiting takes no
+    `report` is the report's id and `version` the one that was submitted (both templated); without
+    them the task is skipped, for the run is about something else. Once that version was returned,
+    the task is over: a later one has a run of its own, so that no answer counts for words that its
+    giver has not seen. The records are looked at again every `LOOK_AGAIN_EVERY`; waiting takes no
     worker. An answer by somebody who may not review changes nothing and the task waits on.
     """
 
-    template_fields = (*ApprovalOperator.template_fields, "report")
+    template_fields = (*ApprovalOperator.template_fields, "report", "version")
 
-    def __init__(self, *, report: object, **kwargs: Any) -> None:
+    def __init__(self, *, report: object, version: object, **kwargs: Any) -> None:
         super().__init__(
             subject="审核故障处理报告",
             body=HOW_TO,
             response_timeout=LOOK_AGAIN_EVERY,
             **kwargs,
         )
-        self.report = report
+        self.report, self.version = report, version
 
     # pyrefly: ignore[bad-override] - the parent only parks; this one may return at once
     def execute(self, context: Context) -> int:
@@ -43,10 +45,10 @@ class ReportReview(ApprovalOperator):
         # Heavy: not while Dag files are parsed.
         from mailcare.reports import steps  # noqa: PLC0415
 
-        if not str(self.report).isdecimal():
+        if not (str(self.report).isdecimal() and str(self.version).isdecimal()):
             raise AirflowSkipException("这次运行不是审核报告")
         report = int(str(self.report))
-        if about := steps.begin_review(report):
+        if about := steps.begin_review(report, int(str(self.version))):
             self.subject = f"审核故障处理报告：{about}"
             super().execute(context)  # does not return: it parks the task
         return report
@@ -62,11 +64,14 @@ class ReportReview(ApprovalOperator):
     def _decide(self, option: str, user: Any) -> None:  # noqa: ANN401 - Airflow's own shape
         from mailcare.reports import steps  # noqa: PLC0415
 
-        report, by = int(str(self.report)), user["name"] if user else ""
+        report, seen = int(str(self.report)), int(str(self.version))
+        by = user["name"] if user else ""
         try:
             if option == self.APPROVE:
-                steps.approve_report(report, by=by, via=VIA, at=utc_now())
+                steps.approve_report(report, seen=seen, by=by, via=VIA, at=utc_now())
             else:
-                steps.return_report(report, by=by, via=VIA, remark=NO_REMARK, at=utc_now())
+                steps.return_report(
+                    report, seen=seen, by=by, via=VIA, remark=NO_REMARK, at=utc_now()
+                )
         except InputError as error:
             self.log.warning("the answer does not count: %s", error)

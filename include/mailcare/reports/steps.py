@@ -82,25 +82,26 @@ def submit_report(report: int, form: ReportForm, *, seen: int, by: str, at: date
         writing.submit(session, report, form, seen=seen, by=by, at=at)
 
 
-def approve_report(report: int, *, by: str, via: str, at: datetime) -> bool:
-    """Approve a report and issue it at once; tell whether this call approved.
+def approve_report(report: int, *, seen: int, by: str, via: str, at: datetime) -> bool:
+    """Approve a report as it was `seen` and issue it at once; tell whether this call approved.
 
-    Raise `InputError` for one who may not. What is approved and not issued, because this process
+    Raise `Changed` where another version is under review by now, `InputError` for one who may not.
+    What is approved and not issued, because this process
     was cut off, is issued by the next `follow_reports`.
     """
     with transaction() as session:
         is_first = writing.decide(
-            session, report, ReportState.APPROVED, by=by, via=via, remark="通过", at=at
+            session, report, ReportState.APPROVED, seen=seen, by=by, via=via, remark="通过", at=at
         )
     issue(report)
     return is_first
 
 
-def return_report(report: int, *, by: str, via: str, remark: str, at: datetime) -> bool:
+def return_report(report: int, *, seen: int, by: str, via: str, remark: str, at: datetime) -> bool:
     """Return a report to who wrote it; tell whether this call did. Raise as `approve_report`."""
     with transaction() as session:
         return writing.decide(
-            session, report, ReportState.RETURNED, by=by, via=via, remark=remark, at=at
+            session, report, ReportState.RETURNED, seen=seen, by=by, via=via, remark=remark, at=at
         )
 
 
@@ -211,7 +212,7 @@ FOLLOWED: Mapping[ReportState, Callable[[int], bool]] = {
 def review_runs() -> list[dict[str, Any]]:
     """Return what starts the runs in which a report is reviewed in Airflow, one a submission."""
     waiting = (
-        select(FaultReport.id, FaultReport.submissions, Fault.number)
+        select(FaultReport.id, FaultReport.version, FaultReport.submissions, Fault.number)
         .join(Fault, Fault.id == FaultReport.fault_id)
         .where(
             FaultReport.state == ReportState.IN_REVIEW,
@@ -225,16 +226,16 @@ def review_runs() -> list[dict[str, Any]]:
             {
                 "trigger_dag_id": "handle_fault",
                 "trigger_run_id": f"report__{one.number}__{one.id}__{one.submissions}",
-                "conf": {"report": one.id},
+                "conf": {"report": one.id, "version": one.version},
             }
             for one in session.execute(waiting)
         ]
 
 
-def begin_review(report: int) -> str:
-    """Say that a run has taken up a report's review, and return what it is about.
+def begin_review(report: int, version: int) -> str:
+    """Say that a run has taken up the review of a report's version, and return what it is about.
 
-    The sentence is empty for a report that waits for no decision.
+    The sentence is empty where that version waits for no decision.
     """
     with transaction() as session:
         session.execute(
@@ -242,8 +243,9 @@ def begin_review(report: int) -> str:
             .where(FaultReport.id == report)
             .values(runs_begun=FaultReport.submissions)
         )
-        row = lists.report_detail(session, report).row
-    if row.state != ReportState.IN_REVIEW:
+        detail = lists.report_detail(session, report)
+    row = detail.row
+    if row.state != ReportState.IN_REVIEW or detail.version != version:
         return ""
     return f"{row.number} {row.customer}（{row.level}），{row.author} 提交"
 

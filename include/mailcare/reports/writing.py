@@ -178,18 +178,22 @@ def decide(
     report: int,
     decision: ReportState,
     *,
+    seen: int,
     by: str,
     via: str,
     remark: str,
     at: datetime,
 ) -> bool:
-    """Approve or return a report, once; tell whether this call did.
+    """Approve or return a report as it was `seen`, once; tell whether this call did.
 
-    Raise `InputError` for one who is no manager, or who wrote any part of it.
+    Raise `Changed` where it was returned and submitted again meanwhile, `InputError` for one who is
+    no manager, or who wrote any part of it.
     """
     row = session.get_one(FaultReport, report)
     if row.state is not ReportState.IN_REVIEW:
         return False
+    if row.version != seen:
+        raise Changed("报告退回后又重新提交过，请重新打开再审核")
     if Role.MANAGER not in roles_held(session, by):
         raise InputError(f"{by} 没有主管角色，不能审核")
     if by in _writers(session, report):
