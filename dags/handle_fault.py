@@ -1,8 +1,8 @@
 """### 故障处理 Handling a fault
 
-Started by hand for an incident: `declare` records the fault and its clocks run. **申报时间** is when
-the call began, or when our own server received the mail; empty is now. The run's id is its key: a
-retry declares nothing twice. What follows is recorded on the console (受理、暂停、处理完成…), and
+Started by hand for an incident: `declare` records the fault and its clocks run. **申报时间** is
+when the call began, or when our own server received the mail; empty is now. The run's id is its
+key: a retry declares nothing twice. What follows is recorded on the console (受理、暂停、处理完成…), and
 *watch_deadlines* warns of what is due.
 
 Started by *watch_deadlines* for a report that waits for its review: `review` parks under *Required
