@@ -2,8 +2,8 @@
 
 Started by hand for an incident: `declare` records the fault and its clocks run. **申报时间** is
 when the call began, or when our own server received the mail; empty is now. The run's id is its
-key: a retry declares nothing twice. What follows is recorded on the console (受理、暂停、处理完成…), and
-*watch_deadlines* warns of what is due.
+key: a retry declares nothing twice. What follows is recorded on the console, and *watch_deadlines*
+warns of what is due.
 
 Started by *watch_deadlines* for a report that waits for its review: `review` parks under *Required
 Actions*, taking no worker, until a manager decides there or on the console; then it is issued.
