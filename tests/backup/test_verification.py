@@ -13,6 +13,7 @@ from backports import zstd
 
 from mailcare.backup import drill, opened, spool
 from mailcare.backup.agent.seats import Here
+from mailcare.backup.evidence import audit, read_evidence
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import audit_file, verify_site
 from mailcare.errors import InputError
@@ -495,6 +496,65 @@ def test_evidence_that_was_changed_or_is_missing_is_found(tmp_path):
     files[1].unlink()
     assert "证据链缺失" in audit_file(files[2], trusted_key=None)[1][0]
     assert "可信" in audit_file(files[0], trusted_key="AAAA")[1][0]
+
+
+def test_evidence_that_two_readers_read_otherwise_is_none(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    bank.verify("L0")
+    [file] = (bank.out / "evidence").iterdir()
+    text = file.read_text("utf-8")
+    file.write_text(text.replace('"verdict": "PASS"', '"verdict": "FAIL", "verdict": "PASS"'))
+    with pytest.raises(InputError, match="不是备份验证的证据文件"):
+        audit_file(bank.out, trusted_key=None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [[1]], {"a": 1}, "x", -1, 10**400, "\ud800"],
+    ids=["null", "list", "object", "text", "less", "huge", "no text"],
+)
+def test_whatever_stands_in_evidence_in_place_of_another_is_told_or_refused(tmp_path, value):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    bank.verify("L3")
+    [file] = (bank.out / "evidence").iterdir()
+    whole = file.read_text("utf-8")
+    paths = [path for path in nodes(json.loads(whole)) if path]
+    assert len(paths) > 100
+    for path in paths:
+        content = at = json.loads(whole)
+        for step in path[:-1]:
+            at = at[step]
+        before, at[path[-1]] = at[path[-1]], value
+        try:
+            evidence = read_evidence(json.dumps(content).encode(), name="x")
+            told = audit(evidence, [evidence], trusted=None)
+        except InputError:
+            continue
+        assert told or before == value, path
+
+
+def nodes(value, path=()):
+    yield path
+    if isinstance(value, dict | list):
+        below = value.items() if isinstance(value, dict) else enumerate(value)
+        for step, one in below:
+            yield from nodes(one, (*path, step))
+
+
+def test_a_run_that_was_done_over_again_in_place_of_another_is_told(tmp_path):
+    bank = Bank(tmp_path, "tar.gz")
+    bank.back_up()
+    bank.verify("L0")
+    [file] = (bank.out / "evidence").iterdir()
+    first = file.rename(tmp_path / "nightly-000001.json")
+    bank.verify("L1")
+    assert audit_file(bank.out, trusted_key=None) == (1, ())
+    first.rename(file.with_name("kept-000001.json"))
+    count, told = audit_file(bank.out, trusted_key=None)
+    assert count == 2
+    assert [line.partition("：")[2] for line in told] == ["另有一份不同的证据占用同一序号"] * 2
 
 
 def test_an_unknown_copy_and_a_site_without_copies_are_bad_input(tmp_path):

@@ -62,6 +62,7 @@ _FAILURES = (
 )
 _NOT_THE_COPYS = frozenset({"locked", "password", "scratch"})
 _MESSAGE = re.compile(r'"message": "([^"]*)"')
+_DIED_OF = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
@@ -219,7 +220,13 @@ def _is_bad(one: dict[str, Any]) -> bool:
 
 
 def _damages(told: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(one["message"] for one in told if _is_bad(one)))
+    return list(dict.fromkeys(_brief(one["message"]) for one in told if _is_bad(one)))
+
+
+def _brief(message: str) -> str:
+    """Return what borg says; of a crash, what it died of."""
+    died_of = _DIED_OF.findall(message) if "Traceback" in message else []
+    return f"borg 异常中止：{died_of[-1]}" if died_of else message
 
 
 def _soundness(method: str, said: Said, problems: list[str]) -> Soundness:

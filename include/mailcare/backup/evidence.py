@@ -7,6 +7,7 @@ previous piece of the same copy. An audit judges the facts again: it needs the e
 import base64
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,10 +142,10 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
 def facts_of(finding: Mapping[str, Any]) -> Facts:
     """Return the facts that stand in a finding's JSON; raise `InputError` where they are none."""
     kind = finding.get("facts_kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise InputError(f"证据中有未知的事实类型：{kind}")
     try:
-        return _adapter(str(kind)).validate_json(json.dumps(finding.get("facts")))
+        return _adapter(kind).validate_json(json.dumps(finding.get("facts")))
     except (ValidationError, ValueError) as error:
         raise InputError(f"证据中的事实无法读取（{type(error).__name__}）") from None
 
@@ -207,15 +208,25 @@ def public_text(key: Ed25519PrivateKey) -> str:
 def read_evidence(data: bytes, *, name: str) -> Evidence:
     """Read a file of evidence; raise `InputError` for what is none."""
     try:
-        content = json.loads(data)
+        content = json.loads(data, object_pairs_hook=_once)
         statement = content["statement"]
         assert isinstance(statement, dict)
         assert isinstance(statement["findings"], list)
+        assert all(isinstance(one, dict) for one in statement["findings"])
         text = canonical(statement)
+        text.encode()
         fields = (content["sha256"], content["signature"], content["public_key"])
     except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
         raise InputError("不是备份验证的证据文件", subject=name) from None
     return Evidence(text, *map(str, fields))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raise `ValueError` where a name stands in it twice, for two readers."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def audit(
@@ -255,22 +266,32 @@ def _broken_chain(evidence: Evidence, others: Iterable[Evidence]) -> Sequence[st
         return [f"第 {sequence} 份证据没有指明前一份"]
     before = next((one for one in others if one.sha256 == previous), None)
     if before is None:
-        return [f"找不到前一份证据（SHA-256 {previous[:16]}…），证据链缺失"]
+        return [f"找不到前一份证据（SHA-256 {str(previous)[:16]}…），证据链缺失"]
     told = before.statement()
     if (told.get("copy"), told.get("site")) != (said.get("copy"), said.get("site")):
         return ["前一份证据属于另一个副本"]
-    if told.get("sequence") != (sequence or 0) - 1:
+    if not isinstance(sequence, int) or told.get("sequence") != sequence - 1:
         return ["证据链的序号不连续"]
     if hashlib.sha256(before.text.encode()).hexdigest() != before.sha256:
         return ["前一份证据的内容被改动过"]
     return []
 
 
+def forked(evidence: Iterable[Evidence]) -> frozenset[str]:
+    """Return the SHA-256 of those that share their place in a chain with another statement."""
+    places = defaultdict(set)
+    for one in evidence:
+        said = one.statement()
+        place = canonical([said.get(name) for name in ("site", "copy", "sequence")])
+        places[place].add(one.sha256)
+    return frozenset(sha256 for found in places.values() if len(found) > 1 for sha256 in found)
+
+
 def _judged_otherwise(finding: Mapping[str, Any]) -> Sequence[str]:
     try:
         level = Level(finding["level"])
         again = judgement_json(judge(level, facts_of(finding)))
-    except (InputError, ValueError, KeyError) as error:
+    except (InputError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         return [f"{finding.get('level')}：事实不足以作出结论（{error}）"]
     wrong = [name for name, value in again.items() if finding.get(name) != value]
     if not wrong:

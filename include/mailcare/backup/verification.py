@@ -17,6 +17,7 @@ from mailcare.backup.evidence import (
     Finding,
     Statement,
     audit,
+    forked,
     judgement_json,
     public_text,
     read_evidence,
@@ -300,10 +301,14 @@ def audit_file(path: Path, *, trusted_key: str | None) -> tuple[int, tuple[str, 
     if not paths:
         raise InputError("这里没有证据文件", subject=str(path))
     near = _near(paths)
+    twins = forked(near)
     wrong = []
     for one in paths:
-        told = audit(_read(one), near, trusted=trusted)
+        evidence = _read(one)
+        told = audit(evidence, near, trusted=trusted)
         wrong += [f"{one.name}：{sentence}" for sentence in told]
+        if evidence.sha256 in twins:
+            wrong.append(f"{one.name}：另有一份不同的证据占用同一序号")
     return len(paths), tuple(wrong)
 
 
