@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from mailcare.delivery.alerts import Call, alert, alert_all
@@ -68,9 +68,9 @@ def displaced(calendar: Calendar) -> ColumnElement[bool]:
 def worst_first(session: Session, which: ColumnElement[bool]) -> Sequence[int]:
     """Return the faults with such a clock: the gravest level first, then what was due first."""
     clock = faults.FaultClock
-    found = select(clock.fault_id).where(which).group_by(clock.fault_id)
-    worst = (func.min(clock.level), func.min(clock.next_warning_at), clock.fault_id)
-    return session.scalars(found.order_by(*worst)).all()
+    worst = (clock.level, clock.next_warning_at, clock.fault_id)
+    found = session.scalars(select(clock.fault_id).where(which).order_by(*worst))
+    return tuple(dict.fromkeys(found))
 
 
 def sweep_due(session: Session, ids: Sequence[int], *, calendar: Calendar, now: datetime) -> Swept:
