@@ -1,6 +1,7 @@
 """restic and borg by themselves: real repositories of a real Maildir, sound, damaged, shut."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -277,6 +278,15 @@ def test_what_keeps_a_generation_from_being_listed_is_found_by_every_level(made,
 )
 def test_a_failure_is_told_apart_by_what_is_said(failure, said, code):
     assert failure._failure(Said(code=2, errors=[said])) == code
+
+
+def test_of_a_crash_of_borg_is_told_what_it_died_of():
+    trace = 'Traceback (most recent call last):\n  File "archiver.py", line 5213, in main\n'
+    text = f"Local Exception\n{trace}binascii.Error: Incorrect padding\n\nPlatform: Linux"
+    said = Said(code=2, errors=[json.dumps({"levelname": "ERROR", "message": text})])
+    assert borg_tool._damages(borg_tool._told(said)) == [
+        "borg 异常中止：binascii.Error: Incorrect padding"
+    ]
 
 
 def test_a_check_that_finds_no_room_blames_no_repository(tmp_path):

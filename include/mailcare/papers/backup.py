@@ -7,7 +7,7 @@ from datetime import datetime
 from mailcare.backup.verdicts import WORST_FIRST, Level, Verdict, worst
 from mailcare.papers.document import Document, Json
 
-TEMPLATE, TEMPLATE_VERSION = "backup/report.html", 2
+TEMPLATE, TEMPLATE_VERSION = "backup/report.html", 3
 TREND_MOST = 10
 REMARKS_SHOWN = 12
 MEGABYTE = 1_000_000
