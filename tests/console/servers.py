@@ -25,6 +25,7 @@ from mailcare.records.session import engine_for, transaction
 from mailcare.staff.steps import Role, grant_role
 from mailcare.systems import steps as systems
 from mailcare.tasks import CUSTOMER_HOSTS
+from tests.contracts.desk import predate_contracts
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "lab" / "site.yaml"
@@ -136,6 +137,7 @@ def add_contract() -> None:
         "visits_per_year": 1,
     }
     enter_contract(read_form(ContractForm, form), by="test")
+    predate_contracts()
 
 
 def add_paper(
