@@ -1,19 +1,13 @@
-"""The bytes of an archive, unpacked as a stream with its checksums and held to sane limits.
-
-A stream raises `Broken` where its own checksum or its end is wrong, `TooMuch` where a small file
-unpacks to more than mail can; it says itself whether it had a checksum at all.
-"""
+"""An archive of this machine as a stream; what it raises is told in `agent.packed`."""
 
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from isal import igzip
-from isal.igzip_lib import IsalError
+from isal import isal_zlib
 
-from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited, PlainStream
+from mailcare.backup.agent.packed import GzipStream, PlainStream
 from mailcare.backup.agent.script import Pace, Refused
 from mailcare.backup.agent.zstd import ZstdStream
 from mailcare.backup.source import NotReached
@@ -22,31 +16,16 @@ from mailcare.systems.backups import CopyKind
 UNPACED = Pace(0)
 
 
-class GzipStream(Limited):
-    """A gzip file, all its members, each with its CRC-32."""
+class FastGzipStream(GzipStream):
+    """A gzip file, unpacked in half of the time."""
 
-    method = "gzip CRC-32"
-
-    def __init__(self, file: BinaryIO, pace: Pace) -> None:
-        super().__init__(file, pace)
-        self._unpacked = igzip.IGzipFile(fileobj=file, mode="rb")
-
-    def block(self) -> bytes:
-        """Return what comes next; empty at the end."""
-        try:
-            return self.counted(self._unpacked.read(BLOCK_BYTES))
-        except EOFError:
-            raise Broken("gzip 数据提前结束，归档不完整") from None
-        except igzip.BadGzipFile as error:
-            raise Broken(f"gzip 校验不符（{error}）") from None
-        except IsalError as error:  # pyrefly: ignore[not-a-type] - the stub calls it an instance
-            raise Broken(f"gzip 数据损坏（{error}）") from None
+    library = isal_zlib
 
 
-ArchiveStream = PlainStream | GzipStream | ZstdStream
+ArchiveStream = PlainStream | FastGzipStream | ZstdStream
 _STREAMS: dict[CopyKind, type[ArchiveStream]] = {
     CopyKind.TAR: PlainStream,
-    CopyKind.TAR_GZ: GzipStream,
+    CopyKind.TAR_GZ: FastGzipStream,
     CopyKind.TAR_ZST: ZstdStream,
 }
 

@@ -11,7 +11,7 @@ import stat
 from contextlib import contextmanager
 from typing import IO, Any, Dict, Iterator, List, Tuple
 
-from mailcare.backup.agent.packed import Broken, PlainStream, TooMuch, ZlibGzipStream
+from mailcare.backup.agent.packed import Broken, GzipStream, PlainStream, TooMuch
 from mailcare.backup.agent.script import (
     FILES_A_RECORD,
     HEAD_BYTES,
@@ -35,7 +35,7 @@ TEXT_A_RECORD = 1024 * 1024
 NO_HEAD = "归档的扩展头无法读取"
 NOT_THERE = "备份中没有这封邮件"
 ZIP_METHOD = "zip CRC-32"
-STREAMS = {"tar": PlainStream, "tar.gz": ZlibGzipStream, "tar.zst": ZstdStream}
+STREAMS = {"tar": PlainStream, "tar.gz": GzipStream, "tar.zst": ZstdStream}
 
 
 class Content:

@@ -4,8 +4,8 @@ A stream raises `Broken` where its own checksum or its end is wrong, `TooMuch` w
 unpacks to more than mail can; it says itself whether it had a checksum at all.
 """
 
-import gzip
 import zlib
+from itertools import chain
 from typing import Any
 
 from mailcare.backup.agent.script import Pace
@@ -14,6 +14,9 @@ from mailcare.backup.agent.script import Pace
 RATIO_MOST = 500
 RATIO_GRACE_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 1024 * 1024
+INPUT_BYTES = 256 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31  # a gzip head and end, and the largest window
 
 
 class Broken(Exception):
@@ -70,24 +73,55 @@ class Limited:
         return self._file.tell()
 
 
-class ZlibGzipStream(Limited):
-    """A gzip file, all its members, each with its CRC-32."""
+class GzipStream(Limited):
+    """A gzip file, all its members, each with its CRC-32; what precedes a damage comes before it.
+
+    `library` is zlib, or what offers the same faster.
+    """
 
     method = "gzip CRC-32"
+    library: Any = zlib
 
     def __init__(self, file: Any, pace: Pace) -> None:
         super().__init__(file, pace)
-        self._unpacked = gzip.GzipFile(fileobj=file, mode="rb")
+        self._member: Any = None
+        self._members = 0
+        self._input = b""
 
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
+        data = b""
+        while not data and (self._member or self._begin()):
+            data = self._unpacked()
+        return self.counted(data)
+
+    def _unpacked(self) -> bytes:
+        """Return what comes next of the member; nothing where it ends, or needs more input."""
+        self._input = self._input or self._file.read(INPUT_BYTES)
+        was_last = not self._input
         try:
-            return self.counted(self._unpacked.read(BLOCK_BYTES))
-        except EOFError:
+            data = self._member.decompress(self._input, BLOCK_BYTES)
+        except self.library.error as error:
+            raise Broken(f"gzip 校验不符或数据损坏（{error}）")
+        self._input = self._member.unconsumed_tail
+        if self._member.eof:
+            self._input, self._member = self._member.unused_data, None
+        elif was_last and not data:
             raise Broken("gzip 数据提前结束，归档不完整")
-        except zlib.error as error:
-            raise Broken(f"gzip 数据损坏（{error}）")
-        except OSError as error:
-            if error.errno is not None:
-                raise  # the disk's, not the format's
-            raise Broken(f"gzip 校验不符（{error}）")
+        return data
+
+    def _begin(self) -> bool:
+        """Begin the next member, behind the zeros that may follow one; False at the end."""
+        for more in chain((b"",), iter(lambda: self._file.read(INPUT_BYTES), b"")):
+            self._input += more
+            if self._members:
+                self._input = self._input.lstrip(b"\0")
+            if len(self._input) >= len(_GZIP_MAGIC):
+                break
+        if not self._input:
+            return False
+        if not self._input.startswith(_GZIP_MAGIC):
+            raise Broken("gzip 数据之后还有别的内容" if self._members else "不是 gzip 数据")
+        self._member = self.library.decompressobj(wbits=_GZIP_WINDOW)
+        self._members += 1
+        return True
