@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 import tarfile
 
 import pytest
@@ -274,6 +275,11 @@ def test_many_files_are_spread_over_processes(tmp_path, monkeypatch):
     digests, _ = read(local_source(copy_of("tree", live)))
     assert len(digests) == 30
     assert {one.fate for one in digests} == {Fate.OK}
+
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(NotReached, match="意外结束") as refused:
+        read(local_source(copy_of("tree", live)))
+    assert refused.value.code == "tool"
 
 
 MBOX = (
