@@ -5,7 +5,7 @@ resolved to the member that they name in a second pass, which happens only where
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -348,15 +348,19 @@ class ArchiveStore:
     def _written(
         self, wanted: Collection[bytes], scratch: Path, done: Pass
     ) -> Iterator[tuple[bytes, FileSink]]:
-        def choose(member: Member, path: bytes) -> Sink | None:
-            if member.kind is Kind.FILE and path in wanted:
-                return FileSink(scratch / str(done.members))
-            return None
+        with ExitStack() as last:  # the archive may break off within a member
 
-        for _, path, sink in self.contents(choose, done):
-            if isinstance(sink, FileSink):
-                sink.close()
-                yield path, sink
+            def choose(member: Member, path: bytes) -> Sink | None:
+                if member.kind is not Kind.FILE or path not in wanted:
+                    return None
+                sink = FileSink(scratch / str(done.members))
+                last.callback(sink.close)
+                return sink
+
+            for _, path, sink in self.contents(choose, done):
+                if isinstance(sink, FileSink):
+                    last.close()
+                    yield path, sink
 
 
 def _cut_out(sink: FileSink, keys: list[bytes]) -> Iterator[Restored]:
