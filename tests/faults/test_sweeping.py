@@ -16,8 +16,8 @@ from mailcare.listing import Wish
 from mailcare.records import faults
 from mailcare.records import session as records_session
 from mailcare.records.alerts import Alert, Rung
-from mailcare.records.faults import EscalationOutcome
-from mailcare.records.session import reading
+from mailcare.records.faults import EscalationOutcome, FaultEventType
+from mailcare.records.session import reading, transaction
 from tests.delivery.desk import add_member, letters
 from tests.faults.desk import (
     clock_of,
@@ -363,6 +363,21 @@ def test_the_worst_faults_are_told_of_first_after_an_outage(monkeypatch, at_once
     later, late = declared("P1", "2026-03-02 09:20"), declared("P1", "2026-03-02 09:10")
     assert sweep("2026-03-02 10:00").faults == 3
     assert list(dict.fromkeys(one.fault_id for one in alerts())) == [late, later, light]
+
+
+def test_a_fault_that_cannot_be_reckoned_holds_up_no_other_and_is_told_of():
+    found = [declared("P1", "2026-03-02 09:00", key=f"test/{one}") for one in range(5)]
+    resumed = faults.FaultEvent(
+        fault_id=found[2], ordinal=2, type=FaultEventType.RESUMED, at=at("2026-03-02 09:01"),
+        payload={}, recorded_by="test", recorded_at=at("2026-03-02 09:01"),
+    )  # fmt: skip
+    with transaction() as session:
+        session.add(resumed)
+    done = sweep("2026-03-02 09:06", "2026-03-02 09:07")
+    assert [bool(told(one)) for one in found] == [True, True, False, True, True]
+    assert (done.faults, done.told) == (4, 4)
+    [said] = [one for one in alerts() if "无法推算" in one.subject]
+    assert (said.fault_id, said.rung) == (found[2], Rung.MANAGER)
 
 
 def test_others_write_between_two_chunks_of_a_long_sweep(monkeypatch):

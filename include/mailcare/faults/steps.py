@@ -234,6 +234,7 @@ def sweep(*, at: datetime) -> Swept:
 
     Safe to run twice and by two at once: each chunk of faults is one transaction, in which the
     ledger's rows, the letters and the breaches are written together. The worst faults come first.
+    A fault whose records cannot be reckoned with holds up no other: the manager is told of it.
     """
     calendar = working_calendar()
     done = _swept(sweeping.displaced(calendar), sweeping.sweep_displaced, calendar, at)
@@ -249,13 +250,23 @@ def _swept(
     with reading() as session:
         ids = sweeping.worst_first(session, which)
     done = Swept()
-    for first in range(0, len(ids), SWEPT_AT_ONCE):
-        if first:
+    waiting = [ids[first : first + SWEPT_AT_ONCE] for first in range(0, len(ids), SWEPT_AT_ONCE)]
+    waiting.reverse()
+    while waiting:
+        chunk = waiting.pop()
+        try:
+            with transaction() as session, _no_search_for_cycles():
+                done += part(session, chunk, calendar=calendar, now=at)
+        except InputError as error:
+            if half := len(chunk) // 2:
+                waiting += [chunk[half:], chunk[:half]]
+                continue
+            with transaction() as session:
+                sweeping.tell_unreckoned(session, chunk[0], str(error), now=at)
+        left = sum(map(len, waiting))
+        log.info("looked through %d of %d faults: %s", len(ids) - left, len(ids), done)
+        if left:
             give_way()
-        chunk = ids[first : first + SWEPT_AT_ONCE]
-        with transaction() as session, _no_search_for_cycles():
-            done += part(session, chunk, calendar=calendar, now=at)
-        log.info("looked through %d of %d faults: %s", first + len(chunk), len(ids), done)
     return done
 
 

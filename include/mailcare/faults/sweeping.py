@@ -117,6 +117,22 @@ def tell_stalled(session: Session, *, now: datetime) -> None:
     )
 
 
+def tell_unreckoned(session: Session, fault: int, why: str, *, now: datetime) -> None:
+    """Post that a fault's records cannot be reckoned with; once a day."""
+    row = session.get_one(faults.Fault, fault)
+    alert(
+        session,
+        key=f"fault/{row.number}/unreckoned/{now:%Y-%m-%d}",
+        rung=Rung.MANAGER,
+        subject=f"【告警】{row.number} 的时限无法推算",
+        text=f"{row.number} 的记录无法推算（{why}），不能自动提醒，请人工核对其时限。",
+        is_urgent=True,
+        at=now,
+        fault=fault,
+        customer=row.customer_id,
+    )
+
+
 def _locked(
     session: Session, ids: Sequence[int], which: ColumnElement[bool]
 ) -> tuple[Dossier, ...]:
