@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import chain
 from queue import SimpleQueue
-from typing import IO
+from typing import IO, Self
 
 from mailcare.backup.files import FileRead, read_batch
 from mailcare.backup.source import NotReached
@@ -78,7 +78,7 @@ class _Reader:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
-    def __enter__(self) -> "_Reader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

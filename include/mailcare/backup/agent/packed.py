@@ -74,9 +74,10 @@ class Limited:
 
 
 class GzipStream(Limited):
-    """A gzip file, all its members, each with its CRC-32; what precedes a damage comes before it.
+    """A gzip file, all its members, each with its CRC-32.
 
-    `library` is zlib, or what offers the same faster.
+    What lies before a cut or foreign end comes before it is told of; of damaged data the block in
+    which it is found does not come. `library` is zlib, or what offers the same faster.
     """
 
     method = "gzip CRC-32"
