@@ -308,6 +308,26 @@ def test_a_message_that_the_server_keeps_compressed_is_looked_into(tmp_path, pac
     assert (outcome.of("L3").verdict, outcome.of("L4").verdict) == (Verdict.FAIL, Verdict.FAIL)
 
 
+def test_a_live_mailbox_behind_a_link_is_not_counted_and_so_not_passed(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    home = bank.live / "bank.example/user1"
+    home.rename(tmp_path / "second-disk")
+    home.symlink_to(tmp_path / "second-disk")
+    shutil.copytree(bank.live, bank.place / "mail-0", symlinks=True)
+    found = bank.verify("L2").of("L2")
+    assert found.verdict is Verdict.DEGRADED
+    assert "现网 bank.example/user1" in found.reason
+
+
+def test_a_file_in_the_place_of_a_copy_is_no_copy(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    bank.place.rmdir()
+    bank.place.touch()
+    found = bank.verify("L1")
+    assert found.of("L0").verdict is Verdict.FAIL
+    assert "不是目录" in found.of("L0").reason
+
+
 def test_a_time_in_the_future_excuses_no_loss(tmp_path):
     bank = Bank(tmp_path, "tar.gz")
     bank.back_up()

@@ -14,6 +14,7 @@ from mailcare.backup.source import (
     Generation,
     Live,
     Message,
+    NotReached,
     Reading,
     Restored,
     Shard,
@@ -67,7 +68,12 @@ class StoredCopy(ABC):
     def generations(
         self, root: Found, below: Callable[[], Iterable[Found]]
     ) -> tuple[Generation, ...]:
-        """Return the generations in order: the copy's path itself, or what lies below it."""
+        """Return the generations in order: the copy's path itself, or what lies below it.
+
+        Raise `NotReached` where a file is in the place of a folder.
+        """
+        if not (root.is_folder or self.copy.kind.is_one_file):
+            raise NotReached("missing", "备份位置不是目录", subject=str(self.copy.path))
         if self.is_itself_one(root):
             if self.copy.stamp:
                 return (Generation(root.name, self.stamped_at()),)

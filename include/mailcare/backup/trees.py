@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailcare.backup.agent.script import leads_out
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly
 from mailcare.backup.mailstore import Counted, Place, StoreMap, Tally, arrival_s, is_in
 from mailcare.backup.mbox import Piece, Splitter
@@ -130,6 +131,9 @@ class TreeStore:
                         files.append(entry)
                     elif entry.is_dir(follow_symlinks=False):
                         below.append(_join(path, entry.name))
+                    elif leads_out(self.root, below_root := _join(path, entry.name)):
+                        told = "指向此目录之外的链接，未跟随，其中的邮件没有读取"
+                        trouble.unreadable.append(f"{shown(below_root)}：{told}")
                     else:
                         trouble.odd(_join(path, entry.name), "链接或设备文件，未跟随")
         except OSError as error:

@@ -199,6 +199,24 @@ def test_a_host_without_python_lists_the_same_by_its_shell(odd_tree, poor_path):
         assert told(there, odd_tree, b"")[1:] == whole[2:]
 
 
+def test_a_link_to_a_folder_elsewhere_is_told_as_not_read(tmp_path, poor_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mail").touch()
+    root = tmp_path / "store"
+    for name, target in (
+        ("out\n", "../../elsewhere"),
+        ("in", "../a"),
+        ("file", "../../elsewhere/mail"),
+    ):
+        (root / "a").mkdir(parents=True, exist_ok=True)
+        (root / "a" / name).symlink_to(target)
+    with ssh_host(path=poor_path) as there:
+        for seat in (Here(), there):
+            found = list(records(seat, Job("list", {"root": str(root)})))
+            problems = [(one.what, one.path) for one in found if isinstance(one, Problem)]
+            assert problems == [("unreadable", b"a/out\n")]
+
+
 def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, poor_path):
     large = odd_tree / "a" / "large"
     large.write_bytes(os.urandom(300_000))

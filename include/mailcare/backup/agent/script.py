@@ -265,10 +265,22 @@ def sorted_out(root: bytes, folder: bytes, stream: Stream) -> Tuple[list, List[b
             files.append((one.name, status))
         elif stat.S_ISDIR(status.st_mode):
             below.append(path)
+        elif leads_out(root, path):
+            stream.count("unreadable")
+            stream.say("problem", what="unreadable", path=b64(path), text="指向此目录之外的链接")
         else:
             stream.count("special")
             stream.say("special", path=b64(path), mode=stat.S_IFMT(status.st_mode))
     return files, below
+
+
+def leads_out(root: bytes, path: bytes) -> bool:
+    """Tell whether a path below a root is a link to a folder elsewhere, which no walk reaches."""
+    whole = os.path.join(root, path)
+    if not (os.path.islink(whole) and os.path.isdir(whole)):
+        return False
+    top, place = os.path.realpath(root), os.path.realpath(whole)
+    return os.path.commonpath([top, place]) != top
 
 
 def task_list(job: Dict[str, Any], stream: Stream, _pace: Pace) -> None:

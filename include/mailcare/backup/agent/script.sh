@@ -98,6 +98,15 @@ records() {
     END { tell("true") }'
 }
 
+# A link to a folder elsewhere is a way that no walk goes: what lies behind it was not read.
+links_out() {
+  find . -type l -exec sh -c 'top=$(pwd -P)
+    for one; do
+      place=$(cd "$one" 2>/dev/null && pwd -P) || continue
+      case $place/ in "$top"/*) ;; *) printf "%s\\0" "${one#./}" ;; esac
+    done' sh {} + | as_lines
+}
+
 walk() {
   ( while sleep 5 >/dev/null 4>&-; do beat >&4; done ) & beats=$!
   found=$(folders)
@@ -112,6 +121,9 @@ walk() {
 
 # What tools complain of are problems; which file each is about, their texts say.
 list_tree() {
+  [ -n "$CURSOR" ] || links_out | while IFS= read -r escaped; do
+    problem "$(printf "$(printf '%s\n' "$escaped" | as_paths)" | encoded)" 'a link out of this folder'
+  done
   told=$({ walk | records >&4; } 2>&1)
   printf '%s\n' "$told" | while IFS= read -r text; do
     case $text in
