@@ -29,7 +29,7 @@ from mailcare.backup.service import Served, judge_service, serve
 from mailcare.backup.source import Message, Shard
 from mailcare.backup.trees import TreeStore
 from mailcare.backup.verdicts import Verdict
-from mailcare.systems.backups import CopyKind, StoreFormat
+from mailcare.systems.copies import CopyKind, StoreFormat
 
 MAILBOXES, MESSAGES = 100, 1000
 LISTED_MAILBOXES, LISTED_MESSAGES = 1_000, 10_000

@@ -22,7 +22,7 @@ from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, 
 from mailcare.backup.stored import StoredCopy
 from mailcare.backup.verdicts import Judgement, Remark, Weight
 from mailcare.clock import BEIJING
-from mailcare.systems.backups import CopyKind, StoreFormat
+from mailcare.systems.copies import CopyKind, StoreFormat
 
 HOMES_SERVED = 5  # of a dbox store, whose homes are restored whole
 SERVED_UNIFORM = 300

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
 from mailcare.backup.source import MailboxRow, Message, Shard
-from mailcare.systems.backups import StoreFormat
+from mailcare.systems.copies import StoreFormat
 
 INBOX = "INBOX"
 _INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
