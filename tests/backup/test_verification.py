@@ -308,6 +308,16 @@ def test_a_message_that_the_server_keeps_compressed_is_looked_into(tmp_path, pac
     assert (outcome.of("L3").verdict, outcome.of("L4").verdict) == (Verdict.FAIL, Verdict.FAIL)
 
 
+def test_what_the_server_keeps_compressed_is_served_as_the_mail_that_it_is(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    path = add_mail(bank.live, "user1@bank.example", 5)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    copy = bank.back_up()
+    assert bank.verify("L5").of("L5").reason == ""
+    next(copy.glob(f"**/{path.name}")).write_bytes(gzip.compress(b"short"))
+    assert "没有恢复出来" in bank.verify("L5").of("L5").reason
+
+
 def test_a_live_mailbox_behind_a_link_is_not_counted_and_so_not_passed(tmp_path):
     bank = Bank(tmp_path, "tree")
     home = bank.live / "bank.example/user1"
@@ -586,3 +596,84 @@ def test_an_unknown_copy_and_a_site_without_copies_are_bad_input(tmp_path):
         chosen_copies(site, ["other"])
     with pytest.raises(InputError, match="没有声明备份副本"):
         chosen_copies(site.model_copy(update={"backups": ()}), [])
+
+
+def test_mail_that_comes_after_quiet_days_makes_no_backup_stale(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    path = bank.back_up()
+    add_mail(bank.live, "user1@bank.example", 5, at=datetime.now(UTC) + timedelta(minutes=1))
+    assert bank.verify("L1").of("L1").verdict is Verdict.PASS
+    before = datetime.now(UTC) - timedelta(minutes=30)
+    add_mail(bank.live, "user1@bank.example", 6, at=before)
+    assert "stale_inside" in bank.verify("L1").codes("L1")
+    shutil.copytree(bank.live, path, dirs_exist_ok=True)
+    assert bank.verify("L1").of("L1").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("is_copied", [False, True])
+def test_a_mailbox_with_mail_from_the_future_tells_no_freshness(tmp_path, is_copied):
+    bank = Bank(tmp_path, "tree")
+    path = bank.back_up()
+    for root in (bank.live, path) if is_copied else (bank.live,):
+        add_mail(root, "user1@bank.example", 5, at=datetime(2033, 1, 1, tzinfo=UTC))
+    assert bank.verify("L1").of("L1").verdict is Verdict.PASS
+    add_mail(bank.live, "user2@bank.example", 6, at=datetime.now(UTC) - timedelta(minutes=30))
+    assert "stale_inside" in bank.verify("L1").codes("L1")
+
+
+def test_a_mailbox_that_was_renamed_is_no_loss_but_another_of_its_file_names_is(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    path = bank.back_up()
+    (bank.live / "bank.example/user1").rename(bank.live / "bank.example/renamed")
+    found = bank.verify("L2").of("L2")
+    assert found.verdict is Verdict.PASS
+    assert "renamed@bank.example（备份中为 user1@bank.example）" in str(found.remarks)
+    assert {one.code for one in found.remarks} == {"renamed"}
+    for one in path.glob("bank.example/user1/**/cur/*"):
+        one.write_bytes(mail(999, size=one.stat().st_size))
+    assert "mailbox_missing" in bank.verify("L2").codes("L2")
+
+
+def test_a_live_store_without_a_mailbox_is_said_to_be_so(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    shutil.rmtree(bank.live)
+    bank.live.mkdir()
+    assert bank.verify("L2").codes("L2") == {"no_live_mailbox", "nothing"}
+
+
+def test_a_drill_goes_on_where_the_live_store_is_gone(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    bank.verify("L3")
+    shutil.rmtree(bank.live)
+    found = bank.verify("L4").of("L4")
+    assert found.verdict is Verdict.PASS
+    assert "上次读取的记录核对 24 封" in str(found.remarks)
+
+
+def test_what_the_server_writes_into_an_mbox_is_no_damage_at_any_level(tmp_path):
+    bank = Bank(tmp_path, "tree", format="mbox", layout="{user}")
+    bank.more["live"] = {"path": str(bank.live), "layout": "{user}"}
+    shutil.rmtree(bank.live)
+    bank.live.mkdir()
+
+    def write(root, seen):
+        texts = [
+            mail(number).replace(b"\r\n", b"\n").replace(b"Subject", seen + b"Subject")
+            for number in range(3)
+        ]
+        whole = b"".join(
+            b"From a@b Sat Nov 28 01:00:00 2026\n%s\n\nFrom here at 10:00\n\n" % one
+            for one in texts
+        )
+        (root / "wang").write_bytes(whole.rstrip())
+
+    write(bank.live, b"")
+    copy = bank.back_up()
+    for root in (bank.live, copy):
+        bank.verify("L3")
+        write(root, b"Status: RO\nX-Keywords: a\n b\nX-UID: 7\n")
+        outcome = bank.verify("L4")
+        assert (outcome.of("L3").reason, outcome.of("L4").reason) == ("", "")
+        assert outcome.of("L4").coverage.ok == 3

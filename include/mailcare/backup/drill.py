@@ -16,8 +16,7 @@ from typing import Protocol
 from mailcare.backup.agent.script import Refused
 from mailcare.backup.agent.tools import Scratch
 from mailcare.backup.confidence import Draw, statement
-from mailcare.backup.names import stated_bytes
-from mailcare.backup.opening import Opened, Outcome
+from mailcare.backup.opening import Opened, Outcome, stated_bytes
 from mailcare.backup.parsing import open_all
 from mailcare.backup.sampling import Candidate, Sample
 from mailcare.backup.source import Message, NotReached, Restored
@@ -154,9 +153,17 @@ def _files(restored: Iterable[Restored]) -> Iterator[tuple[Path, int | None]]:
 def _live_ones(
     live: Keeper | None, wanted: Mapping[bytes, Message], scratch: Path
 ) -> dict[Name, Opened]:
-    """Return the live messages of the same names, opened, as far as they are still there."""
-    if live is None:
+    """Return the live messages of the same names, opened, as far as they are still there.
+
+    Where the live store cannot be read there are none: a drill is needed then more than ever.
+    """
+    try:
+        return _read_live(live, wanted, scratch) if live else {}
+    except NotReached:
         return {}
+
+
+def _read_live(live: Keeper, wanted: Mapping[bytes, Message], scratch: Path) -> dict[Name, Opened]:
     names = {(one.mailbox, one.identity) for one in wanted.values()}
     found = {
         one.key: (one.mailbox, one.identity)

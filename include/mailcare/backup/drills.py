@@ -15,14 +15,15 @@ from mailcare.backup.ground import Ground
 from mailcare.backup.judging import Facts, StatedFacts, stated
 from mailcare.backup.ldif import judge_ldif, lines_of
 from mailcare.backup.manifest import manifest_of
-from mailcare.backup.opening import normal_digest
+from mailcare.backup.opening import normal_digest, stated_bytes, text_of
+from mailcare.backup.packing import BadPacking
 from mailcare.backup.sampling import Sample, draw, seed_of
 from mailcare.backup.service import MAILDIR, Served, judge_service, serve
 from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, Restored, Source
 from mailcare.backup.stored import StoredCopy
 from mailcare.backup.verdicts import Judgement, Remark, Weight
 from mailcare.clock import BEIJING
-from mailcare.systems.copies import CopyKind, StoreFormat
+from mailcare.systems.backups import CopyKind, StoreFormat
 
 HOMES_SERVED = 5  # of a dbox store, whose homes are restored whole
 SERVED_UNIFORM = 300
@@ -110,13 +111,28 @@ def _messages(ground: Ground, sample: Sample, folder: Path) -> Iterator[Served]:
     lost = Counter[str]()
     for one in copy.restore(list(wanted), folder / "copy"):
         message = wanted[one.key]
-        if one.path:
+        if one.path and _unpack(one.path, stated_bytes(one.key.rpartition(b"/")[2])):
             by_mailbox[message.mailbox].setdefault(message.folder, []).append(one.path)
         else:
             lost[message.mailbox] += 1
     for mailbox, folders in sorted(by_mailbox.items()):
         files = {name: tuple(paths) for name, paths in folders.items()}
         yield Served(mailbox, files, lost=lost[mailbox])
+
+
+def _unpack(path: Path, stated: int | None) -> bool:
+    """Put the text of a compressed message in its place; return whether there is one.
+
+    The throw-away server does not unpack: whether it can is another matter than the backup.
+    """
+    data = path.read_bytes()
+    try:
+        text = text_of(data, stated)
+    except BadPacking:
+        return False
+    if text is not data:
+        path.write_bytes(text)
+    return True
 
 
 def _drawn_homes(ground: Ground, seed: str) -> Sequence[MailboxRow]:

@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import TypeAdapter, ValidationError
 
+from mailcare import VERSION
 from mailcare.backup.judging import KINDS, Facts, judge, kind_of
 from mailcare.backup.verdicts import Judgement, Level
 from mailcare.errors import InputError
 from mailcare.files import write_once
 
 SCHEMA = 1
+PROGRAM = f"mailcare {VERSION}"
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
 
@@ -239,8 +241,9 @@ def audit(
     since by somebody without the key.
     """
     wrong = [*_tampered(evidence, trusted), *_broken_chain(evidence, others)]
-    for finding in evidence.statement()["findings"]:
-        wrong += _judged_otherwise(finding)
+    said = evidence.statement()
+    for finding in said["findings"]:
+        wrong += _judged_otherwise(finding, said.get("program"))
     return tuple(wrong)
 
 
@@ -287,13 +290,15 @@ def forked(evidence: Iterable[Evidence]) -> frozenset[str]:
     return frozenset(sha256 for found in places.values() if len(found) > 1 for sha256 in found)
 
 
-def _judged_otherwise(finding: Mapping[str, Any]) -> Sequence[str]:
+def _judged_otherwise(finding: Mapping[str, Any], program: object) -> Sequence[str]:
+    """Say what the facts do not bear out; the wording is held against the same program's only."""
     try:
         level = Level(finding["level"])
         again = judgement_json(judge(level, facts_of(finding)))
     except (InputError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         return [f"{finding.get('level')}：事实不足以作出结论（{error}）"]
-    wrong = [name for name, value in again.items() if finding.get(name) != value]
+    names = tuple(again) if program == PROGRAM else ("verdict", "coverage")
+    wrong = [name for name in names if finding.get(name) != again[name]]
     if not wrong:
         return []
     told = f"{finding.get('verdict')}，由事实得出 {again['verdict']}"

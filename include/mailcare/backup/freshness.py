@@ -32,7 +32,9 @@ class Size:
 class FreshFacts:
     """The newest generation in time, content and size; `history` are those before it, in order.
 
-    `ahead_s` is how far the clock of the copy's host is ahead of ours; None where it is ours.
+    `live_newest_at` is when the newest live message arrived that had to be in it, or one after it
+    that is within the RPO of those in it. `ahead_s` is how far the clock of the copy's host is
+    ahead of ours; None where it is ours.
     """
 
     at: datetime
@@ -74,12 +76,16 @@ def _in_content(facts: FreshFacts) -> Iterator[Remark]:
     if facts.live_newest_at is None:
         return
     if facts.newest_message_at is None:
-        yield Remark("empty", "备份中没有任何邮件，而现网有", Weight.FAILS)
+        if facts.messages:
+            text = "备份内没有时间可信的邮件，不能由内容判断时效"
+            yield Remark("undated", text, Weight.NOTE)
+        else:
+            yield Remark("empty", "备份中没有任何邮件，而现网有", Weight.FAILS)
         return
     lag = facts.live_newest_at - facts.newest_message_at
     if lag > timedelta(hours=facts.rpo_h):
         hours = lag.total_seconds() / 3600
-        text = f"备份内最新的邮件比现网落后 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
+        text = f"备份内最新的邮件比现网应有的落后 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
         yield Remark("stale_inside", text, Weight.FAILS)
 
 

@@ -19,6 +19,7 @@ from mailcare.systems.backups import BackupCopy
 from mailcare.systems.site import Site
 
 WHOLE = Shard()
+DAY_S = 24 * 3600
 
 
 @dataclass
@@ -68,15 +69,19 @@ class Ground:
         """The mailboxes of the live store; None where none is declared."""
         return self.live.census() if self.live else None
 
-    def live_newest_at(self) -> datetime | None:
-        """Return when the newest live message arrived."""
-        return newest_at(self.live_census)
 
+def newest_at(census: Census | None, *, until: datetime) -> datetime | None:
+    """Return when the newest message of a census arrived; None where there is none.
 
-def newest_at(census: Census | None) -> datetime | None:
-    """Return when the newest message of a census arrived; None where there is none."""
-    newest = max((row.newest_s for row in census.rows if row.messages), default=0) if census else 0
-    return moment_of(newest) if newest else None
+    A mailbox whose newest is more than a day after `until` was once given mail by a wrong clock,
+    and tells nothing.
+    """
+    limit_s = until.timestamp() + DAY_S
+    rows = census.rows if census else ()
+    newest_s = max(
+        (one.newest_s for one in rows if one.messages and one.newest_s <= limit_s), default=0
+    )
+    return moment_of(newest_s) if newest_s else None
 
 
 def messages_in(census: Census, mailboxes: Collection[str] | None = None) -> int:

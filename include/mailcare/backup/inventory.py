@@ -38,6 +38,7 @@ class Difference:
     """How one mailbox differs between the live store and the backup.
 
     Of what is lost some examples are kept: of all mailboxes it may be more than memory holds.
+    `was` is the name under which the backup has the mailbox, where that is another.
     """
 
     mailbox: str
@@ -46,6 +47,7 @@ class Difference:
     young: int
     moved: int
     deleted: int
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class InventoryFacts:
     `mailboxes` are those that had to be there, `unlisted` those of the account list without a
     folder anywhere, `young` messages that came too late for this generation. Of the mailboxes that
     are `foldered`, with more than one folder live, the `flattened` have but one in the backup.
+    `renamed` are those that the backup has under another name: the live one, and that.
     """
 
     generation: str
@@ -77,6 +80,7 @@ class InventoryFacts:
     notes: tuple[str, ...] = ()
     foldered: int = 0
     flattened: int = 0
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 def differing(live: Census, backup: Census) -> tuple[str, ...]:
@@ -100,6 +104,7 @@ def difference(
     slack_s: float,
     now_s: float,
     same_content: SameContent,
+    was: str = "",
 ) -> Difference:
     """Tell what of one mailbox is lost, too young, moved or deleted; messages are multisets.
 
@@ -122,7 +127,7 @@ def difference(
     lost = [one.identity for one in old if one.key not in moved]
     examples = tuple(one.decode("utf-8", "replace") for one in lost[:EXAMPLES])
     deleted = max(len(gone) - len(moved), 0)
-    return Difference(mailbox, len(lost), examples, young, len(moved), deleted)
+    return Difference(mailbox, len(lost), examples, young, len(moved), deleted, was)
 
 
 def _minus(these: Iterable[Message], those: Iterable[Message]) -> list[Message]:
@@ -163,8 +168,10 @@ def inventory_facts(
     told = list(differences)
     there = {row.mailbox: row for row in backup.rows}
     wanted = {row.mailbox: row for row in live.rows}
-    known = wanted.keys() | there.keys()
+    known = {one.casefold() for one in (*wanted, *there)}
     losses = [_loss(one, wanted, there) for one in told if one.lost]
+    renamed = tuple((one.mailbox, one.was) for one in told if one.was)
+    orphans = there.keys() - wanted.keys() - {was for _, was in renamed}
     return InventoryFacts(
         generation,
         started_at,
@@ -178,8 +185,8 @@ def inventory_facts(
         sum(one.lost for one in losses),
         sum(one.young for one in told),
         sum(one.moved for one in told),
-        sum(one.deleted for one in told) + _deleted_mailboxes(wanted, there),
-        tuple(one for one in listed if one not in known)[:SHOWN],
+        sum(one.deleted for one in told) + sum(there[name].messages for name in orphans),
+        tuple(one for one in listed if one.casefold() not in known)[:SHOWN],
         (
             *(f"现网 {one}" for one in live.unreadable),
             *(f"备份 {one}" for one in backup.unreadable),
@@ -188,6 +195,7 @@ def inventory_facts(
         live.vanished + backup.vanished,
         tuple(notes),
         *_flattened(wanted, there),
+        renamed[:SHOWN],
     )
 
 
@@ -201,7 +209,7 @@ def _flattened(live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow])
 def _loss(
     one: Difference, live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow]
 ) -> MailboxLoss:
-    row = backup.get(one.mailbox)
+    row = backup.get(one.was or one.mailbox)
     return MailboxLoss(
         one.mailbox,
         live[one.mailbox].messages,
@@ -212,10 +220,6 @@ def _loss(
     )
 
 
-def _deleted_mailboxes(live: Mapping[str, MailboxRow], backup: Mapping[str, MailboxRow]) -> int:
-    return sum(row.messages for name, row in backup.items() if name not in live)
-
-
 def judge_inventory(facts: InventoryFacts) -> Judgement:
     """Judge whether everything live is in the backup; the coverage counts mailboxes."""
     bad = min(facts.losses_count, facts.mailboxes)
@@ -224,6 +228,9 @@ def judge_inventory(facts: InventoryFacts) -> Judgement:
 
 
 def _inventory_remarks(facts: InventoryFacts) -> Iterator[Remark]:
+    if not facts.mailboxes:
+        text = "现网邮件存储中没有任何邮箱：请检查它是否已挂载、site 文件中的 layout 是否正确"
+        yield Remark("no_live_mailbox", text, Weight.DEGRADES)
     absent = [one.mailbox for one in facts.losses if one.is_absent]
     if absent:
         text = f"{len(absent)} 个现网邮箱不在备份中：{'、'.join(absent[:5])}"
@@ -249,14 +256,18 @@ def _changes(facts: InventoryFacts) -> Iterator[Remark]:
     if share_pct > MASS_DELETION_PCT and facts.deleted >= MASS_DELETION_LEAST:
         text = f"备份中 {facts.deleted} 封（{share_pct:.0f}%）现网已没有，疑为大量删除或加密"
         yield Remark("mass_deletion", text, Weight.DEGRADES)
-    elif facts.deleted:
+    elif facts.deleted and facts.mailboxes:
         yield Remark("deleted", f"{facts.deleted} 封已由用户删除，备份中仍有", Weight.NOTE)
+    if facts.renamed:
+        told = "、".join(f"{name}（备份中为 {was}）" for name, was in facts.renamed[:5])
+        text = f"{len(facts.renamed)} 个邮箱在备份中是另一个名字，恢复时须改名：{told}"
+        yield Remark("renamed", text, Weight.NOTE)
     if facts.moved:
         yield Remark("moved", f"{facts.moved} 封在备份后被移动", Weight.NOTE)
     if facts.young:
         yield Remark("young", f"{facts.young} 封晚于本代开始，下一代应包含", Weight.NOTE)
     if facts.unlisted:
-        text = f"账号列表中 {len(facts.unlisted)} 个账号从未有过邮箱目录"
+        text = f"账号列表中 {len(facts.unlisted)} 个账号在现网和备份中都没有邮箱目录"
         yield Remark("unlisted", text, Weight.NOTE)
     for one in facts.oddities[:5]:
         yield Remark("oddity", one, Weight.NOTE)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from mailcare.backup.agent.script import looks_like_mail
+from mailcare.backup.opening import looks_like_mail
 
-_FROM = re.compile(rb"From \S.*\d\d:\d\d")
+_FROM = re.compile(rb"From \S.*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\b\d\d:\d\d")
 _KEPT_BY_SERVER = re.compile(
     rb"(?i)^(status|x-status|x-uid|x-uidl|x-keywords|x-imap|x-imapbase|content-length):"
 )
@@ -32,10 +32,17 @@ class Piece:
     starts: int
     ends: int
     identity: bytes
-    sha256: str
     size_bytes: int
     dated_s: float | None
     looks_like_mail: bool
+
+
+def settled(text: bytes) -> bytes:
+    """Return what a message is known by: with LF, without what servers write into its head."""
+    head, blank, body = text.replace(b"\r\n", b"\n").partition(b"\n\n")
+    fields = re.split(rb"(?<=\n)(?![ \t])", head + blank[:1])
+    kept = b"".join(one for one in fields if not _KEPT_BY_SERVER.match(one))
+    return kept + blank[1:] + body
 
 
 class Splitter:
@@ -97,7 +104,7 @@ class _Current:
 
     def __init__(self, from_line: bytes, number: int, starts: int) -> None:
         self._from_line, self._number, self._starts = from_line, number, starts
-        self._same, self._all = hashlib.sha256(), hashlib.sha256()
+        self._same = hashlib.sha256()
         self._blank: list[bytes] = []
         self._is_head, self._size, self._head = True, 0, b""
         self._skips = False
@@ -112,7 +119,6 @@ class _Current:
         self._blank.clear()
 
     def _take(self, line: bytes) -> None:
-        self._all.update(line)
         self._size += len(line)
         if len(self._head) < HEAD_BYTES:
             self._head += line
@@ -128,7 +134,6 @@ class _Current:
             self._starts,
             ends,
             self._same.digest(),
-            self._all.hexdigest(),
             self._size,
             dated_s(self._from_line),
             looks_like_mail(self._head[:HEAD_BYTES]),

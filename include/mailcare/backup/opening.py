@@ -24,6 +24,7 @@ ZERO_RUN = bytes(512)  # no mail has one (RFC 5322, 2.1): a block that was never
 _MARKS = ("from", "date", "message-id", "received")
 _HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
+_STATED_SIZE = re.compile(rb",S=(\d+)")
 
 
 class Outcome(StrEnum):
@@ -49,6 +50,12 @@ class Opened:
     size_bytes: int = 0
 
 
+def stated_bytes(name: bytes) -> int | None:
+    """Return the size that a Maildir++ file name states (`,S=`), None where it states none."""
+    found = _STATED_SIZE.search(name)
+    return int(found[1]) if found else None
+
+
 def normal_digest(data: bytes) -> str:
     """Return the SHA-256 of a message with its line ends as LF, in hex: IMAP speaks CRLF."""
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
@@ -57,15 +64,18 @@ def normal_digest(data: bytes) -> str:
 def open_message(data: bytes, *, stated: int | None = None) -> Opened:
     """Take a message apart and say what it is; `stated` is the size that its name states."""
     try:
-        outcome, reason = _judge(_text_of(data, stated), stated)
+        outcome, reason = _judge(text_of(data, stated), stated)
     except BadPacking as error:
         outcome, reason = Outcome.NOT_MAIL, str(error)
     digest = hashlib.sha256(data).hexdigest()
     return Opened(outcome, reason, digest, normal_digest(data), len(data))
 
 
-def _text_of(data: bytes, stated: int | None) -> bytes:
-    """Return the text of a message, where the server keeps it compressed, too."""
+def text_of(data: bytes, stated: int | None) -> bytes:
+    """Return the text of a message, where the server keeps it compressed, too.
+
+    Raise `BadPacking` for a compressed one that is damaged.
+    """
     if looks_like_mail(data[:HEAD_LIMIT_BYTES]):
         return data
     text = unpacked(io.BytesIO(data), data[:8], stated=stated)

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailcare.backup import drills
@@ -21,7 +21,7 @@ from mailcare.backup.inventory import difference as difference_of
 from mailcare.backup.judging import Facts, withheld
 from mailcare.backup.kept import Kept
 from mailcare.backup.manifest import Known, Manifest, manifest_of
-from mailcare.backup.names import shown
+from mailcare.backup.names import moment_of, shown
 from mailcare.backup.separation import NotTold, Separation
 from mailcare.backup.source import (
     Digest,
@@ -34,13 +34,14 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
-from mailcare.backup.spool import spooled
+from mailcare.backup.spool import Spool, spooled
 from mailcare.backup.spots import separated
 from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
 
 _LIVE, _COPY = 0, 1
 ALIKE_MOST = 500
+PROOF_MOST = 20
 Found = Iterator[tuple[str, Facts]]
 
 
@@ -123,8 +124,8 @@ def date(ground: Ground) -> Found:
             _dated(ground),
             size_bytes=sum(row.size_bytes for row in census.rows) if size is None else size,
             messages=messages_in(census),
-            newest_message_at=newest_at(census),
-            live_newest_at=_live_newest(ground),
+            newest_message_at=(inside := newest_at(census, until=ground.now)),
+            live_newest_at=_live_newest(ground, inside),
         ),
     )
 
@@ -163,12 +164,34 @@ def _listed_sizes(ground: Ground) -> tuple[Size, ...]:
     )
 
 
-def _live_newest(ground: Ground) -> datetime | None:
+def _live_newest(ground: Ground, inside: datetime | None) -> datetime | None:
+    """Return when the newest live message arrived that had to be in the newest generation.
+
+    Where no mail came for days, the first one after them says nothing of a generation before it:
+    only for such a distance are the messages themselves looked at.
+    """
+    begun_at = ground.newest.started_at
     try:
-        return newest_at(ground.live_census)
+        newest = newest_at(ground.live_census, until=ground.now)
+        if newest and newest > begun_at and newest - (inside or begun_at) > _rpo(ground):
+            return _newest_until(ground, begun_at - timedelta(minutes=ground.copy.slack_min))
     except NotReached as error:
         ground.notes.append(f"现网邮件存储无法读取：{error.message}")
         return None
+    return newest
+
+
+def _rpo(ground: Ground) -> timedelta:
+    return timedelta(hours=ground.copy.rpo_h)
+
+
+def _newest_until(ground: Ground, until: datetime) -> datetime | None:
+    if ground.live is None or ground.live_census is None:
+        return None
+    listed = ground.live.messages([row.mailbox for row in ground.live_census.rows])
+    limit_s = until.timestamp()
+    newest_s = max((one.arrived_s for one in listed if one.arrived_s <= limit_s), default=0)
+    return moment_of(newest_s) if newest_s else None
 
 
 def count(ground: Ground) -> Found:
@@ -195,19 +218,48 @@ def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterat
     if not mailboxes:
         return
     wanted = frozenset(mailboxes)
+    absent, orphans = _without_counterpart(ground, wanted)
     with spooled(ground.scratch) as spool:
         spool.keep(_LIVE, live.messages(wanted))
-        spool.keep(_COPY, ground.source.messages(ground.newest, wanted))
+        spool.keep(_COPY, ground.source.messages(ground.newest, wanted | orphans))
         for mailbox in sorted(wanted):
+            was = _renamed(ground, live, spool, mailbox, orphans) if mailbox in absent else ""
             yield difference_of(
                 mailbox,
                 spool.messages(_LIVE, mailbox),
-                spool.messages(_COPY, mailbox),
+                spool.messages(_COPY, was or mailbox),
+                was=was,
                 started_s=ground.newest.started_at.timestamp(),
                 slack_s=ground.copy.slack_min * 60,
                 now_s=ground.now.timestamp(),
                 same_content=lambda lost, gone: _moved(ground, live, lost, gone),
             )
+
+
+def _without_counterpart(
+    ground: Ground, wanted: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the live mailboxes that the backup has not, and those of it that are not live."""
+    there = {row.mailbox for row in ground.census.rows if row.messages}
+    known = {row.mailbox for row in ground.live_census.rows} if ground.live_census else set()
+    absent = wanted - there
+    return absent, frozenset(there - known) if absent else frozenset()
+
+
+def _renamed(
+    ground: Ground, live: Live, spool: Spool, mailbox: str, orphans: frozenset[str]
+) -> str:
+    """Return the name under which the backup has a live mailbox; empty where it has it not.
+
+    It has the messages of the same names, and some of them are the same to the byte.
+    """
+    was = next((one for one in spool.sharing(_LIVE, _COPY, mailbox) if one in orphans), "")
+    if not was:
+        return ""
+    kept = {one.identity: one for one in spool.messages(_COPY, was)}
+    both = [one for one in spool.messages(_LIVE, mailbox) if one.identity in kept][:PROOF_MOST]
+    same = _moved(ground, live, both, [kept[one.identity] for one in both])
+    return was if len(same) == len(both) else ""
 
 
 def _moved(

@@ -20,6 +20,13 @@ CREATE TABLE message (
 );
 """
 _INDEX = "CREATE INDEX IF NOT EXISTS by_mailbox ON message (side, mailbox)"
+_INDEX_OF_IDENTITY = "CREATE INDEX IF NOT EXISTS by_identity ON message (side, identity)"
+_SHARING = """
+SELECT theirs.mailbox, count(*) AS shared FROM message AS ours
+JOIN message AS theirs ON theirs.side = ? AND theirs.identity = ours.identity
+WHERE ours.side = ? AND ours.mailbox = ?
+GROUP BY theirs.mailbox ORDER BY shared DESC, theirs.mailbox
+"""
 _OF = """
 SELECT key, mailbox, folder, identity, size, arrived FROM message WHERE side = ? AND mailbox = ?
 """
@@ -40,6 +47,11 @@ class Spool:
         """Return the messages of a mailbox on one side, in the order in which they came."""
         self._database.execute(_INDEX)
         return [Message(*row) for row in self._database.execute(_OF, (side, mailbox))]
+
+    def sharing(self, side: int, other: int, mailbox: str) -> list[str]:
+        """Return the mailboxes of the other side with messages of this one, the most first."""
+        self._database.execute(_INDEX_OF_IDENTITY)
+        return [name for name, _ in self._database.execute(_SHARING, (other, side, mailbox))]
 
 
 @contextmanager

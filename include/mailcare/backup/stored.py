@@ -19,8 +19,7 @@ from mailcare.backup.source import (
     Restored,
     Shard,
 )
-from mailcare.systems.backups import BackupCopy
-from mailcare.systems.copies import CopyKind
+from mailcare.systems.backups import BackupCopy, CopyKind
 
 PATTERNS = {
     CopyKind.RSNAPSHOT: ("*.[0-9]", "*.[0-9][0-9]", "*.[0-9][0-9][0-9]"),

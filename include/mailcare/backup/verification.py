@@ -10,9 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mailcare import VERSION
 from mailcare.backup.drill import scratch_folder
 from mailcare.backup.evidence import (
+    PROGRAM,
     Evidence,
     Finding,
     Statement,
@@ -131,7 +131,7 @@ def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> Co
         task.history.last_sha256,
         started_at,
         finished_at,
-        f"mailcare {VERSION}",
+        PROGRAM,
         settled,
     )
     return CopyOutcome(task.copy, settled, sign(statement, key), started_at, finished_at)
@@ -185,7 +185,7 @@ def _settled(task: Task, findings: Iterable[Finding], now: datetime) -> Iterator
     found = list(findings)
     for one in found:
         yield _aged(task, one, now)
-    for level in set(Level) - {one.level for one in found}:
+    for level in (one for one in Level if one not in {done.level for done in found}):
         idle = Finding(level, "", withheld(not_run(level, "本次没有安排这一级", code="not_due")))
         late = _aged(task, idle, now)
         if late.judgement().verdict is Verdict.DEGRADED:
