@@ -15,7 +15,7 @@ from mailcare.backup.dumps import blocks
 from mailcare.backup.ldif import BadLdif, entries, judge_ldif, lines_of
 from mailcare.backup.source import NotReached
 from mailcare.backup.verdicts import Verdict
-from mailcare.systems.backups import Dialect
+from mailcare.systems.copies import Dialect
 from tests.surroundings import need
 
 MYSQL = b"""\

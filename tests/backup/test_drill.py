@@ -21,7 +21,7 @@ from mailcare.backup.sampling import draw
 from mailcare.backup.source import Message, NotReached, Restored
 from mailcare.backup.trees import TreeStore
 from mailcare.backup.verdicts import Verdict
-from mailcare.systems.backups import StoreFormat
+from mailcare.systems.copies import StoreFormat
 from tests.backup.stores import make_store
 from tests.backup.test_opening import nested
 

@@ -15,7 +15,7 @@ from lab.waiting import wait_until
 from mailcare.backup.drill import scratch_folder
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import Verification, audit_file, verify_site
-from mailcare.systems.backups import Dialect
+from mailcare.systems.copies import Dialect
 from tests.backup.ssh_host import HOST_KEY, USER_KEY, cuts_after, ssh_host
 from tests.backup.stores import flip, make_dbox, make_store, pack
 from tests.backup.test_databases import DUMPS

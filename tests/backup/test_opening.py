@@ -7,7 +7,6 @@ from mailcare.backup.opening import (
     looks_like_mail,
     normal_digest,
     open_message,
-    stated_bytes,
 )
 
 PLAIN = b"From: a@shili-bank.example\nMessage-ID: <1@x>\nSubject: hi\n\nbody\n"
@@ -75,18 +74,6 @@ def test_a_size_in_the_name_that_does_not_fit_is_a_truncation():
 )
 def test_what_only_hurts_the_parser_is_intact(data):
     assert open_message(data).outcome is Outcome.INTACT
-
-
-@pytest.mark.parametrize(
-    ("name", "size_bytes"),
-    [
-        (b"1700000000.M1P2.mx1,S=1234,W=1260:2,S", 1234),
-        (b"1700000000.M1P2.mx1,S=0", 0),
-        (b"1700000000.M1P2.mx1:2,RS", None),
-    ],
-)
-def test_the_stated_size_is_read_from_the_name(name, size_bytes):
-    assert stated_bytes(name) == size_bytes
 
 
 def test_line_ends_do_not_change_the_normal_digest():

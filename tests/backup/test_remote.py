@@ -14,7 +14,7 @@ from mailcare.backup.remote import RemoteSource
 from mailcare.backup.repository import Repository, census_of, written
 from mailcare.backup.source import Generation, NotReached
 from mailcare.backup.verdicts import Level, Verdict
-from mailcare.systems.backups import StoreFormat
+from mailcare.systems.copies import StoreFormat
 from tests.backup.stores import NOW, copy_of
 
 

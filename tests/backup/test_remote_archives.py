@@ -18,7 +18,7 @@ from mailcare.backup.remote import RemoteSource
 from mailcare.backup.remote_archives import RemoteArchiveStore
 from mailcare.backup.source import NotReached, Shard
 from mailcare.backup.verdicts import Level
-from mailcare.systems.backups import CopyKind, StoreFormat
+from mailcare.systems.copies import CopyKind, StoreFormat
 from tests.backup.ssh_host import cuts_after, ssh_host
 from tests.backup.stores import (
     add_mail,

@@ -27,7 +27,7 @@ from mailcare.backup.restic import ResticSource
 from mailcare.backup.source import Generation, NotReached, Reach, Shard, Soundness, Source
 from mailcare.backup.trees import TreeStore
 from mailcare.backup.verdicts import Coverage, Level, Verdict
-from mailcare.systems.backups import StoreFormat
+from mailcare.systems.copies import StoreFormat
 from tests.surroundings import need
 
 PASSWORD = "correct horse"

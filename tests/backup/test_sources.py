@@ -269,10 +269,14 @@ def test_a_copy_that_is_not_there_says_so(tmp_path):
     assert missing.value.code == "missing"
 
 
-def test_many_files_are_spread_over_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, "FEW_FILES", 10)
+def test_long_work_is_spread_over_processes(tmp_path, monkeypatch):
     live = make_store(tmp_path / "live", mailboxes=10, each=3)
-    digests, _ = read(local_source(copy_of("tree", live)))
+    source = local_source(copy_of("tree", live))
+    here = source.census(only(source))
+    assert sum(row.messages for row in here.rows) == 30
+    monkeypatch.setattr(pool, "SOON_S", 0)
+    assert source.census(only(source)) == here
+    digests, _ = read(source)
     assert len(digests) == 30
     assert {one.fate for one in digests} == {Fate.OK}
 

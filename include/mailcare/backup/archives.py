@@ -31,7 +31,7 @@ from mailcare.backup.source import (
 from mailcare.backup.streams import UNPACED, opened
 from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
-from mailcare.systems.backups import CopyKind
+from mailcare.systems.copies import CopyKind
 
 
 class Walk(Protocol):

@@ -25,7 +25,7 @@ from mailcare.backup.throwaway import (
     serving,
 )
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
-from mailcare.systems.backups import Dialect
+from mailcare.systems.copies import Dialect
 
 LOAD_S = 3600.0
 STEP_S = 120.0

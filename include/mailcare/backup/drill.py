@@ -16,7 +16,8 @@ from typing import Protocol
 from mailcare.backup.agent.script import Refused
 from mailcare.backup.agent.tools import Scratch
 from mailcare.backup.confidence import Draw, statement
-from mailcare.backup.opening import Opened, Outcome, stated_bytes
+from mailcare.backup.names import stated_bytes
+from mailcare.backup.opening import Opened, Outcome
 from mailcare.backup.parsing import open_all
 from mailcare.backup.sampling import Candidate, Sample
 from mailcare.backup.source import Message, NotReached, Restored

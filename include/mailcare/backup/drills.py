@@ -15,7 +15,8 @@ from mailcare.backup.ground import Ground
 from mailcare.backup.judging import Facts, StatedFacts, stated
 from mailcare.backup.ldif import judge_ldif, lines_of
 from mailcare.backup.manifest import manifest_of
-from mailcare.backup.opening import normal_digest, stated_bytes, text_of
+from mailcare.backup.names import stated_bytes
+from mailcare.backup.opening import normal_digest, text_of
 from mailcare.backup.packing import BadPacking
 from mailcare.backup.sampling import Sample, draw, seed_of
 from mailcare.backup.service import MAILDIR, Served, judge_service, serve
@@ -23,7 +24,7 @@ from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, 
 from mailcare.backup.stored import StoredCopy
 from mailcare.backup.verdicts import Judgement, Remark, Weight
 from mailcare.clock import BEIJING
-from mailcare.systems.backups import CopyKind, StoreFormat
+from mailcare.systems.copies import CopyKind, StoreFormat
 
 HOMES_SERVED = 5  # of a dbox store, whose homes are restored whole
 SERVED_UNIFORM = 300

@@ -22,7 +22,8 @@ from mailcare.backup.source import (
     Shard,
 )
 from mailcare.backup.stored import Found, StoredCopy
-from mailcare.backup.trees import TreeStore, Trouble
+from mailcare.backup.trees import TreeStore
+from mailcare.backup.walking import Trouble
 
 _IMMUTABLE_FLAG = 0x10
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS of linux/fs.h on 64-bit machines
@@ -63,7 +64,7 @@ class LocalSource(StoredCopy):
     def written_at(self, found: Found) -> datetime | None:
         """Return when the newest file of a tree was written here, whatever time it carries."""
         newest, trouble = 0.0, Trouble()
-        for folder in self._tree(self._path(found.name)).folders(trouble):
+        for folder in self._tree(self._path(found.name)).walk.folders(trouble):
             for entry in folder.files:
                 try:
                     newest = max(newest, entry.stat(follow_symlinks=False).st_ctime)

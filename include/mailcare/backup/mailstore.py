@@ -5,14 +5,16 @@ by mailbox in memory that is bounded by the number of mailboxes.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
+from os import stat_result
+from typing import Self
 
 from mailcare.backup.names import EARLIEST, LATEST, sane_moment_s, shown
 from mailcare.backup.source import MailboxRow, Message, Shard
-from mailcare.systems.backups import StoreFormat
+from mailcare.systems.copies import StoreFormat
 
 INBOX = "INBOX"
 _INFO = re.compile(rb"[:;!]2,[A-Za-z]*$")
@@ -20,8 +22,14 @@ _STATED = re.compile(rb",[SW]=\d+")
 # As mail servers write them: one look instead of two replacements, a third of the time.
 _USUAL = re.compile(rb"([^,:;!]+)(?:,[SW]=\d+)*(?::2,[A-Za-z]*)?\Z")
 _DBOX_FILE = re.compile(rb"[um]\.\d+$")
-Counted = tuple[bytes, int, float]  # identity, size, arrival
+# Those of a whole folder at once, joined by what no name has in it; with the time that they tell.
+_ALL_USUAL = re.compile(
+    rb"(?:\A|/)(([0-9]{9,10})\.[^,:;!/]+)(?:,[SW]=\d+)*(?::2,[A-Za-z]*)?(?=/|\Z)"
+)
+NamedFile = tuple[bytes, stat_result]
+Sized = tuple[bytes, int, float]  # identity, size, arrival
 _WHOLE_DIGEST = 1 << 256
+_number = int.from_bytes
 _MAILDIR, _DBOX, _MBOX = StoreFormat.MAILDIR, StoreFormat.DBOX, StoreFormat.MBOX
 _FIRST_S, _LAST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
 
@@ -50,6 +58,10 @@ class StoreMap:
     layout: str
     mail_files: str = "*"
     _places: dict[bytes, Place | None] = field(default_factory=dict)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[StoreFormat, str, str]]:
+        """Go to another process without the cache."""
+        return type(self), (self.format, self.layout, self.mail_files)
 
     @property
     def is_read_to_count(self) -> bool:
@@ -117,6 +129,20 @@ class StoreMap:
         arrived_s = arrival_s(name, mtime_s)
         return Message(path, place.mailbox, place.folder, identity, size_bytes, arrived_s)
 
+    def sized(self, place: Place, files: Sequence[NamedFile]) -> list[Sized]:
+        """Return what is counted of the messages in a folder that are among its files.
+
+        As `identity` and `arrival_s` of each; at once, where all have names as servers write them.
+        """
+        if self.format is _MAILDIR and place.holds_mail and (usual := _usual(files)):
+            return usual
+        found = [(self.identity(place, name, facts.st_size), name, facts) for name, facts in files]
+        return [
+            (identity, facts.st_size, arrival_s(name, facts.st_mtime))
+            for identity, name, facts in found
+            if identity is not None
+        ]
+
     def identity(self, place: Place, name: bytes, size_bytes: int) -> bytes | None:
         """Return what the message in a file is known by, wherever it is; None for no message."""
         if not place.holds_mail or name.startswith(b"."):
@@ -129,6 +155,19 @@ class StoreMap:
         if not _DBOX_FILE.match(name):
             return None
         return b"%s/%s/%d" % (place.folder.encode(), base_name(name), size_bytes)
+
+
+def _usual(files: Sequence[NamedFile]) -> list[Sized] | None:
+    """Return the messages of a Maildir folder; None where a name is not as servers write it."""
+    told = _ALL_USUAL.findall(b"/".join([name for name, _ in files]))
+    moments = [float(stamp) for _, stamp in told]
+    if len(told) != len(files) or not moments:
+        return None
+    if not _FIRST_S < min(moments) <= max(moments) < _LAST_S:
+        return None
+    sizes = [facts.st_size for _, facts in files]
+    identities = [b"%s/%d" % (name, size) for (name, _), size in zip(told, sizes, strict=True)]
+    return list(zip(identities, sizes, moments, strict=True))
 
 
 def _folder(rest: list[bytes]) -> str:
@@ -169,19 +208,18 @@ class _Sum:
     newest_s: float = 0
     digest: int = 0
 
-    def count(self, found: Iterable[Counted]) -> None:
-        messages = size = digest = 0
-        newest_s = self.newest_s
-        for identity, size_bytes, arrived_s in found:
-            messages += 1
-            size += size_bytes
-            digest += int.from_bytes(sha256(identity).digest())
-            if arrived_s > newest_s:
-                newest_s = arrived_s
-        self.messages += messages
-        self.size_bytes += size
-        self.digest += digest
-        self.newest_s = newest_s
+    def count(self, found: Sequence[Sized]) -> None:
+        self.messages += len(found)
+        self.size_bytes += sum([size_bytes for _, size_bytes, _ in found])
+        self.newest_s = max([self.newest_s, *[arrived_s for _, _, arrived_s in found]])
+        self.digest += sum([_number(sha256(identity).digest()) for identity, _, _ in found])
+
+    def add(self, other: "_Sum") -> None:
+        self.folders |= other.folders
+        self.messages += other.messages
+        self.size_bytes += other.size_bytes
+        self.newest_s = max(self.newest_s, other.newest_s)
+        self.digest += other.digest
 
 
 @dataclass(slots=True)
@@ -200,10 +238,14 @@ class Tally:
         one.folders.add(message.folder)
         one.count(((message.identity, message.size_bytes, message.arrived_s),))
 
-    def add_all(self, place: Place, found: Iterable[Counted]) -> None:
-        """Count the messages of one folder."""
-        self.note(place)
+    def add_sized(self, place: Place, found: Sequence[Sized]) -> None:
+        """Count messages of one folder."""
         self._sum(place.mailbox).count(found)
+
+    def add_all(self, other: "Tally") -> None:
+        """Take in what was counted elsewhere."""
+        for mailbox, one in other._sums.items():
+            self._sum(mailbox).add(one)
 
     def _sum(self, mailbox: str) -> _Sum:
         if mailbox not in self._sums:

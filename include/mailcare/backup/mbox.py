@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from mailcare.backup.opening import looks_like_mail
+from mailcare.backup.agent.script import looks_like_mail
 
 _FROM = re.compile(rb"From \S.*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\b\d\d:\d\d")
 _KEPT_BY_SERVER = re.compile(

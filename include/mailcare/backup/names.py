@@ -1,9 +1,11 @@
 """Names of files and mailboxes: bytes as they are, and as people can read them."""
 
+import re
 from datetime import UTC, datetime
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_STATED_SIZE = re.compile(rb",S=(\d+)")
 
 
 def shown(raw: bytes) -> str:
@@ -32,3 +34,9 @@ def sane_moment_s(seconds: float) -> float:
 def moment_of(seconds: float) -> datetime:
     """Return a file's time as a moment, held to what a mail can have."""
     return datetime.fromtimestamp(sane_moment_s(seconds), UTC)
+
+
+def stated_bytes(name: bytes) -> int | None:
+    """Return the size that a Maildir++ file name states (`,S=`), None where it states none."""
+    found = _STATED_SIZE.search(name)
+    return int(found[1]) if found else None

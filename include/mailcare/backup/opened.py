@@ -18,7 +18,8 @@ from mailcare.backup.source import Live, NotReached, Source
 from mailcare.backup.spots import Spot
 from mailcare.errors import InputError
 from mailcare.inspection.collect.scene import Scene
-from mailcare.systems.backups import AccountsFrom, BackupCopy, CopyKind, LiveStore, StoreFormat
+from mailcare.systems.backups import AccountsFrom, BackupCopy, LiveStore
+from mailcare.systems.copies import CopyKind, StoreFormat
 from mailcare.systems.profile import ProfileGap
 
 ACCOUNTS_TIMEOUT_S = 60

@@ -24,7 +24,6 @@ ZERO_RUN = bytes(512)  # no mail has one (RFC 5322, 2.1): a block that was never
 _MARKS = ("from", "date", "message-id", "received")
 _HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
-_STATED_SIZE = re.compile(rb",S=(\d+)")
 
 
 class Outcome(StrEnum):
@@ -48,12 +47,6 @@ class Opened:
     sha256: str = ""
     normal_sha256: str = ""
     size_bytes: int = 0
-
-
-def stated_bytes(name: bytes) -> int | None:
-    """Return the size that a Maildir++ file name states (`,S=`), None where it states none."""
-    found = _STATED_SIZE.search(name)
-    return int(found[1]) if found else None
 
 
 def normal_digest(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Spread reading over processes: threads would wait for each other at small files.
+"""Spread work over processes: threads would wait for each other at small files.
 
 The processes are our own: those of `multiprocessing` each load the whole program that they are of.
 """
@@ -8,71 +8,85 @@ import pickle
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import chain
 from queue import SimpleQueue
-from typing import IO, Self
+from time import monotonic
+from typing import Any, Self, TypeVar
 
-from mailcare.backup.files import FileRead, read_batch
+from mailcare.backup import worker
 from mailcare.backup.source import NotReached
 
-Batch = tuple[bytes, Sequence[bytes]]  # a folder, and names of files in it
-
-BATCH_FILES = 256
-FEW_FILES = 2048  # starting processes costs more than reading so few
+SOON_S = 0.1  # what is done by then is not worth the start of processes
 WAITING_EACH = 4
+T = TypeVar("T")
+Work = Callable[..., T]
+"""A function that is found by its name; its words and its answer can be pickled."""
 
 
-def read_all(batches: Iterable[Batch]) -> Iterator[tuple[bytes, list[FileRead]]]:
-    """Yield each batch's folder with what was read of it, in order.
+class Pool:
+    """Does work here at first; once that has taken a while, in a process for each processor."""
 
-    At most a few batches for each process are under way, so that memory stays bounded.
-    """
-    coming = iter(batches)
-    first: list[Batch] = []
-    while sum(len(names) for _, names in first) < FEW_FILES and (one := next(coming, None)):
-        first.append(one)
-    workers = min(os.cpu_count() or 1, 8)
-    if sum(len(names) for _, names in first) < FEW_FILES or workers == 1:
-        for folder, names in chain(first, coming):
-            yield folder, read_batch(folder, names)
-        return
-    yield from _spread(chain(first, coming), workers)
+    def __init__(self) -> None:
+        self._began_s = monotonic()
+        self._workers = min(os.cpu_count() or 1, 8)
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        self._threads: ThreadPoolExecutor | None = None
+        self._stack = ExitStack()
 
+    def __enter__(self) -> Self:
+        return self
 
-def _spread(batches: Iterator[Batch], workers: int) -> Iterator[tuple[bytes, list[FileRead]]]:
-    idle: SimpleQueue[_Reader] = SimpleQueue()
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
 
-    def read(batch: Batch) -> list[FileRead]:
-        reader = idle.get()
+    @property
+    def most(self) -> int:
+        """Return how much may be under way, so that memory stays bounded."""
+        return self._workers * WAITING_EACH if self._threads else 1
+
+    def submit(self, work: Work[T], *words: object) -> Future[T]:
+        """Have work done; an `OSError` in it is raised, here or by its future."""
+        if not self._threads and self._workers > 1 and monotonic() - self._began_s >= SOON_S:
+            self._start()
+        if self._threads:
+            return self._threads.submit(self._elsewhere, work, words)
+        done: Future[T] = Future()
+        done.set_result(work(*words))
+        return done
+
+    def _start(self) -> None:
+        for _ in range(self._workers):
+            self._idle.put(self._stack.enter_context(_Worker()))
+        self._threads = self._stack.enter_context(ThreadPoolExecutor(self._workers))
+
+    def _elsewhere(self, work: Work[T], words: tuple[object, ...]) -> T:
+        idle = self._idle.get()
         try:
-            return reader.read(batch)
+            return idle.do(work, words)
         finally:
-            idle.put(reader)
+            self._idle.put(idle)
 
-    waiting: deque[tuple[bytes, Future[list[FileRead]]]] = deque()
-    with ExitStack() as stack:
-        for _ in range(workers):
-            idle.put(stack.enter_context(_Reader()))
-        pool = stack.enter_context(ThreadPoolExecutor(workers))
-        for batch in batches:
-            waiting.append((batch[0], pool.submit(read, batch)))
-            if len(waiting) >= workers * WAITING_EACH:
-                done, future = waiting.popleft()
-                yield done, future.result()
+
+def in_order(work: Work[T], pieces: Iterable[tuple[object, ...]]) -> Iterator[T]:
+    """Yield what the work gives for the words of each piece, in their order."""
+    waiting: deque[Future[T]] = deque()
+    with Pool() as pool:
+        for words in pieces:
+            waiting.append(pool.submit(work, *words))
+            while len(waiting) >= pool.most:
+                yield waiting.popleft().result()
         while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+            yield waiting.popleft().result()
 
 
-class _Reader:
-    """A process that reads one batch after the other, until its input ends."""
+class _Worker:
+    """A process of `worker`, which does one piece of work at a time."""
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", worker.__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -85,37 +99,14 @@ class _Reader:
         self._child.kill()
         self._child.communicate()
 
-    def read(self, batch: Batch) -> list[FileRead]:
-        """Return what was read of a batch; raise what reading raised."""
+    def do(self, work: Work[Any], words: tuple[object, ...]) -> Any:  # noqa: ANN401 - as the work's
         assert self._child.stdin
         assert self._child.stdout
         try:
-            _write(self._child.stdin, batch)
+            worker.send(self._child.stdin, (work, words))
             answer = pickle.load(self._child.stdout)  # noqa: S301 - our own process wrote it
         except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             raise NotReached("tool", "读取邮件的进程意外结束") from None
         if isinstance(answer, OSError):
             raise answer
         return answer
-
-
-def _write(to: IO[bytes], what: object) -> None:
-    pickle.dump(what, to, pickle.HIGHEST_PROTOCOL)
-    to.flush()
-
-
-def main() -> None:
-    """Read the batches that come on standard input."""
-    while True:
-        try:
-            folder, names = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
-        except EOFError:
-            return
-        try:
-            _write(sys.stdout.buffer, read_batch(folder, names))
-        except OSError as error:
-            _write(sys.stdout.buffer, error)
-
-
-if __name__ == "__main__":
-    main()

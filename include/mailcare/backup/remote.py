@@ -47,7 +47,7 @@ from mailcare.backup.source import (
 from mailcare.backup.stored import Found, StoredCopy
 from mailcare.backup.trees import TreeStore, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
-from mailcare.systems.backups import CopyKind
+from mailcare.systems.copies import CopyKind
 
 _FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
 

@@ -19,7 +19,8 @@ from mailcare.backup.source import (
     Restored,
     Shard,
 )
-from mailcare.systems.backups import BackupCopy, CopyKind
+from mailcare.systems.backups import BackupCopy
+from mailcare.systems.copies import CopyKind
 
 PATTERNS = {
     CopyKind.RSNAPSHOT: ("*.[0-9]", "*.[0-9][0-9]", "*.[0-9][0-9][0-9]"),

@@ -11,7 +11,7 @@ from mailcare.backup.agent.packed import GzipStream, PlainStream
 from mailcare.backup.agent.script import Pace, Refused
 from mailcare.backup.agent.zstd import ZstdStream
 from mailcare.backup.source import NotReached
-from mailcare.systems.backups import CopyKind
+from mailcare.systems.copies import CopyKind
 
 UNPACED = Pace(0)
 

@@ -8,15 +8,15 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
-from mailcare.backup.agent.script import leads_out
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly
-from mailcare.backup.mailstore import Counted, Place, StoreMap, Tally, arrival_s, is_in
+from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece, Splitter, settled
-from mailcare.backup.names import shown
-from mailcare.backup.pool import BATCH_FILES, Batch, read_all
+from mailcare.backup.pool import Pool, in_order
+from mailcare.backup.reading import read_batch
 from mailcare.backup.source import (
     Census,
     Digest,
@@ -27,42 +27,10 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.verdicts import Coverage
+from mailcare.backup.walking import Counted, Folder, Trouble, Walk, join
 
-ODDITIES_MOST = 50
-
-
-@dataclass(slots=True)
-class Trouble:
-    """What went wrong while a tree was walked; the lists are cut, the numbers are not."""
-
-    unreadable: list[str] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
-    oddities: list[str] = field(default_factory=list)
-    vanished: int = 0
-
-    def failed(self, path: bytes, error: OSError) -> None:
-        """Note a folder or file that could not be read."""
-        told, fate = explained(error)
-        if fate is Fate.CHANGED:
-            self.vanished += 1
-        elif fate is Fate.ALARM:
-            self.alarms.append(f"{shown(path)}：{told}")
-        else:
-            self.unreadable.append(f"{shown(path)}：{told}")
-
-    def odd(self, path: bytes, what: str) -> None:
-        """Note something that does not belong there."""
-        if len(self.oddities) < ODDITIES_MOST:
-            self.oddities.append(f"{shown(path)}：{what}")
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder with its files, as they were listed; `path` is below the root."""
-
-    path: bytes
-    place: Place | None
-    files: list[os.DirEntry[bytes]]
+BATCH_FILES = 256
+BATCH_FOLDERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,79 +40,50 @@ class TreeStore:
     root: bytes
     map: StoreMap
 
+    @property
+    def walk(self) -> Walk:
+        """Return the ways through the tree."""
+        return Walk(self.root, self.map)
+
     def census(self) -> Census:
         """Count every mailbox by a listing; an mbox is read for it."""
         tally, trouble = Tally(), Trouble()
-        for folder in self.folders(trouble):
-            if self.map.is_read_to_count:
+        if self.map.is_read_to_count:
+            for folder in self.walk.folders(trouble):
                 for message in self.listed(folder, trouble):
                     tally.add(message)
-            elif folder.place and folder.place.holds_mail:
-                tally.add_all(folder.place, self._counted(folder, folder.place, trouble))
-        unreadable = (*trouble.alarms, *trouble.unreadable)
-        return Census(tally.rows(), unreadable, tuple(trouble.oddities), trouble.vanished)
+        else:
+            self._count(tally, trouble)
+        unreadable = (*sorted(trouble.alarms), *sorted(trouble.unreadable))
+        return Census(tally.rows(), unreadable, tuple(sorted(trouble.oddities)), trouble.vanished)
 
-    def _counted(self, folder: Folder, place: Place, trouble: Trouble) -> Iterator[Counted]:
-        """Return what is counted of one folder; as `listed`, with less of each message."""
-        identity_of = self.map.identity
-        for entry in folder.files:
-            name = entry.name
-            try:
-                facts = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                trouble.failed(_join(folder.path, name), error)
-                continue
-            size = facts.st_size
-            if identity := identity_of(place, name, size):
-                yield identity, size, arrival_s(name, facts.st_mtime)
+    def _count(self, tally: Tally, trouble: Trouble) -> None:
+        waiting, under_way = [b""], deque[Future[Counted]]()
+        with Pool() as pool:
+            while waiting or under_way:
+                while waiting and len(under_way) < pool.most:
+                    under_way.append(pool.submit(self.walk.counted, waiting[-BATCH_FOLDERS:]))
+                    del waiting[-BATCH_FOLDERS:]
+                found = under_way.popleft().result()
+                tally.add_all(found.tally)
+                trouble.add(found.trouble)
+                waiting += found.below
 
     def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
         """List the messages of some mailboxes."""
         trouble = Trouble()
-        for folder in self.folders(trouble):
+        for folder in self.walk.folders(trouble):
             wanted = folder.place is None or folder.place.mailbox in mailboxes
             if wanted or self.map.is_read_to_count:
                 for message in self.listed(folder, trouble):
                     if message.mailbox in mailboxes:
                         yield message
 
-    def folders(self, trouble: Trouble) -> Iterator[Folder]:
-        """Walk the tree from the top."""
-        waiting = [b""]
-        while waiting:
-            path = waiting.pop()
-            place = self.map.place(path)
-            below, files = self._entries(path, trouble)
-            yield Folder(path, place, files)
-            if not (place and place.holds_mail and self.map.is_flat):
-                waiting.extend(below)
-
-    def _entries(
-        self, path: bytes, trouble: Trouble
-    ) -> tuple[list[bytes], list[os.DirEntry[bytes]]]:
-        below: list[bytes] = []
-        files: list[os.DirEntry[bytes]] = []
-        try:
-            with os.scandir(_join(self.root, path)) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry)
-                    elif entry.is_dir(follow_symlinks=False):
-                        below.append(_join(path, entry.name))
-                    elif leads_out(self.root, below_root := _join(path, entry.name)):
-                        told = "指向此目录之外的链接，未跟随，其中的邮件没有读取"
-                        trouble.unreadable.append(f"{shown(below_root)}：{told}")
-                    else:
-                        trouble.odd(_join(path, entry.name), "链接或设备文件，未跟随")
-        except OSError as error:
-            trouble.failed(path, error)
-        return sorted(below, reverse=True), files
-
     def listed(self, folder: Folder, trouble: Trouble) -> Iterator[Message]:
         """Return the messages of one folder."""
         if self.map.is_read_to_count:
             for entry in folder.files:
-                yield from self._in_mbox(_join(folder.path, entry.name), trouble)
+                yield from self._in_mbox(join(folder.path, entry.name), trouble)
             return
         if not (folder.place and folder.place.holds_mail):
             return
@@ -152,11 +91,11 @@ class TreeStore:
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError as error:
-                trouble.failed(_join(folder.path, entry.name), error)
+                trouble.failed(join(folder.path, entry.name), error)
                 continue
             message = self.map.message(
                 folder.place,
-                _join(folder.path, entry.name),
+                join(folder.path, entry.name),
                 size_bytes=facts.st_size,
                 mtime_s=facts.st_mtime,
             )
@@ -174,7 +113,7 @@ class TreeStore:
         """Return the messages of one mbox file."""
         splitter = Splitter()
         try:
-            with os.fdopen(open_quietly(_join(self.root, path)), "rb", buffering=0) as file:
+            with os.fdopen(open_quietly(join(self.root, path)), "rb", buffering=0) as file:
                 while block := file.read(BUFFER_BYTES):
                     yield from splitter.add(block)
         except OSError as error:
@@ -204,7 +143,7 @@ class TreeStore:
     def _copied(self, path: bytes, to: Path) -> Restored:
         try:
             with (
-                os.fdopen(open_quietly(_join(self.root, path)), "rb") as file,
+                os.fdopen(open_quietly(join(self.root, path)), "rb") as file,
                 to.open("xb") as copy,
             ):
                 shutil.copyfileobj(file, copy, BUFFER_BYTES)
@@ -219,7 +158,7 @@ class TreeStore:
             if key in left:
                 left.remove(key)
                 target = to.with_name(f"{to.name}-{piece.number}")
-                target.write_bytes(cut(Path(os.fsdecode(_join(self.root, path))), piece))
+                target.write_bytes(cut(Path(os.fsdecode(join(self.root, path))), piece))
                 yield Restored(key, target)
         told = next(iter([*trouble.alarms, *trouble.unreadable]), "备份中没有这封邮件")
         yield from (Restored(key, None, told) for key in sorted(left))
@@ -232,10 +171,6 @@ def cut(path: Path, piece: Piece) -> bytes:
         text = file.read(piece.ends - piece.starts)
     bare = text.rstrip(b"\r\n")
     return settled(bare + b"\n" if len(bare) < len(text) else bare)
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder and name else folder or name
 
 
 def mbox_message(path: bytes, place: Place, piece: Piece) -> Message:
@@ -261,7 +196,7 @@ class TreeReading:
 
     def _files(self) -> Iterator[Digest]:
         waiting: deque[list[Message]] = deque()  # what each batch under way is of, in order
-        for _, found in read_all(self._batches(waiting)):
+        for found in in_order(read_batch, self._batches(waiting)):
             for one, (_, size, sha256, is_mail, problem, fate) in zip(
                 waiting.popleft(), found, strict=True
             ):
@@ -269,8 +204,8 @@ class TreeReading:
                     one.key, one.mailbox, one.identity, size, sha256, is_mail, problem, fate
                 )
 
-    def _batches(self, waiting: deque[list[Message]]) -> Iterator[Batch]:
-        for folder in self._store.folders(self._trouble):
+    def _batches(self, waiting: deque[list[Message]]) -> Iterator[tuple[bytes, list[bytes]]]:
+        for folder in self._store.walk.folders(self._trouble):
             inodes = {entry.name: entry.inode() for entry in folder.files}
             found = [
                 (inodes[(name := one.key.rpartition(b"/")[2])], name, one)
@@ -278,16 +213,16 @@ class TreeReading:
                 if is_in(self._shard, one.mailbox, one.identity)
             ]
             found.sort()  # the order on the disk
-            whole = _join(self._store.root, folder.path)
+            whole = join(self._store.root, folder.path)
             for start in range(0, len(found), BATCH_FILES):
                 part = found[start : start + BATCH_FILES]
                 waiting.append([one for _, _, one in part])
                 yield whole, [name for _, name, _ in part]
 
     def _mboxes(self) -> Iterator[Digest]:
-        for folder in self._store.folders(self._trouble):
+        for folder in self._store.walk.folders(self._trouble):
             for entry in folder.files:
-                path = _join(folder.path, entry.name)
+                path = join(folder.path, entry.name)
                 place = self._store.map.file_place(path)
                 if place:
                     yield from self._mbox(path, place)

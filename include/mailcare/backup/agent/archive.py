@@ -15,6 +15,7 @@ from mailcare.backup.agent.packed import Broken, GzipStream, PlainStream, TooMuc
 from mailcare.backup.agent.script import (
     FILES_A_RECORD,
     HEAD_BYTES,
+    LONG_HEAD_BYTES,
     PIECE_BYTES,
     TASKS,
     Pace,
@@ -30,7 +31,6 @@ from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, Tar
 from mailcare.backup.agent.zips import ZipWalk
 from mailcare.backup.agent.zstd import ZstdStream
 
-LONG_HEAD_BYTES = 256 * 1024
 TEXT_A_RECORD = 1024 * 1024
 NO_HEAD = "归档的扩展头无法读取"
 NOT_THERE = "备份中没有这封邮件"
