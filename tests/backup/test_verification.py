@@ -318,6 +318,16 @@ def test_what_the_server_keeps_compressed_is_served_as_the_mail_that_it_is(tmp_p
     assert "没有恢复出来" in bank.verify("L5").of("L5").reason
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_the_server_keeps_compressed_is_sound_in_every_kind(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    for path in bank.live.rglob("cur/*"):
+        path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+    bank.back_up()
+    found = bank.verify("L3").of("L3")
+    assert (found.reason, found.coverage.ok) == ("", 24)
+
+
 def test_a_live_mailbox_behind_a_link_is_not_counted_and_so_not_passed(tmp_path):
     bank = Bank(tmp_path, "tree")
     home = bank.live / "bank.example/user1"

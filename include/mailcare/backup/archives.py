@@ -97,21 +97,25 @@ class Pass:
 class HashSink(Content):
     """Hashes a file; where that was done elsewhere, it is told of it."""
 
-    __slots__ = ("_sha256", "problem")
+    __slots__ = ("_is_packed", "_sha256", "problem")
 
     def __init__(self) -> None:
         super().__init__()
         self.problem = ""
         self._sha256 = ""
+        self._is_packed = False
 
     def told(self, content: Hashed) -> None:
         """Take what another has read."""
         self.size_bytes, self._sha256 = content.size_bytes, content.sha256
         self.is_mail, self.is_zeros = content.is_mail, content.is_zeros
+        self._is_packed = content.is_packed
 
     def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
         """Return how a message was read."""
-        name = path.rpartition(b"/")[2]
+        is_packed = self._is_packed or self.is_packed
+        # Of a compressed message its name tells the size unpacked; a drill unpacks it.
+        name = b"" if is_packed else path.rpartition(b"/")[2]
         problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self.is_zeros)
         return Digest(
             path,
@@ -119,7 +123,7 @@ class HashSink(Content):
             identity,
             self.size_bytes,
             self._sha256 or self.sha256(),
-            self.is_mail,
+            self.is_mail or is_packed,
             problem,
             _BAD if problem else _OK,
         )

@@ -201,7 +201,8 @@ def _digest(one: Message, record: FileDigest | Problem) -> Digest:
     if record.has_changed:
         fate, problem = Fate.CHANGED, "读取期间发生变化"
     else:
-        name = one.key.rpartition(b"/")[2]
+        # Of a compressed message its name tells the size unpacked; a drill unpacks it.
+        name = b"" if record.is_packed else one.key.rpartition(b"/")[2]
         problem = problem_of(name, record.size_bytes, is_zeros=False)
         fate = Fate.BAD if problem else Fate.OK
     return Digest(
@@ -210,7 +211,7 @@ def _digest(one: Message, record: FileDigest | Problem) -> Digest:
         one.identity,
         record.size_bytes,
         record.sha256,
-        record.looks_like_mail,
+        record.looks_like_mail or record.is_packed,
         problem,
         fate,
     )

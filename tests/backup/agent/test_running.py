@@ -217,6 +217,18 @@ def test_a_link_to_a_folder_elsewhere_is_told_as_not_read(tmp_path, poor_path):
             assert problems == [("unreadable", b"a/out\n")]
 
 
+def test_a_compressed_message_is_told_by_every_host(tmp_path, poor_path):
+    heads = (b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"From: a@b", b"")
+    for number, head in enumerate(heads):
+        (tmp_path / f"{number}").write_bytes(head)
+    names = [b"%d" % number for number in range(len(heads))]
+    with ssh_host(path=poor_path) as there:
+        for seat in (Here(), there):
+            told = digests(seat, str(tmp_path), names, {})
+            found = [one.is_packed for one in told if isinstance(one, FileDigest)]
+            assert found == [True] * 4 + [False] * 2
+
+
 def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, poor_path):
     large = odd_tree / "a" / "large"
     large.write_bytes(os.urandom(300_000))

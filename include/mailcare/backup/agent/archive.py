@@ -22,6 +22,7 @@ from mailcare.backup.agent.script import (
     Refused,
     Stream,
     b64,
+    is_packed,
     looks_like_mail,
     open_quietly,
     say_state,
@@ -68,6 +69,11 @@ class Content:
             self._head += bytes(piece[: LONG_HEAD_BYTES - len(self._head)])
             self.is_mail = looks_like_mail(self._head)
         self.is_zeros = self.is_zeros and not bytes(piece).strip(b"\0")
+
+    @property
+    def is_packed(self) -> bool:
+        """Tell whether it is a message that its server keeps compressed."""
+        return is_packed(self._head)
 
     def sha256(self) -> str:
         """Return the SHA-256 of what came, in hex."""
@@ -161,7 +167,14 @@ def row_of(member: Member, walk: Any, is_hashed: bool) -> list:
         walk.take(member, content)
     except MemberDamage as error:
         problem = str(error)
-    facts = [content.sha256(), content.size_bytes, content.is_mail, content.is_zeros, problem]
+    facts = [
+        content.sha256(),
+        content.size_bytes,
+        content.is_mail,
+        content.is_zeros,
+        content.is_packed,
+        problem,
+    ]
     return row + facts
 
 

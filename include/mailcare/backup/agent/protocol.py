@@ -63,6 +63,7 @@ class FileDigest:
     size_bytes: int
     looks_like_mail: bool
     has_changed: bool
+    is_packed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ class Hashed:
     size_bytes: int
     is_mail: bool
     is_zeros: bool
+    is_packed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +329,7 @@ def _member(
     path: str, kind: str, size: int, stored: int, mtime_s: float, link: str, *read: Any
 ) -> MemberRow:
     member = Member(_bytes(path), Kind(kind), size, stored, mtime_s, _bytes(link))
-    return MemberRow(member, Hashed(*read[:4]), read[4]) if read else MemberRow(member)
+    return MemberRow(member, Hashed(*read[:5]), read[5]) if read else MemberRow(member)
 
 
 _RECORDS = {
@@ -336,7 +338,7 @@ _RECORDS = {
         _bytes(v["path"]), tuple(_entry(row) for row in v["files"]), v["last"], v["written"]
     ),
     "digest": lambda v: FileDigest(
-        _bytes(v["path"]), v["sha256"], v["size"], v["mail"], v["changed"]
+        _bytes(v["path"]), v["sha256"], v["size"], v["mail"], v["changed"], v["packed"]
     ),
     "piece": lambda v: Piece(_bytes(v["path"]), _bytes(v["data"])),
     "whole": lambda v: Whole(_bytes(v["path"])),

@@ -175,6 +175,7 @@ def surroundings(home: str) -> Dict[str, str]:
 # Files.
 
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", re.IGNORECASE)
 
 
@@ -182,6 +183,11 @@ def looks_like_mail(head: bytes) -> bool:
     """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
     from_line = _FROM_LINE.match(head)
     return _FIELD.search(head[from_line.end() :] if from_line else head) is not None
+
+
+def is_packed(head: bytes) -> bool:
+    """Tell from the first bytes of a message whether its server keeps it compressed."""
+    return head.startswith(_PACKED)
 
 
 def open_quietly(path: bytes) -> int:
@@ -358,6 +364,7 @@ def digest_of(path: bytes, pace: Pace) -> Dict[str, Any]:
         "sha256": digest.hexdigest(),
         "size": size,
         "mail": looks_like_mail(head),
+        "packed": is_packed(head),
         "changed": changed or size != after.st_size,
     }
 

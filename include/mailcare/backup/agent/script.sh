@@ -207,8 +207,12 @@ digest_one() {
   [ "$said" = "$sum" ] || { problem "$2" "$said"; return; }
   if [ "$(state "./$1")" = "$before" ]; then changed=false; else changed=true; fi
   if looks_like_mail "./$1"; then mail=true; else mail=false; fi
+  case $(dd if="./$1" bs=6 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n') in
+    1f8b* | 425a68* | fd377a585a* | 28b52ffd*) packed=true ;;
+    *) packed=false ;;
+  esac
   say "{\"kind\":\"digest\",\"path\":\"$2\",\"sha256\":\"${sum%% *}\",\"size\":$size,\
-\"mail\":$mail,\"changed\":$changed}"
+\"mail\":$mail,\"packed\":$packed,\"changed\":$changed}"
 }
 
 send_one() {
