@@ -17,6 +17,16 @@ from tests.surroundings import without
 
 pytest_plugins = ["tests.databases"]
 
+# Borg, restic and SQLite wait for the disk at every commit; nothing here has to outlive a test.
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
+if (
+    MEMORY.is_dir()
+    and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+    and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC  # some tests write programs
+):
+    tempfile.tempdir = os.environ.setdefault("TMPDIR", str(MEMORY))
+
 # Airflow reads its settings when it is first imported: they must stand before any test does that.
 os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir(), "mailcare-tests-airflow")))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")

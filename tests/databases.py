@@ -28,8 +28,6 @@ from tests.surroundings import without
 
 DEBIAN_POSTGRESQL = Path("/usr/lib/postgresql")
 OWNER = "postgres"  # initdb and postgres refuse to run as root
-MEMORY = Path("/dev/shm")
-ROOM_BYTES = 1 << 30
 BOTH = ["sqlite", "postgresql"]
 _numbers = count(1)
 
@@ -85,9 +83,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def quick_folder() -> Iterator[Path]:
-    """Yield a folder in memory where there is room: commits wait for a disk otherwise."""
-    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES
-    folder = Path(tempfile.mkdtemp(prefix="mailcare-db-", dir=MEMORY if has_room else None))
+    folder = Path(tempfile.mkdtemp(prefix="mailcare-db-"))
     folder.chmod(0o755)  # PostgreSQL runs as another user
     yield folder
     shutil.rmtree(folder)
