@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,27 @@ class OneLab(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLab:
     """Share the tests out so that the lab's run beside all others."""
     return OneLab(config, log)
+
+
+@pytest.fixture(scope="session")
+def prints() -> Callable[[str], object]:
+    """Return the printer, which prints the same HTML once."""
+    from mailcare.papers import render
+
+    return lru_cache(maxsize=256)(render._print)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def printer(prints: Callable[[str], object]) -> Iterator[None]:
+    """Print a paper that many tests have in common once.
+
+    The same HTML gives the same bytes: tests/papers asserts it, with a printer of its own.
+    """
+    from mailcare.papers import render
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render, "_print", prints)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,11 @@ from mailcare.papers.render import print_pdf, render_html
 from tests.papers import sample
 
 
+@pytest.fixture(autouse=True, scope="module")
+def printer() -> None:
+    """Print whatever is told, each time: it is printing that is tried here."""
+
+
 @pytest.fixture(scope="session")
 def html() -> str:
     return render_html(sample.report())
