@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from functools import cache
 from itertools import accumulate, takewhile
 
 from mailcare.clock import BEIJING
@@ -118,6 +119,7 @@ def visible(text: str) -> str:
     return "".join(map(_visible, text))
 
 
+@cache
 def _visible(character: str) -> str:
     code = ord(character)
     if any(low <= code <= high for low, high in _LOOK_ALIKES):
