@@ -19,7 +19,7 @@ from lab.errors import LabError
 PORT = 8080
 START_WITHIN_S = 300
 RUN_WITHIN_S = 900
-STOP_WITHIN_S = 30
+STOP_WITHIN_S = 5  # nothing of it is kept
 TELL_EVERY_S = 3
 LOGIN = "admin"
 FINISHED = {"success", "failed", "upstream_failed", "skipped", "removed"}
