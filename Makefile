@@ -14,6 +14,8 @@ setup: ## install Debian packages, uv and the locked environment, as far as they
 demo: setup ## inspect the lab's mail system through Airflow; ONCE=1 ends by itself
 	@$(BIN)/python -m lab.demo $(if $(ONCE),--once)
 
+# The workers read what another one has compiled.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup ## run all tests; MAILCARE_REQUIRE_LAB=1 makes a skipped lab test a failure
 	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
 
