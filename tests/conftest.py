@@ -35,7 +35,8 @@ os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 ROOT = Path(__file__).resolve().parent.parent
 LAB = "tests/lab/"
 DEMO = "tests/lab/test_demo"  # last of the lab's: its Airflow beside another one slows both down
-# What waits for an Airflow, or prints paper after paper: begun first, it keeps nobody waiting.
+# What waits for an Airflow, for restic and borg, or prints paper after paper: begun first, in this
+# order, it keeps nobody waiting.
 LONGEST = (
     "tests/console/test_story",
     "tests/console/test_in_",
@@ -43,6 +44,9 @@ LONGEST = (
     "tests/test_straight_line",
     "tests/test_cli.py",
     "tests/papers/test_inspection",
+    "tests/backup/test_repositories",
+    "tests/backup/test_drills",
+    "tests/faults/test_sweeping",
     "tests/reports/test_reports",
 )
 
@@ -57,9 +61,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         key=lambda item: (
             not item.nodeid.startswith(LAB),
             item.nodeid.startswith(DEMO),
-            not item.nodeid.startswith(LONGEST),
+            _turn(item.nodeid),
         )
     )
+
+
+def _turn(nodeid: str) -> int:
+    turns = (turn for turn, begin in enumerate(LONGEST) if nodeid.startswith(begin))
+    return next(turns, len(LONGEST))
 
 
 class OneLab(LoadFileScheduling):
