@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +16,7 @@ from mailcare.backup.databases import judge_dump, load_dump
 from mailcare.backup.dumps import blocks
 from mailcare.backup.ldif import BadLdif, entries, judge_ldif, lines_of
 from mailcare.backup.source import NotReached
+from mailcare.backup.throwaway import own_identity
 from mailcare.backup.verdicts import Verdict
 from mailcare.systems.copies import Dialect
 from tests.surroundings import need
@@ -116,6 +119,68 @@ def test_a_dump_that_is_not_whole_or_not_harmless_is_never_loaded(dialect, chang
 )
 def test_a_command_that_leaves_the_database_is_refused(dialect, line, scratch):
     assert "数据库以外的命令" in load(line + b"\n" + DUMPS[dialect], dialect, scratch).problem
+
+
+def test_what_is_disguised_is_not_done_either(scratch):
+    need("initdb")
+    owned = scratch / "owned"
+    program = f"'COPY (SELECT 1) TO PRO'||'GRAM ''touch {owned}'''"
+    for leaving in (
+        f"SELECT 1; \\! touch {owned}",
+        f"SELECT {program} \\gexec",
+        f"DO $$ BEGIN EXECUTE {program}; END $$;",
+    ):
+        given = leaving.encode() + b"\n" + POSTGRESQL
+        with suppress(NotReached):
+            assert judge_dump(load(given, Dialect.POSTGRESQL, scratch)).verdict is Verdict.FAIL
+        assert not owned.exists()
+        shutil.rmtree(scratch / "database")
+
+
+def test_no_account_of_the_server_may_set_where_it_writes(scratch):
+    need("mariadbd")
+    leaving = b"SET @a = CONCAT('SET GLO', 'BAL general_log = 1'); PREPARE s FROM @a; EXECUTE s;\n"
+    with pytest.raises(NotReached) as refused:
+        load(leaving + MYSQL, Dialect.MYSQL, scratch)
+    assert refused.value.code == "tool"
+    assert "权限" in refused.value.message
+
+
+def test_of_a_dump_psql_is_told_the_database_and_nothing_else():
+    dump = b"\\restrict aB3\nCREATE TABLE t ();\n\\connect mail\n\\connect a b\n\\unrestrict aB3\n"
+    shut, *told = b"".join(databases._restricted([dump[:9], dump[9:]])).splitlines()
+    assert shut.startswith(b"\\restrict ")
+    key = shut.split()[1]
+    assert key not in dump
+    allowed = [b"\\unrestrict " + key, b"\\connect mail", shut, databases._OPENED.strip()]
+    assert told == [b"", b"CREATE TABLE t ();", *allowed, b"\\connect a b", b""]
+
+
+def test_a_dump_of_another_database_and_its_roles_is_loaded_and_counted(scratch):
+    need("initdb")
+    made = b"CREATE DATABASE mail;\n\\connect mail\n"
+    grant = b'GRANT SELECT ON TABLE public.mailbox TO "dovecot-ro";\n'
+    dump = made + POSTGRESQL.replace(b"--\n-- Post", grant + b"--\n-- Post", 1)
+    loaded = load(dump, Dialect.POSTGRESQL, scratch)
+    assert (loaded.problem, loaded.tables, loaded.rows) == ("", 1, 2)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR 1273 (HY000) at line 30: Unknown collation: 'utf8mb4_0900_ai_ci'",
+        'ERROR: unrecognized configuration parameter "transaction_timeout"',
+        'ERROR: permission denied to create extension "postgres_fdw"',
+        "ERROR 3 (HY000): Error writing file (Errcode: 28 No space left on device)",
+        "invalid command \\restrict",
+    ],
+)
+def test_what_this_machine_lacks_does_not_fail_a_dump(said, monkeypatch):
+    monkeypatch.setattr(databases, "_answers", lambda _client, _identity: True)
+    client, here = databases.Client(("psql",), {}, ()), own_identity()
+    assert databases._not_the_dumps(client, here, 1, said)
+    assert databases._not_the_dumps(client, here, 1, 'relation "x" does not exist') is None
+    assert databases._not_the_dumps(client, here, -9, "")
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))

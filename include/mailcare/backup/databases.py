@@ -2,15 +2,17 @@
 
 The server has its own data folder in scratch, listens on a socket there and nowhere else, and runs
 without privilege. A dump is written by strangers: what in it would leave the database (a shell, a
-file of the host) is refused before anything is loaded.
+file of the host) is refused before anything is loaded. What can be disguised from that look meets
+a client that runs no commands, and a server on which no account has a right that reaches further.
 """
 
 import re
+import secrets
 import subprocess
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -53,7 +55,30 @@ _LEAVES = {
         re.IGNORECASE,
     ),
 }
-_OWNER = re.compile(rb'\bOWNER TO ("?)((?!postgres\b)[^";]+)\1;')
+_RIGHTS = re.compile(rb"\bOWNER TO |^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) ")
+_ROLE = re.compile(rb'\b(?:TO|FROM|ROLE) ("(?:[^"]|"")+"|[a-z_][\w$]*)')
+_NO_ROLE = re.compile(rb'"?(public|postgres|none|current_user|session_user|pg_\w*)"?')
+# What psql itself is told in a dump by pg_dump; all else it is not let do.
+_TOLD_PSQL = re.compile(
+    rb"^\\((un)?restrict \w+"
+    rb"|(?P<connect>connect (-reuse-previous=on \"dbname='[\w.-]+'\"|[\w.-]+)))[ \r]*$",
+    re.MULTILINE,
+)
+_OPENED = b"\ngrant all on schema public to public;"  # whose tables will be others'
+_RESTRICTS = "\\restrict"  # since 15.14, 16.10 and 17.6: CVE-2025-8714
+# Rights that reach out of the database, in MariaDB: files, settings of the server, other servers.
+_FAR_RIGHTS = (
+    "FILE, SUPER, SHUTDOWN, RELOAD, PROCESS, REPLICATION SLAVE, REPLICATION SLAVE ADMIN, "
+    "REPLICATION MASTER ADMIN, FEDERATED ADMIN, CONNECTION ADMIN"
+)
+# What the throw-away server has not, or does not give: it says nothing of the dump.
+_OURS = re.compile(
+    r"access denied|permission denied|command denied|must be (superuser|owner)|secure-file-priv"
+    r"|can't open shared library|is not available|invalid locale|unknown (collation|character set)"
+    r"|unknown (storage engine|system variable)|unrecognized configuration parameter",
+    re.IGNORECASE,
+)
+_PACKET = "--max-allowed-packet=1G"
 _WORD = re.compile(rb"[a-z0-9._%+-]+(?:@[a-z0-9.-]+)?")
 _WORD_BYTES = 1024
 _BETWEEN_WORDS = (b"\n", b"\t", b",", b"'", b" ")
@@ -94,7 +119,8 @@ def load_dump(
     base = given_to(identity, scratch / "database")
     with _SERVERS[dialect](identity, base) as client:
         for role in sorted(roles):
-            _asked(client, f'create role "{role.decode("utf-8", "replace")}"', identity)
+            name = role.decode("utf-8", "replace")
+            _asked(client, f"create role {name}; grant {name} to postgres", identity)
         started = perf_counter()
         problem = _fed(client, dump, identity)
         seconds = perf_counter() - started
@@ -113,7 +139,7 @@ def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
         *lines, rest = (rest + block).split(b"\n")
         _refuse_leaving(lines, dialect)
         if dialect is Dialect.POSTGRESQL:
-            roles.update(found[2] for line in lines if (found := _OWNER.search(line)))
+            roles.update(_roles_in(lines))
         rest = rest[-BLOCK_BYTES:]
         tail = (tail + block)[-_TAIL_BYTES:]
     _refuse_leaving([rest], dialect)
@@ -122,6 +148,12 @@ def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
     if not _ENDS[dialect].search(tail):
         raise BadDump("缺少结尾的完成标记，导出被截断")
     return total
+
+
+def _roles_in(lines: Sequence[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        if _RIGHTS.search(line):
+            yield from (role for role in _ROLE.findall(line) if not _NO_ROLE.fullmatch(role))
 
 
 def _absent(dump: Path, accounts: Collection[str]) -> tuple[str, ...]:
@@ -156,10 +188,16 @@ def _refuse_leaving(lines: Sequence[bytes], dialect: Dialect) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How the throw-away database is spoken to."""
+    """How the throw-away database is spoken to, and by which words a dump is loaded."""
 
     words: tuple[str, ...]
     env: dict[str, str]
+    loading: tuple[str, ...]
+
+    @property
+    def is_psql(self) -> bool:
+        """Tell whether it is psql, which takes commands of its own among the statements."""
+        return self.words[0].endswith("psql")
 
     def asking(self, statement: str) -> list[str]:
         """Return the words that put a statement to it."""
@@ -183,12 +221,15 @@ def _mysql(identity: Identity, base: Path) -> Iterator[Client]:
         *(server, "--no-defaults", f"--datadir={data}", f"--socket={socket}", f"--tmpdir={base}"),
         *("--skip-networking", f"--pid-file={base}/pid", f"--secure-file-priv={closed}"),
         *("--local-infile=0", "--innodb-buffer-pool-size=64M", "--skip-log-bin"),
+        *(f"--plugin-dir={closed}", "--skip-symbolic-links", _PACKET),
     ]
-    speak = Client((client, "--no-defaults", f"--socket={socket}", "-uroot", "--sandbox"), env)
+    words = (client, "--no-defaults", f"--socket={socket}", "-uroot", "--sandbox", _PACKET)
+    speak = Client(words, env, (*words, "--database=drill"))
     log = base / "server.log"
     with serving(identity, serve, env=env, log=log, is_ready=lambda: _answers(speak, identity)):
-        run_as(identity, speak.asking("create database drill"), env=env, timeout_s=STEP_S)
-        yield Client((*speak.words, "--database=drill"), env)
+        _asked(speak, "create database drill", identity)
+        _asked(speak, f"revoke {_FAR_RIGHTS} on *.* from root@localhost", identity)
+        yield speak
 
 
 @contextmanager
@@ -197,15 +238,26 @@ def _postgresql(identity: Identity, base: Path) -> Iterator[Client]:
     initdb = find_program("initdb", places=places)
     server, client = find_program("postgres", places=places), find_program("psql")
     data, env = base / "data", _environment(base)
-    words = [initdb, "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    words = [initdb, "-D", str(data), "-U", _ROOT, "-A", "trust", "-E", "UTF8", "--no-sync"]
     _need(run_as(identity, words, env=env, timeout_s=STEP_S), "initdb")
     serve = [server, "-D", str(data), "-k", str(base), "-c", "listen_addresses=", "-c", "fsync=off"]
-    speak = Client((client, "-X", "-q", "-h", str(base), "-U", "postgres", "-d", "postgres"), env)
+    words = (client, "-X", "-q", "-h", str(base), "-d", "postgres", "-U")
+    loading = (*words, "postgres", "-v", "ON_ERROR_STOP=1", "-f", "-")
+    speak = Client((*words, _ROOT), env, loading)
     log = base / "server.log"
     with serving(identity, serve, env=env, log=log, is_ready=lambda: _answers(speak, identity)):
+        _asked(speak, _OWNER_OF_ALL, identity)
         yield speak
 
 
+_ROOT = "mailcare_drill"
+# Whom a dump is loaded for: what is in the database is his, and nothing beside it.
+_OWNER_OF_ALL = (
+    "create role postgres login createdb; alter database postgres owner to postgres; "
+    "alter schema public owner to postgres; drop extension plpgsql; set role postgres; "
+    "create extension plpgsql; grant all on database postgres to public; "
+    "grant all on schema public to public; alter default privileges grant all on schemas to public"
+)
 _SERVERS = {Dialect.MYSQL: _mysql, Dialect.POSTGRESQL: _postgresql}
 
 
@@ -227,10 +279,12 @@ def _need(done: subprocess.CompletedProcess[str], what: str) -> None:
 
 
 def _fed(client: Client, dump: Path, identity: Identity) -> str:
-    """Feed a dump to the database; return what it complained of, empty where it took all."""
-    stop = ("-v", "ON_ERROR_STOP=1", "-f", "-") if client.words[0].endswith("psql") else ()
+    """Feed a dump to the database; return what it complained of, empty where it took all.
+
+    Raise `NotReached` where it was not the dump that stopped it.
+    """
     child = subprocess.Popen(
-        [*client.words, *stop],
+        client.loading,
         env=client.env,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -243,30 +297,70 @@ def _fed(client: Client, dump: Path, identity: Identity) -> str:
     killer = threading.Timer(LOAD_S, child.kill)
     killer.start()
     try:
-        return _poured(child, dump)
+        code, text = _poured(child, _restricted(blocks(dump)) if client.is_psql else blocks(dump))
     finally:
         killer.cancel()
         child.kill()
         child.wait()
         child.stderr.close()
+    if code and (why := _not_the_dumps(client, identity, code, text)):
+        raise NotReached(*why)
+    return f"导入失败（{text or code}）" if code else ""
 
 
-def _poured(child: subprocess.Popen[bytes], dump: Path) -> str:
+def _poured(child: subprocess.Popen[bytes], text: Iterable[bytes]) -> tuple[int, str]:
+    """Pour a text into a program; return how it ended and what it said."""
     assert child.stdin
     assert child.stderr
     said: list[bytes] = []
     reader = threading.Thread(target=lambda: said.append(child.stderr.read()), daemon=True)
     reader.start()
     with suppress(BrokenPipeError):
-        for block in blocks(dump):
+        for block in text:
             child.stdin.write(block)
         child.stdin.close()
     code = child.wait()
     reader.join()
-    text = " ".join(b"".join(said).decode("utf-8", "replace").split())[:300]
-    if code and ("No space left" in text or "is full" in text):
-        raise NotReached("scratch", f"暂存空间不足，导入中断（{text}）")
-    return f"导入失败（{text or code}）" if code else ""
+    return code, " ".join(b"".join(said).decode("utf-8", "replace").split())[:300]
+
+
+def _not_the_dumps(
+    client: Client, identity: Identity, code: int, text: str
+) -> tuple[str, str] | None:
+    """Return code and text of `NotReached` where a load did not fail by the dump's content."""
+    if "No space left" in text or "is full" in text:
+        return "scratch", f"暂存空间不足，导入中断（{text}）"
+    if code < 0:
+        return "tool", f"导入在 {LOAD_S:g} 秒内没有结束，已停止"
+    if _RESTRICTS in text:
+        return "tool", f"psql 太旧，不能禁止转储中的命令，未导入（{text}）"
+    if not _answers(client, identity):
+        return "tool", f"导入中临时数据库意外停止（{text}）"
+    if _OURS.search(text):
+        return "tool", f"转储要求临时数据库没有的权限或功能，未能导入，不能判断是否完好（{text}）"
+    return None
+
+
+def _restricted(text: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a dump so that psql runs no command in it but to change the database.
+
+    A line longer than a block is no command, and is not kept whole.
+    """
+    key = secrets.token_hex(16).encode()
+    open_, shut = b"\\unrestrict %s\n" % key, b"\\restrict %s" % key
+
+    def let(found: re.Match[bytes]) -> bytes:
+        return b"".join((open_, found[0], b"\n", shut, _OPENED)) if found["connect"] else b""
+
+    yield shut + b"\n"
+    rest = b""
+    for block in text:
+        lines, end, rest = (rest + block).rpartition(b"\n")
+        yield _TOLD_PSQL.sub(let, lines) + end
+        if len(rest) > BLOCK_BYTES:
+            yield rest
+            rest = b""
+    yield rest
 
 
 _TABLES = {
@@ -282,14 +376,30 @@ _TABLES = {
 }
 
 
+# A name with such a sign in it would be taken for the address of another server.
+_DATABASES = (
+    "select datname from pg_database "
+    "where datallowconn and not datistemplate and datname !~ '[=/:]'"
+)
+
+
 def _counted(client: Client, dialect: Dialect, identity: Identity) -> tuple[int, int]:
     """Return the number of tables and of the rows in them, counted one by one."""
-    tables = _asked(client, _TABLES[dialect], identity)
-    rows = sum(
-        int(_asked(client, f"select count(*) from {one}", identity)[0])  # noqa: S608 - own names
-        for one in tables
-    )
-    return len(tables), rows
+    counts = [
+        int(_asked(one, f"select count(*) from {table}", identity)[0])  # noqa: S608 - own names
+        for one in _each_database(client, identity)
+        for table in _asked(one, _TABLES[dialect], identity)
+    ]
+    return len(counts), sum(counts)
+
+
+def _each_database(client: Client, identity: Identity) -> Iterator[Client]:
+    """Yield how to speak to each database; in MariaDB one word reaches all."""
+    if not client.is_psql:
+        yield client
+        return
+    for name in _asked(client, _DATABASES, identity):
+        yield replace(client, words=(*client.words, "-d", name))
 
 
 def _asked(client: Client, statement: str, identity: Identity) -> list[str]:
