@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mailcare.backup import borg as borg_tool
 from mailcare.backup import restic as restic_tool
 from mailcare.backup.agent.protocol import Piece, Whole
 from mailcare.backup.agent.script import Stream, b64
 from mailcare.backup.agent.seats import Here
+from mailcare.backup.agent.tools import make_shadow
 from mailcare.backup.borg import BorgSource
 from mailcare.backup.chain import unreached
 from mailcare.backup.mailstore import StoreMap
@@ -223,6 +223,17 @@ def test_a_repository_that_is_being_written_is_told_since_when(made, damaged):
         assert made.but(path=path).reach().locked_since
 
 
+def test_a_lock_of_restic_that_a_crash_left_empty_is_a_lock(tmp_path):
+    (tmp_path / "locks").mkdir()
+    lock = tmp_path / "locks" / ("ab" * 32)
+    lock.touch()
+    os.utime(lock, (1790000000, 1790000000))
+    source = ResticSource(Repository(Here(), str(tmp_path), "", store_map()))
+    assert source._locked_since() == datetime.fromtimestamp(1790000000, UTC)
+    lock.rename(tmp_path / "locks/foreign")
+    assert source._locked_since() is None
+
+
 @contextmanager
 def being_written(made: Made, path: str) -> Iterator[None]:
     if isinstance(made.source, BorgSource):
@@ -264,29 +275,123 @@ def test_what_keeps_a_generation_from_being_listed_is_found_by_every_level(made,
         assert (one.name, one.size_bytes) == (made.newest.name, None)
 
 
+SOURCES = {
+    tool: tool(Repository(Here(), "/repo", "", store_map())) for tool in (ResticSource, BorgSource)
+}
+
+
 @pytest.mark.parametrize(
-    ("failure", "said", "code"),
+    ("tool", "said", "code"),
     [
-        (restic_tool, "Load(<data/4755528ae4>, 0, 0) failed: open x: no such file", "damaged"),
-        (restic_tool, "Load(<data/4755528ae4>, 0, 0): read x: input/output error", "alarm"),
-        (restic_tool, "error: write /tmp/x: no space left on device", "scratch"),
-        (borg_tool, "FileNotFoundError: No such file or directory: '/t/repo/data/0/2'", "damaged"),
-        (borg_tool, "OSError: [Errno 5] Input/output error: '/t/repo/data/0/2'", "alarm"),
-        (borg_tool, "OSError: [Errno 28] No space left on device", "scratch"),
-        (borg_tool, "something else", "tool"),
+        (ResticSource, "Load(<data/4755528ae4>, 0, 0) failed: open x: no such file", "damaged"),
+        (ResticSource, "Load(<config/0000000000>, 0, 0): read x: is a directory", "damaged"),
+        (ResticSource, "Load(<data/4755528ae4>, 0, 0): read x: input/output error", "alarm"),
+        (ResticSource, "unable to open config file: stat x: permission denied", "unreadable"),
+        (ResticSource, "error: write /tmp/x: no space left on device", "scratch"),
+        (ResticSource, "fatal error: runtime: cannot allocate memory", "tool"),
+        (ResticSource, "Fatal: unable to open config file: unsupported repository version", "tool"),
+        (ResticSource, "something else", "untold"),
+        (BorgSource, "FileNotFoundError: No such file or directory: '/t/repo/data/0/2'", "damaged"),
+        (BorgSource, "OSError: [Errno 5] Input/output error: '/t/repo/data/0/2'", "alarm"),
+        (
+            BorgSource,
+            "PermissionError: [Errno 13] Permission denied: '/t/repo/data/0'",
+            "unreadable",
+        ),
+        (BorgSource, "OSError: [Errno 28] No space left on device", "scratch"),
+        (BorgSource, "ModuleNotFoundError: No module named 'borg'", "tool"),
+        (BorgSource, "repository version 3 is not supported by this borg version", "tool"),
+        (BorgSource, "something else", "untold"),
     ],
 )
-def test_a_failure_is_told_apart_by_what_is_said(failure, said, code):
-    assert failure._failure(Said(code=2, errors=[said])) == code
+def test_a_failure_is_told_apart_by_what_is_said(tool, said, code):
+    assert SOURCES[tool]._failure(Said(code=2, errors=[said])) == code
+
+
+@pytest.mark.parametrize("tool", list(SOURCES))
+def test_a_tool_that_was_killed_blames_no_repository(tool):
+    assert SOURCES[tool]._failure(Said(code=-9)) == "tool"
 
 
 def test_of_a_crash_of_borg_is_told_what_it_died_of():
     trace = 'Traceback (most recent call last):\n  File "archiver.py", line 5213, in main\n'
     text = f"Local Exception\n{trace}binascii.Error: Incorrect padding\n\nPlatform: Linux"
-    said = Said(code=2, errors=[json.dumps({"levelname": "ERROR", "message": text})])
-    assert borg_tool._damages(borg_tool._told(said)) == [
+    said = Said(code=2, errors=["Traceback", json.dumps({"levelname": "ERROR", "message": text})])
+    assert SOURCES[BorgSource].complaints(said) == [
         "borg 异常中止：binascii.Error: Incorrect padding"
     ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"YOUR FILES ARE ENCRYPTED"], ids=["emptied", "encrypted"]
+)
+def test_a_repository_whose_configuration_is_spoiled_is_damaged(made, tmp_path, content):
+    path = tmp_path / "copy"
+    shutil.copytree(made.source.repository.path, path)
+    (path / "config").chmod(0o600)
+    (path / "config").write_bytes(b"ENCRYPTED")
+    source = made.but(path=str(path))
+    with pytest.raises(NotReached) as refused:
+        source.reach()
+    assert refused.value.code == "damaged"
+
+
+class Fails:
+    """A machine on which a tool fails without a reason, but where it does this."""
+
+    name = "bak1"
+
+    def __init__(self, *but: str) -> None:
+        self.but = but
+
+    def stream(self, job):
+        works = set(self.but) & set(job.given["words"])
+        words = ["sh", "-c", f"echo something else >&2; exit {0 if works else 2}"]
+        yield from Here().stream(job.with_(words=words, borg=None))
+
+
+@pytest.mark.parametrize("tool", list(SOURCES))
+def test_what_fails_in_one_repository_only_is_that_ones_fault(tool, tmp_path):
+    found = []
+    for seat in (Fails(), Fails("init")):
+        with pytest.raises(NotReached) as refused:
+            tool(Repository(seat, str(tmp_path), "", store_map())).run("list")
+        found.append((refused.value.code, "新建仓库" in refused.value.message))
+    assert found == [("tool", True), ("damaged", True)]
+
+
+@pytest.mark.parametrize("tool", list(SOURCES))
+def test_what_may_not_be_read_is_no_message_lost(tool, tmp_path):
+    class Closed(Here):
+        def stream(self, job):
+            said = '{"levelname": "ERROR", "message": "error: permission denied"}'
+            words = ["sh", "-c", f"echo '{said}' >&2; exit 2"]
+            yield from super().stream(job.with_(words=words, borg=None))
+
+    source = tool(Repository(Closed(), str(tmp_path), "", store_map()))
+    one = Generation("one", datetime.now(UTC))
+    for attempt in (
+        lambda: list(source.restore(one, [b"a"], tmp_path)),
+        lambda: checked(source, one, Shard(0, 2)),
+    ):
+        with pytest.raises(NotReached) as refused:
+            attempt()
+        assert refused.value.code == "unreadable"
+
+
+def test_what_borg_deletes_or_overwrites_is_not_in_the_repository(tmp_path):
+    repository, shadow = tmp_path / "borg", tmp_path / "shadow"
+    (repository / "data/0").mkdir(parents=True)
+    names = ("config", "config.old", "README", "index.1", "data/0/1")
+    for name in names:
+        (repository / name).write_bytes(name.encode())
+    make_shadow(str(repository), str(shadow))
+    made = {str(one.relative_to(shadow)) for one in shadow.rglob("*") if one.is_file()}
+    assert made == {"config", "index.1", "data/0/1"}
+    assert (shadow / "data/0/1").read_bytes() == b"data/0/1"
+    (shadow / "config").write_bytes(b"other")
+    shutil.rmtree(shadow)
+    assert [(repository / name).read_bytes() for name in names] == [n.encode() for n in names]
 
 
 def test_a_check_that_finds_no_room_blames_no_repository(tmp_path):
@@ -328,7 +433,7 @@ class Tool:
     def stream(self, job):
         stream = Stream(io.BytesIO(), 60)
         stream.say("header", version=1, host="bak1", python="3.6", at=0)
-        self.ran.append(job.given["words"][-1])
+        self.ran.append("packs" if job.task == "list" else job.given["words"][-1])
         for kind, values in self.told(self.ran[-1]):
             stream.say(kind, **values)
         stream.say("exit", code=0)
@@ -339,7 +444,8 @@ class Tool:
 
     def told(self, word):
         if word == "packs":
-            return [("line", {"text": f"{number:02x}" * 32}) for number in range(4)]
+            files = [[b64(b"%02x" % number * 32), 1, 0] for number in range(4)]
+            return [("folder", {"path": "", "files": files, "last": True, "written": 0})]
         if word.startswith("--read-data"):
             return [("line", {"text": "[0:01] 50%"}), ("line", {"text": "no errors were found"})]
         one = {"path": b64(b"a"), "data": b64(b"x" * 500)}

@@ -8,6 +8,7 @@ commands are given the same.
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from mailcare.backup.agent.protocol import Folder, Place, Record
 from mailcare.backup.agent.running import once, text_of
 from mailcare.backup.agent.seats import Job
 from mailcare.backup.repository import (
+    ALARM,
     CheckedByTool,
     RepositorySource,
     Said,
@@ -23,7 +25,6 @@ from mailcare.backup.repository import (
 )
 from mailcare.backup.source import (
     Generation,
-    NotReached,
     Reach,
     Shard,
     Soundness,
@@ -40,30 +41,25 @@ _MESSAGES = {
     "NoPassphraseFailure": "password",
     "Repository.DoesNotExist": "missing",
     "Repository.InvalidRepository": "missing",
-    "Repository.InvalidRepositoryConfig": "unreadable",
+    "Repository.InvalidRepositoryConfig": "damaged",
+    "Repository.AtticRepository": "tool",
+    "MandatoryFeatureUnsupported": "tool",
     "LockTimeout": "locked",
     "LockFailed": "locked",
     "LockErrorT": "locked",
     "Archive.DoesNotExist": "missing",
     "KeyfileNotFoundError": "password",
 }
-_ALARM = re.compile(r"Input/output error|Structure needs cleaning|Stale file handle", re.I)
-_FAILURES = (
-    ("scratch", re.compile(r"No space left on device|Disk quota exceeded")),
-    ("alarm", _ALARM),
-    (
-        "damaged",
-        re.compile(
-            r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound"
-            r"|No such file or directory: '[^']*/repo/data/",
-            re.I,
-        ),
-    ),
+_DAMAGED = re.compile(
+    r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound"
+    r"|No such file or directory: '[^']*/repo/data\b",
+    re.I,
 )
-_NOT_THE_COPYS = frozenset({"locked", "password", "scratch"})
 _MESSAGE = re.compile(r'"message": "([^"]*)"')
-_DIED_OF = re.compile(r"^[\w.]*(?:Error|Exception)\b.*", re.M)
+_CRASHED = "Local Exception"  # what it died of is told next
+_DIED_OF = re.compile(r"^ .*\n(\S.*)", re.M)  # what follows the last place in the program
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
+_PLACE = re.compile(r"\S*/mailcare-\w+/repo\b")  # where the stand-in was
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
 _LAST_WORDS = {
@@ -137,8 +133,8 @@ class BorgSource(RepositorySource):
         said = Said()
         for _ in heard(self.repository, self.job(*words), said, self._told):
             pass
-        problems = [self.repository.hidden(one) for one in _damages(_told(said))]
-        if said.code not in (0, 1) and (not problems or _failure(said) in _NOT_THE_COPYS):
+        problems = [self.repository.hidden(one) for one in self.complaints(said)]
+        if not (problems and self.blames_copy(said)):
             self.need_success(said)
         return _soundness(f"borg check {how}", said, problems)
 
@@ -161,7 +157,7 @@ class BorgSource(RepositorySource):
         said = Said()
         job = {**self.job(*words), "output": "tar", "keys": paths}
         yield from heard(self.repository, job, said)
-        if said.code not in (0, 1) and not _damages(_told(said)):
+        if not (self.complaints(said) and self.blames_copy(said)):
             self.need_success(said)
 
     def job(self, *words: str) -> dict[str, Any]:
@@ -178,20 +174,23 @@ class BorgSource(RepositorySource):
             "output": "lines",
         }
 
-    def need_success(self, said: Said) -> None:
-        """Raise `NotReached` where the tool failed."""
-        if said.code in (0, 1):
-            return
-        text = "；".join(_damages(_told(said)))[:600] or said.excerpt() or str(said.code)
-        subject = self.repository.seat.name
-        raise NotReached(_failure(said), f"borg：{self.repository.hidden(text)}", subject=subject)
+    def proof(self) -> dict[str, Any]:
+        """Return the job that makes a repository in scratch."""
+        return {**self.job("init", "--encryption", "repokey", _SHADOW), "borg": None}
 
+    def has_run(self, said: Said) -> bool:
+        """Tell whether borg did what it was told, if with warnings."""
+        return said.code in (0, 1)
 
-def _failure(said: Said) -> str:
-    """Return the code of `NotReached` for a failure: by its name, else by what is said."""
-    named = (_MESSAGES.get(one.get("msgid", "")) for one in _told(said))
-    told = (code for code, sign in _FAILURES if sign.search(said.text))
-    return next(filter(None, named), "") or next(told, "tool")
+    def reason(self, said: Said) -> str:
+        """Return the code of `NotReached` for what borg names; empty for nothing."""
+        named = (_MESSAGES.get(one.get("msgid", "")) for one in _told(said))
+        return next(filter(None, named), "damaged" if _DAMAGED.search(said.text) else "")
+
+    def complaints(self, said: Said) -> list[str]:
+        """Return what borg said of damage, each once."""
+        told = (_brief(one["message"]) for one in _told(said) if _is_bad(one))
+        return list(dict.fromkeys(_PLACE.sub(self.repository.path, one) for one in told))
 
 
 def _generation(archive: dict[str, Any]) -> Generation:
@@ -202,25 +201,18 @@ def _generation(archive: dict[str, Any]) -> Generation:
 
 
 def _told(said: Said) -> list[dict[str, Any]]:
-    """Return what borg logged, a line of JSON each."""
+    """Return what borg logged, a line of JSON each; what else Python says is none of it."""
     found = []
     for line in said.errors:
-        try:
-            one = json.loads(line)
-        except ValueError:
-            one = {"message": line, "levelname": "ERROR"}
-        if isinstance(one, dict):
-            found.append(one)
-    return found
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return [one for one in found if isinstance(one, dict)]
 
 
 def _is_bad(one: dict[str, Any]) -> bool:
     is_question = one.get("msgid", "").startswith("BORG_")
-    return one.get("levelname") in _WORSE_THAN_INFO and bool(one.get("message")) and not is_question
-
-
-def _damages(told: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(_brief(one["message"]) for one in told if _is_bad(one)))
+    says_something = one.get("message") not in (None, "", _CRASHED)
+    return one.get("levelname") in _WORSE_THAN_INFO and says_something and not is_question
 
 
 def _brief(message: str) -> str:
@@ -235,7 +227,7 @@ def _soundness(method: str, said: Said, problems: list[str]) -> Soundness:
     whole, bad = map(int, verified.groups()) if verified else (_segments(said), torn)
     bad = max(bad, int(said.code != 0))
     whole = max(whole, bad)
-    alarms = tuple(line for line in problems if _ALARM.search(line))
+    alarms = tuple(line for line in problems if ALARM.search(line))
     coverage = Coverage(whole, whole, ok=whole - bad, bad=bad)
     is_finished = said.code in (0, 1) and _LAST_WORDS[method] in said.text
     return Soundness(method, coverage, tuple(problems[:SHOWN]), alarms, is_finished=is_finished)

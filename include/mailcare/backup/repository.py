@@ -47,7 +47,27 @@ _HIDDEN = "***"
 _LOST_NAME = "\ufffd".encode()  # restic tells no bytes that are not UTF-8
 _SAID_LINES = 20
 _TRACE = re.compile(r"\s|(github\.com|main|runtime)[./]")  # where in a tool it was, not what
-
+ALARM = re.compile(r"input/output error|structure needs cleaning|stale (nfs )?file handle", re.I)
+# What stops any tool, in the words of the system, of Go and of Python.
+_SURROUNDINGS = (
+    ("scratch", re.compile(r"no space left on device|disk quota exceeded", re.I)),
+    ("alarm", ALARM),
+    ("unreadable", re.compile(r"permission denied", re.I)),
+    (
+        "tool",
+        re.compile(
+            r"cannot allocate memory|out of memory|MemoryError|too many open files"
+            r"|(Import|ModuleNotFound)Error|unknown (shorthand )?(flag|command)"
+            r"|unrecognized arguments|unsupported repository version|not supported by this borg",
+            re.I,
+        ),
+    ),
+)
+_UNTOLD = "untold"
+_NOT_THE_COPYS = frozenset({"locked", "password", "scratch", "tool", "unreadable", _UNTOLD})
+_ALONE = "，而它在同一环境可以新建仓库：不是环境的问题"
+_NOWHERE = "，它在同一环境也不能新建仓库：不能断定仓库损坏"
+_EITHER = {"password": "（口令不符，或仓库中的密钥已损坏：两者无法区分）"}
 
 Listed = Callable[[], Iterator[Folder]]
 Check = Callable[[], Soundness]
@@ -299,7 +319,11 @@ class CheckedByTool:
 
 @dataclass(frozen=True)
 class RepositorySource(ABC):
-    """A repository as a copy; how its tool is called and understood is its own."""
+    """A repository as a copy; how its tool is called and understood is its own.
+
+    A tool that fails on a repository and names no reason blames it where the same tool can make a
+    repository of its own beside it: program, memory and room are there.
+    """
 
     repository: Repository
 
@@ -308,8 +332,20 @@ class RepositorySource(ABC):
         """Return the job that runs the tool with these words."""
 
     @abstractmethod
-    def need_success(self, said: Said) -> None:
-        """Raise `NotReached` where the tool failed."""
+    def proof(self) -> dict[str, Any]:
+        """Return the job that makes a repository in scratch."""
+
+    @abstractmethod
+    def has_run(self, said: Said) -> bool:
+        """Tell whether the tool did what it was told."""
+
+    @abstractmethod
+    def complaints(self, said: Said) -> list[str]:
+        """Return what the tool said of damage, each once."""
+
+    @abstractmethod
+    def reason(self, said: Said) -> str:
+        """Return the code of `NotReached` for what the tool itself names; empty for nothing."""
 
     @abstractmethod
     def listed(self, generation: Generation) -> Iterator[Folder]:
@@ -331,6 +367,38 @@ class RepositorySource(ABC):
             if error.code != "damaged":
                 raise
             return generation
+
+    def blames_copy(self, said: Said) -> bool:
+        """Tell whether what the tool names lies in the repository."""
+        return self._failure(said) not in _NOT_THE_COPYS
+
+    def _failure(self, said: Said) -> str:
+        """Return the code of `NotReached` for a failure: by the machine's words, then the tool's.
+
+        A tool that was killed and had named nothing had no memory, or no time.
+        """
+        told = (code for code, sign in _SURROUNDINGS if sign.search(said.text))
+        is_killed = (said.code or 0) < 0
+        return next(told, "") or self.reason(said) or ("tool" if is_killed else _UNTOLD)
+
+    def need_success(self, said: Said) -> None:
+        """Raise `NotReached` where the tool failed."""
+        if self.has_run(said):
+            return
+        code = self._failure(said)
+        why = _EITHER.get(code, "")
+        if code == _UNTOLD:
+            code, why = ("damaged", _ALONE) if self._works_elsewhere() else ("tool", _NOWHERE)
+        text = "；".join(self.complaints(said))[:600] or said.excerpt() or str(said.code)
+        tool = self.job()["words"][0]
+        told = f"{tool}：{self.repository.hidden(text)}{why}"
+        raise NotReached(code, told, subject=self.repository.seat.name)
+
+    def _works_elsewhere(self) -> bool:
+        said = Said()
+        for _ in heard(self.repository, self.proof(), said):
+            pass
+        return said.code == 0
 
     def run(self, *words: str) -> Said:
         """Run the tool to its end and return what it said."""

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mailcare.backup.agent.protocol import Folder, Record
-from mailcare.backup.agent.running import text_of
+from mailcare.backup.agent.protocol import Entry, Folder, Problem, Record, Whole
+from mailcare.backup.agent.running import LIMITS, listing, text_of
+from mailcare.backup.names import moment_of
 from mailcare.backup.parts import Parts
 from mailcare.backup.repository import (
+    ALARM,
     CheckedByTool,
     RepositorySource,
     Said,
     heard,
+    seconds_of,
 )
 from mailcare.backup.source import (
     Generation,
@@ -32,34 +35,35 @@ from mailcare.backup.verdicts import Coverage
 _ALWAYS = ("--no-lock", "--cache-dir", "{scratch}/cache")
 PATTERNS_A_RUN = 400
 SHOWN = 10
+_PROOF = "{scratch}/out/proof"
 # How often it may try anew to read a file, over all files, before it is ended: it does so for a
 # minute a file or (0.17) for a quarter of an hour, and what a disk does not give now it never will.
 RETRIES, RETRIES_READING = 6, 30
 PACKS_A_PART, PARTS_AT_MOST = 4096, 16  # each part costs a look at the whole structure
 SUBSETS_AT_MOST = 256  # restic takes the first byte of a pack's name modulo the number of subsets
-_ALARM = re.compile(r"input/output error|structure needs cleaning|stale (NFS )?file handle", re.I)
-_FAILURES = (
+_REASONS = (
     ("password", re.compile(r"wrong password or no key found")),
     ("locked", re.compile(r"unable to create lock|already locked")),
     ("missing", re.compile(r"Is there a repository at|does not exist|unable to open config file")),
-    ("scratch", re.compile(r"no space left on device|disk quota exceeded")),
-    ("alarm", _ALARM),
-    ("unreadable", re.compile(r"permission denied")),
     (
         "damaged",
         re.compile(
             r"does not match|verification failed|invalid data returned|EOF$|decrypting blob"
-            r"|not found in repository|Load\(<(data|index|snapshot)/",
+            r"|not found in repository|(Load|List)\(<?\w+",
             re.M,
         ),
     ),
 )
-_NOT_THE_COPYS = frozenset({"locked", "password", "scratch", "unreadable"})
+_ID = re.compile(rb"[0-9a-f]{64}")
 _CODES = {10: "missing", 11: "locked", 12: "password"}
 _SOUND = "no errors were found"
 _UNSOUND = "repository contains errors"
 _CHATTER = re.compile(r"^(using temporary cache|load indexes|check all packs|check snapshots|\[)")
-_DAMAGE = re.compile(r"does not match|verification failed|not found in|error|invalid", re.I)
+_DAMAGE = re.compile(
+    r"does not match|does not exist|verification failed|not found in|error|invalid"
+    r"|failed to download",
+    re.I,
+)
 _TRIED_ANEW = "returned error, retrying after"
 _RETRY = re.compile(rf"(?P<what>\w+\(<[^>]*>)[^)]*\) {_TRIED_ANEW} [^:]+: (?P<why>.*)")
 _PROGRESS = re.compile(r"\[[\d:]+\] ")
@@ -97,9 +101,23 @@ class ResticSource(RepositorySource):
         return int(stats["total_size"])
 
     def _locked_since(self) -> datetime | None:
-        names = [line for line in self.run("list", "locks").lines if _is_id(line)]
-        moments = [datetime.fromisoformat(self._json("cat", "lock", one)["time"]) for one in names]
+        moments = (moment_of(seconds_of(one.time)) for one in self._files("locks"))
         return min(moments, default=None)
+
+    def _files(self, kind: str) -> list[Entry]:
+        """Return the files of a kind by their names in the repository; nothing foreign."""
+        place = f"{self.repository.path}/{kind}"
+        try:
+            told = list(listing(self.repository.seat, place, LIMITS))
+        except NotReached as error:
+            if error.code != "missing":
+                raise
+            return []  # restic itself takes it for empty, and finds what is gone by its index
+        for record in told:
+            if isinstance(record, Problem) and record.what != "gone":
+                raise NotReached(record.what, f"{place}：{record.told}")
+        files = (one for folder in told if isinstance(folder, Folder) for one in folder.files)
+        return [one for one in files if _ID.fullmatch(one.name)]
 
     def listed(self, generation: Generation) -> Iterator[Folder]:
         """Yield the folders of the tool's own listing."""
@@ -118,7 +136,7 @@ class ResticSource(RepositorySource):
         return CheckedByTool(lambda: self._checked(shard))
 
     def _checked(self, shard: Shard) -> Soundness:
-        packs = [line for line in self.run("list", "packs").lines if _is_id(line)]
+        packs = [one.name.decode() for one in self._files("data")]
         of = min(shard.of, SUBSETS_AT_MOST)
         if of > 1:
             return self._read(packs, Shard(shard.number % of, of))
@@ -157,10 +175,9 @@ class ResticSource(RepositorySource):
         method = f"restic check {how}"
         if said.code == 0 and _SOUND in said.text:
             return Soundness(method, Coverage(wanted, wanted, ok=wanted))
-        is_ours = _failure(said) in _NOT_THE_COPYS
-        if is_ours or (_UNSOUND not in said.text and not _damages(said)):
+        problems = [self.repository.hidden(one) for one in self.complaints(said)]
+        if not self.blames_copy(said) or (_UNSOUND not in said.text and not problems):
             self.need_success(said)
-        problems = [self.repository.hidden(one) for one in _damages(said)]
         return _unsound(method, said, problems or [said.excerpt()], wanted=wanted)
 
     def _told(self, line: str) -> None:
@@ -179,8 +196,11 @@ class ResticSource(RepositorySource):
             job = _patient(self.job(*words))
             collected = {text_of(key): text_of(path) for key, path in part.items()}
             said = Said()
-            yield from heard(self.repository, {**job, "collect": collected}, said)
-            if not _damages(said):
+            come = 0
+            for record in heard(self.repository, {**job, "collect": collected}, said):
+                come += isinstance(record, Whole)
+                yield record
+            if not self.complaints(said) or (come < len(part) and not self.blames_copy(said)):
                 self.need_success(said)
 
     def _json(self, *words: str) -> Any:  # noqa: ANN401 - what a tool prints is known by its reader
@@ -211,29 +231,30 @@ class ResticSource(RepositorySource):
             "give_up": [_TRIED_ANEW, RETRIES],
         }
 
-    def need_success(self, said: Said) -> None:
-        """Raise `NotReached` where the tool failed."""
-        if said.code == 0:
-            return
-        code = _failure(said)
-        subject = self.repository.seat.name
-        told = "；".join(_damages(said))[:600] or said.excerpt() or str(said.code)
-        text = self.repository.hidden(told)
-        raise NotReached(code, f"restic：{text}", subject=subject)
+    def proof(self) -> dict[str, Any]:
+        """Return the job that makes a repository in scratch."""
+        job = self.job("init")
+        words = [_PROOF if word == self.repository.path else word for word in job["words"]]
+        return {**job, "words": words}
 
+    def has_run(self, said: Said) -> bool:
+        """Tell whether restic did what it was told."""
+        return said.code == 0
 
-def _failure(said: Said) -> str:
-    """Return the code of `NotReached` for a failure."""
-    told = (code for code, sign in _FAILURES if sign.search(said.text))
-    return _CODES.get(said.code or 0) or next(told, "tool")
+    def reason(self, said: Said) -> str:
+        """Return the code of `NotReached` for what restic names; empty for nothing."""
+        told = (code for code, sign in _REASONS if sign.search(said.text))
+        return _CODES.get(said.code or 0) or next(told, "")
+
+    def complaints(self, said: Said) -> list[str]:
+        """Return what restic said of damage, each once; of what it tried again, that alone."""
+        lines = (line.strip() for line in (*said.lines, *said.errors) if not _CHATTER.match(line))
+        bad = (line for line in lines if _DAMAGE.search(line) and _SOUND not in line)
+        return list(dict.fromkeys(_RETRY.sub(r"\g<what>：\g<why>", line) for line in bad))
 
 
 def _generation(snapshot: dict[str, Any]) -> Generation:
     return Generation(snapshot["id"], datetime.fromisoformat(snapshot["time"]))
-
-
-def _is_id(line: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{64}", line) is not None
 
 
 def _patient(job: dict[str, Any]) -> dict[str, Any]:
@@ -246,18 +267,6 @@ def _of_part(packs: list[str], part: Shard) -> list[str]:
     return [one for one in packs if int(one[:2], 16) % part.of == part.number]
 
 
-def _damages(said: Said) -> list[str]:
-    """Return what restic said of damage, each once; of what it tried again, that alone."""
-    sign = re.compile(
-        r"does not match|does not exist|ciphertext verification failed|not found in|error|invalid"
-        r"|failed to download",
-        re.I,
-    )
-    lines = (line.strip() for line in (*said.lines, *said.errors) if not _CHATTER.match(line))
-    bad = (line for line in lines if sign.search(line) and _SOUND not in line)
-    return list(dict.fromkeys(_RETRY.sub(r"\g<what>：\g<why>", line) for line in bad))
-
-
 def _unsound(method: str, said: Said, problems: list[str], *, wanted: int) -> Soundness:
     named = r"(?:[Pp]ack (?:ID does not match, want )?|<data/)([0-9a-f]{8})"
     bad = min(max(len(set(re.findall(named, said.text))), 1), wanted or 1)
@@ -265,7 +274,7 @@ def _unsound(method: str, said: Said, problems: list[str], *, wanted: int) -> So
     # One that was ended has read nothing for certain but what it complained of.
     is_finished = said.code is not None and said.code >= 0
     ok = whole - bad if is_finished else 0
-    alarms = tuple(line for line in problems if _ALARM.search(line))
+    alarms = tuple(line for line in problems if ALARM.search(line))
     return Soundness(
         method,
         Coverage(whole, ok + bad, ok=ok, bad=bad),

@@ -167,20 +167,31 @@ def end_child(child: Any, said: threading.Thread) -> None:
 
 
 def make_shadow(repository: str, place: str) -> None:
-    """Stand a borg repository up in scratch: its small files copied, the rest linked.
+    """Stand a borg repository up in scratch: its configuration copied, its files linked.
 
-    borg writes into a repository that it merely checks; into this one it may.
+    borg writes into a repository that it merely reads, and deletes in it; in this one it may. What
+    it does not read it is not given: of a `config.old` it would overwrite what the link leads to.
     """
     os.mkdir(place)
     need_folder(os.fsencode(repository))
+    config = os.path.join(repository, "config")
+    if os.path.isfile(config):
+        shutil.copyfile(config, os.path.join(place, "config"))
     for name in os.listdir(repository):
-        source, target = os.path.join(repository, name), os.path.join(place, name)
-        if name.startswith("lock."):
-            continue
-        if name in ("config", "README", "nonce"):
-            shutil.copyfile(source, target)
-        else:
-            os.symlink(os.path.abspath(source), target)
+        if name.startswith(("index.", "hints.", "integrity.")):
+            link_files(os.path.join(repository, name), os.path.join(place, name), 0)
+    if os.path.lexists(os.path.join(repository, "data")):
+        link_files(os.path.join(repository, "data"), os.path.join(place, "data"), 2)
+
+
+def link_files(source: str, target: str, depth: int) -> None:
+    """Link a file, or every file of a folder by itself: a link to the folder would let them go."""
+    if depth == 0 or not os.path.isdir(source):
+        os.symlink(os.path.abspath(source), target)
+        return
+    os.mkdir(target)
+    for name in os.listdir(source):
+        link_files(os.path.join(source, name), os.path.join(target, name), depth - 1)
 
 
 def say_errors(child: Any, stream: Stream, give_up: Optional[list]) -> None:
