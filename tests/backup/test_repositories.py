@@ -288,7 +288,7 @@ SOURCES = {
         (ResticSource, "Load(<data/4755528ae4>, 0, 0): read x: input/output error", "alarm"),
         (ResticSource, "unable to open config file: stat x: permission denied", "unreadable"),
         (ResticSource, "error: write /tmp/x: no space left on device", "scratch"),
-        (ResticSource, "fatal error: runtime: cannot allocate memory", "tool"),
+        (ResticSource, "fatal error: runtime: cannot allocate memory", "shortage"),
         (ResticSource, "Fatal: unable to open config file: unsupported repository version", "tool"),
         (ResticSource, "something else", "untold"),
         (BorgSource, "FileNotFoundError: No such file or directory: '/t/repo/data/0/2'", "damaged"),
@@ -310,7 +310,7 @@ def test_a_failure_is_told_apart_by_what_is_said(tool, said, code):
 
 @pytest.mark.parametrize("tool", list(SOURCES))
 def test_a_tool_that_was_killed_blames_no_repository(tool):
-    assert SOURCES[tool]._failure(Said(code=-9)) == "tool"
+    assert SOURCES[tool]._failure(Said(code=-9)) == "shortage"
 
 
 def test_of_a_crash_of_borg_is_told_what_it_died_of():

@@ -2,10 +2,12 @@ import os
 import shutil
 import sys
 import tarfile
+import zlib
 
 import pytest
+from isal import isal_zlib
 
-from mailcare.backup import pool
+from mailcare.backup import pool, streams
 from mailcare.backup.agent import packed, zips, zstd
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.mailstore import StoreMap
@@ -25,6 +27,7 @@ from tests.backup.stores import (
 
 ARCHIVES = ("tar", "tar.gz", "tar.zst", "zip")
 KINDS = ("tree", *ARCHIVES)
+MAILBOXES = {f"user{number}@bank.example" for number in range(4)}
 
 
 @pytest.fixture
@@ -333,6 +336,68 @@ def test_a_missing_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(
         monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
         with pytest.raises(NotReached, match="zstd") as refused:
             source.census(generation)
-        assert refused.value.code == "tool"
+        assert refused.value.code == ("shortage" if mode == 0o755 else "tool")
         with pytest.raises(NotReached, match="zstd"):
             list(source.read(generation, Shard()))
+
+
+SAID = (
+    ("Decoding error (36) : Allocation error : not enough memory", True),
+    ("Decoding error (36) : Frame requires too much memory for decoding", False),  # beyond 2 GiB
+    ("Decoding error (36) : Data corruption detected", False),
+)
+
+
+@pytest.mark.parametrize(("said", "is_short"), SAID)
+def test_a_zstd_short_of_memory_is_no_damage_and_says_that_it_may_go_later(
+    live, tmp_path, monkeypatch, said, is_short
+):
+    source = copied(live, "tar.zst", tmp_path)
+    tool = tmp_path / "zstd"
+    tool.write_text(f"#!/bin/sh\necho '/*stdin*\\ : {said} ' >&2\nexit 1\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(tmp_path)})
+    if is_short:
+        with pytest.raises(NotReached, match="可重试") as refused:
+            source.census(only(source))
+        assert refused.value.code == "shortage"
+    else:
+        assert said.rpartition(" : ")[2] in source.census(only(source)).damages[0]
+
+
+def test_a_decompressor_short_of_memory_is_no_damage(live, tmp_path, monkeypatch):
+    class Short:
+        error = zlib.error
+
+        def decompressobj(self, **_how):
+            return self
+
+        def decompress(self, _data, _most):
+            raise zlib.error("Error -4 while decompressing data")
+
+    source = copied(live, "tar.gz", tmp_path)
+    monkeypatch.setattr(streams.FastGzipStream, "library", Short())
+    with pytest.raises(NotReached, match="可重试") as refused:
+        source.census(only(source))
+    assert refused.value.code == "shortage"
+
+
+@pytest.mark.parametrize("library", [zlib, isal_zlib])
+def test_all_that_precedes_a_damage_is_counted_and_the_damage_told_with_its_place(
+    live, tmp_path, monkeypatch, library
+):
+    monkeypatch.setattr(streams.FastGzipStream, "library", library)
+    source = copied(live, "tar.gz", tmp_path)
+    path, whole = source.copy.path, list(source.messages(only(source), MAILBOXES))
+    size, counts = path.stat().st_size, []
+    assert size < 4096  # all of it is unpacked by one call
+    for at in range(20, size, 97):
+        flip(path, at)
+        census, listed = source.census(only(source)), list(source.messages(only(source), MAILBOXES))
+        flip(path, at)
+        assert listed == whole[: len(listed)]
+        assert sum(row.messages for row in census.rows) == len(listed)
+        assert "归档第" in census.damages[0]
+        counts.append(len(listed))
+    assert counts == sorted(counts)
+    assert 0 < counts[len(counts) // 2] < counts[-1] == 24

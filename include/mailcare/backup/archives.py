@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from mailcare.backup.agent.archive import NO_HEAD, NOT_THERE, ZIP_METHOD, Content
+from mailcare.backup.agent.archive import NOT_THERE, ZIP_METHOD, Content
 from mailcare.backup.agent.packed import Broken, TooMuch
 from mailcare.backup.agent.protocol import Hashed
 from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
@@ -24,11 +24,12 @@ from mailcare.backup.source import (
     Digest,
     Fate,
     Message,
+    NotReached,
     Restored,
     Shard,
     Soundness,
 )
-from mailcare.backup.streams import UNPACED, opened
+from mailcare.backup.streams import UNPACED, opened, unpacked
 from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
 from mailcare.systems.copies import CopyKind
@@ -68,12 +69,16 @@ Choose = Callable[[Member, bytes], Sink | None]
 
 @dataclass(slots=True)
 class Pass:
-    """What became of one pass over an archive; a listing looks at no content."""
+    """What became of one pass over an archive; a listing looks at no content.
+
+    `problems` are damages of the archive itself, `unreadable` what only kept it from being read.
+    """
 
     is_listing: bool = False
     method: str = ""
     problems: list[str] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     oddities: list[str] = field(default_factory=list)
     is_finished: bool = False
     members: int = 0
@@ -87,11 +92,20 @@ class Pass:
         """Note why the pass could not go on."""
         if isinstance(error, OSError):
             told, fate = explained(error)
-            (self.alarms if fate is Fate.ALARM else self.problems).append(told)
-        elif isinstance(error, ValueError):
-            self.problems.append(NO_HEAD)
+            (self.alarms if fate is Fate.ALARM else self.unreadable).append(told)
         else:
             self.problems.append(str(error))
+
+    def told(self) -> str:
+        """Return all that stopped or disturbed the pass; empty where nothing did."""
+        return "；".join([*self.alarms, *self.problems, *self.unreadable])
+
+    def dangling(self, path: bytes, again: "Pass") -> None:
+        """Note a hard link to nothing; only a pass that was gone through can tell."""
+        if self.is_finished and again.is_finished:
+            self.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
+        else:
+            self.unreadable.append(f"{shown(path)}：硬链接所指的文件没有读到")
 
 
 class HashSink(Content):
@@ -194,13 +208,23 @@ class ArchiveStore:
             tally.note(place)
             if message:
                 tally.add(message)
-        return Census(tally.rows(), (*done.alarms, *done.problems), tuple(done.oddities))
+        damages = (*done.alarms, *done.problems)
+        return Census(
+            tally.rows(),
+            tuple(done.unreadable),
+            tuple(done.oddities),
+            damages=damages,
+            is_finished=done.is_finished,
+        )
 
     def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
-        """List the messages of some mailboxes in one pass."""
-        for message, _ in self._messages(Pass()):
+        """List the messages of some mailboxes in one pass; a damage is for the census to tell."""
+        done = Pass()
+        for message, _ in self._messages(done):
             if message and message.mailbox in mailboxes:
                 yield message
+        if done.unreadable:
+            raise NotReached("unreadable", done.told(), subject=str(self.path))
 
     def _messages(self, done: Pass) -> Iterator[tuple[Message | None, Place]]:
         if self.map.is_read_to_count:
@@ -216,11 +240,12 @@ class ArchiveStore:
                 links.append((member, path, place))
             else:
                 yield self.message(member, path, place), place
-        sizes = self._sizes(links)
+        again = Pass()
+        sizes = self._sizes(links, again)
         for member, path, place in links:
             size = sizes.get(member.link)
             if size is None:
-                done.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
+                done.dangling(path, again)
             else:
                 yield self.map.message(place, path, size_bytes=size, mtime_s=member.mtime_s), place
 
@@ -236,11 +261,11 @@ class ArchiveStore:
             return None
         return self.map.message(place, path, size_bytes=member.size_bytes, mtime_s=member.mtime_s)
 
-    def _sizes(self, links: list[tuple[Member, bytes, Place]]) -> dict[bytes, int]:
+    def _sizes(self, links: list[tuple[Member, bytes, Place]], done: Pass) -> dict[bytes, int]:
         wanted = {member.link for member, _, _ in links}
         if not wanted:
             return {}
-        every = self.contents(None, Pass(), everything=True)
+        every = self.contents(None, done, everything=True)
         return {one.path: one.size_bytes for one, _, _ in every if one.path in wanted}
 
     def mbox_pieces(self, done: Pass) -> Iterator[tuple[bytes, Place, Piece]]:
@@ -278,26 +303,19 @@ class ArchiveStore:
                     if path is not None or everything:
                         yield member, path or b"", sink
                 done.is_finished = True
-        except (Broken, TooMuch, TarDamage, ValueError, OSError) as error:
+        except (Broken, TooMuch, TarDamage, OSError) as error:
             done.failed(error)
 
     @contextmanager
     def open_walk(self, done: Pass) -> Iterator[Walk]:
         """Open the archive for one pass; its checksum's name and oddities go into `done`."""
-        if self.kind is CopyKind.ZIP:
-            with self.path.open("rb") as file:
-                walk: Walk = ZipWalk(file, UNPACED)
-                try:
-                    yield walk
-                finally:
-                    done.ended(ZIP_METHOD, walk.oddities)
-            return
-        with opened(self.path, self.kind) as stream:
-            walk = TarStream(stream)
+        with opened(self.path) as file, unpacked(file, self.kind) as stream:
+            walk: Walk = ZipWalk(file, UNPACED) if self.kind is CopyKind.ZIP else TarStream(stream)
             try:
                 yield walk
             finally:
-                done.ended(stream.method, walk.oddities)
+                method = ZIP_METHOD if self.kind is CopyKind.ZIP else stream.method
+                done.ended(method, walk.oddities)
 
     def _fill(self, walk: Walk, member: Member, sink: Sink) -> None:
         try:
@@ -346,7 +364,7 @@ class ArchiveStore:
                 yield from _cut_out(sink, found)
             else:
                 yield from (Restored(key, sink.path, sink.problem) for key in found)
-        told = "；".join([*done.alarms, *done.problems]) or NOT_THERE
+        told = done.told() or NOT_THERE
         yield from (Restored(key, None, told) for found in wanted.values() for key in found)
 
     def _written(
@@ -429,13 +447,14 @@ class ArchiveReading:
             return HashSink() if member.path in wanted and member.kind is Kind.FILE else None
 
         found: dict[bytes, HashSink] = {}
-        for member, _, sink in self._store.contents(choose, Pass()):
+        again = Pass()
+        for member, _, sink in self._store.contents(choose, again):
             if isinstance(sink, HashSink):
                 found[member.path] = sink
         for member, path, place in links:
             sink = found.get(member.link)
             if sink is None:
-                self._done.problems.append(f"{shown(path)}：硬链接指向归档中没有的文件")
+                self._done.dangling(path, again)
                 continue
             name = path.rpartition(b"/")[2]
             identity = self._store.map.identity(place, name, sink.size_bytes)
@@ -452,4 +471,5 @@ class ArchiveReading:
             tuple(done.alarms),
             tuple(done.oddities),
             done.is_finished,
+            tuple(done.unreadable),
         )

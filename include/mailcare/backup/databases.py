@@ -8,6 +8,7 @@ a client that runs no commands, and a server on which no account has a right tha
 
 import re
 import secrets
+import signal
 import subprocess
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+from mailcare.backup.agent.script import shortage_of
 from mailcare.backup.dumps import BLOCK_BYTES, BadDump, blocks
 from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import (
@@ -294,7 +296,7 @@ def _fed(client: Client, dump: Path, identity: Identity) -> str:
         extra_groups=None if identity.change_uid is None else [],
     )
     assert child.stderr
-    killer = threading.Timer(LOAD_S, child.kill)
+    killer = threading.Timer(LOAD_S, child.terminate)
     killer.start()
     try:
         code, text = _poured(child, _restricted(blocks(dump)) if client.is_psql else blocks(dump))
@@ -330,12 +332,14 @@ def _not_the_dumps(
     """Return code and text of `NotReached` where a load did not fail by the dump's content."""
     if "No space left" in text or "is full" in text:
         return "scratch", f"暂存空间不足，导入中断（{text}）"
-    if code < 0:
+    if code == -signal.SIGTERM:
         return "tool", f"导入在 {LOAD_S:g} 秒内没有结束，已停止"
     if _RESTRICTS in text:
         return "tool", f"psql 太旧，不能禁止转储中的命令，未导入（{text}）"
     if not _answers(client, identity):
-        return "tool", f"导入中临时数据库意外停止（{text}）"
+        return "shortage", f"导入中临时数据库意外停止，稍后可重试（{text}）"
+    if short := shortage_of(code, text):
+        return "shortage", f"导入程序{short}"
     if _OURS.search(text):
         return "tool", f"转储要求临时数据库没有的权限或功能，未能导入，不能判断是否完好（{text}）"
     return None

@@ -67,7 +67,7 @@ def restore(ground: Ground) -> Found:
 
 def _on_sample(ground: Ground, judgement: Judgement) -> StatedFacts:
     """Return what a drill found; a sample out of an incomplete listing proves no more than that."""
-    facts, gaps = stated(judgement), ground.census.unreadable
+    facts, gaps = stated(judgement), ground.census.gaps
     if not gaps:
         return facts
     text = f"备份清单不完整，样本只取自能列出的部分：{gaps[0]}"

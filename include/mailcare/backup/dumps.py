@@ -11,8 +11,9 @@ from typing import Protocol
 
 from backports import zstd
 
-from mailcare.backup.files import explained
-from mailcare.backup.source import Fate, NotReached
+from mailcare.backup.agent.packed import need_resources
+from mailcare.backup.files import not_reached
+from mailcare.backup.streams import not_refused
 
 RATIO_MOST = 200
 RATIO_GRACE_BYTES = 64 * 1024 * 1024
@@ -37,11 +38,11 @@ def blocks(dump: Path) -> Iterator[bytes]:
     try:
         yield from _unpacked(dump)
     except (EOFError, gzip.BadGzipFile, zlib.error, zstd.ZstdError) as error:
+        with not_refused(dump):
+            need_resources(str(error))
         raise BadDump(f"压缩数据不完整或已损坏（{error}）") from None
     except OSError as error:
-        told, fate = explained(error)
-        code = "alarm" if fate is Fate.ALARM else "unreadable"
-        raise NotReached(code, told, subject=str(dump)) from None
+        raise not_reached(error, dump) from None
 
 
 def _unpacked(dump: Path) -> Iterator[bytes]:

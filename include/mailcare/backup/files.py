@@ -2,9 +2,11 @@
 
 import errno
 import os
+from pathlib import Path
 
+from mailcare.backup.agent.script import SHORT
 from mailcare.backup.names import stated_bytes
-from mailcare.backup.source import Fate
+from mailcare.backup.source import Fate, NotReached
 
 BUFFER_BYTES = 1024 * 1024
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -30,12 +32,19 @@ def problem_of(name: bytes, size: int, *, is_zeros: bool) -> str:
     return ""
 
 
+def not_reached(error: OSError, path: Path) -> NotReached:
+    """Return that a file cannot be read at all, a dying disk apart from the rest."""
+    told, fate = explained(error)
+    return NotReached("alarm" if fate is Fate.ALARM else "unreadable", told, subject=str(path))
+
+
 def explained(error: OSError) -> tuple[str, Fate]:
     """Say in Chinese why something could not be read, and what that means.
 
-    Reading needs no room: an error for want of it is the scratch's, and raised again.
+    Reading needs no room: an error for want of it is the scratch's, and raised again, as one for
+    want of memory, processes or handles is, which is no word about the file.
     """
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, *SHORT):
         raise error
     if error.errno in (errno.EIO, errno.ENXIO, errno.EBADMSG, errno.EUCLEAN):
         return "输入/输出错误：磁盘可能正在损坏", Fate.ALARM

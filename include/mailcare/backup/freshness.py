@@ -34,7 +34,8 @@ class FreshFacts:
 
     `live_newest_at` is when the newest live message arrived that had to be in it, or one after it
     that is within the RPO of those in it. `ahead_s` is how far the clock of the copy's host is
-    ahead of ours; None where it is ours.
+    ahead of ours; None where it is ours. `gap` is what broke its listing off, a damage of its own
+    where it `is_damaged`: of what lies behind nothing is known.
     """
 
     at: datetime
@@ -48,6 +49,8 @@ class FreshFacts:
     live_newest_at: datetime | None
     history: tuple[Size, ...] = ()
     ahead_s: float | None = None
+    gap: str = ""
+    is_damaged: bool = False
 
 
 def judge_freshness(facts: FreshFacts) -> Judgement:
@@ -73,20 +76,34 @@ def _in_time(facts: FreshFacts) -> Iterator[Remark]:
 
 
 def _in_content(facts: FreshFacts) -> Iterator[Remark]:
+    code, told = _stale_inside(facts)
+    if facts.gap:
+        known = f"，已列出的部分里{told}，其余不得而知" if told else ""
+        blame = Weight.FAILS if facts.is_damaged else Weight.DEGRADES
+        text = f"清单没有读完{known}：{facts.gap}"
+        yield Remark("listing", text, blame if told else Weight.NOTE)
+    elif told:
+        yield Remark(code, f"备份{_WHERE[code]}{told}", Weight.FAILS)
+    elif facts.live_newest_at and facts.newest_message_at is None:
+        text = "备份内没有时间可信的邮件，不能由内容判断时效"
+        yield Remark("undated", text, Weight.NOTE)
+
+
+_WHERE = {"empty": "中", "stale_inside": "内"}
+
+
+def _stale_inside(facts: FreshFacts) -> tuple[str, str]:
+    """Return by which code and how what was listed is older than the live store; empty if not."""
     if facts.live_newest_at is None:
-        return
+        return "", ""
     if facts.newest_message_at is None:
-        if facts.messages:
-            text = "备份内没有时间可信的邮件，不能由内容判断时效"
-            yield Remark("undated", text, Weight.NOTE)
-        else:
-            yield Remark("empty", "备份中没有任何邮件，而现网有", Weight.FAILS)
-        return
+        return ("", "") if facts.messages else ("empty", "没有任何邮件，而现网有")
     lag = facts.live_newest_at - facts.newest_message_at
-    if lag > timedelta(hours=facts.rpo_h):
-        hours = lag.total_seconds() / 3600
-        text = f"备份内最新的邮件比现网应有的落后 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
-        yield Remark("stale_inside", text, Weight.FAILS)
+    if lag <= timedelta(hours=facts.rpo_h):
+        return "", ""
+    hours = lag.total_seconds() / 3600
+    told = f"最新的邮件比现网应有的落后 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
+    return "stale_inside", told
 
 
 def _in_size(facts: FreshFacts) -> Iterator[Remark]:

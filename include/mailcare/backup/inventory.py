@@ -58,6 +58,8 @@ class InventoryFacts:
     folder anywhere, `young` messages that came too late for this generation. Of the mailboxes that
     are `foldered`, with more than one folder live, the `flattened` have but one in the backup.
     `renamed` are those that the backup has under another name: the live one, and that.
+    `damages` are the backup's own. Where its listing is not `is_finished`, nothing proves that what
+    it does not show is lost.
     """
 
     generation: str
@@ -81,6 +83,8 @@ class InventoryFacts:
     foldered: int = 0
     flattened: int = 0
     renamed: tuple[tuple[str, str], ...] = ()
+    damages: tuple[str, ...] = ()
+    is_finished: bool = True
 
 
 def differing(live: Census, backup: Census) -> tuple[str, ...]:
@@ -196,6 +200,8 @@ def inventory_facts(
         tuple(notes),
         *_flattened(wanted, there),
         renamed[:SHOWN],
+        backup.damages,
+        backup.is_finished,
     )
 
 
@@ -223,7 +229,9 @@ def _loss(
 def judge_inventory(facts: InventoryFacts) -> Judgement:
     """Judge whether everything live is in the backup; the coverage counts mailboxes."""
     bad = min(facts.losses_count, facts.mailboxes)
-    coverage = Coverage(facts.mailboxes, facts.mailboxes, facts.mailboxes - bad, bad)
+    lost, untold = (bad, 0) if facts.is_finished else (0, bad)
+    found = facts.mailboxes - bad
+    coverage = Coverage(facts.mailboxes, facts.mailboxes, found, lost, untold)
     return judged(Level.L2, coverage, _inventory_remarks(facts))
 
 
@@ -231,6 +239,33 @@ def _inventory_remarks(facts: InventoryFacts) -> Iterator[Remark]:
     if not facts.mailboxes:
         text = "现网邮件存储中没有任何邮箱：请检查它是否已挂载、site 文件中的 layout 是否正确"
         yield Remark("no_live_mailbox", text, Weight.DEGRADES)
+    yield from _damage(facts)
+    yield from _absences(facts) if facts.is_finished else _not_listed(facts)
+    if facts.unreadable:
+        text = f"{len(facts.unreadable)} 处无法读取：{'、'.join(facts.unreadable[:3])}"
+        yield Remark("unreadable", text, Weight.DEGRADES)
+    yield from _changes(facts)
+    for one in facts.notes:
+        yield Remark("note", one, Weight.NOTE)
+
+
+def _damage(facts: InventoryFacts) -> Iterator[Remark]:
+    if facts.damages and facts.is_finished:
+        yield Remark("damaged", f"清单已读完，但备份有损坏：{facts.damages[0]}", Weight.DEGRADES)
+    elif facts.damages:
+        yield Remark("damaged", f"清单在损坏处中断：{facts.damages[0]}", Weight.FAILS)
+
+
+def _not_listed(facts: InventoryFacts) -> Iterator[Remark]:
+    """Tell what a listing that broke off did not come to: that is not yet lost."""
+    text = f"清单没有读完，只列出 {facts.backup_messages} 封"
+    if facts.losses:
+        told = "、".join(f"{one.mailbox} {one.lost} 封" for one in facts.losses[:5])
+        text = f"{text}；尚未见到 {facts.losses_count} 个邮箱的 {facts.lost} 封：{told}"
+    yield Remark("listing", text, Weight.DEGRADES)
+
+
+def _absences(facts: InventoryFacts) -> Iterator[Remark]:
     absent = [one.mailbox for one in facts.losses if one.is_absent]
     if absent:
         text = f"{len(absent)} 个现网邮箱不在备份中：{'、'.join(absent[:5])}"
@@ -243,12 +278,6 @@ def _inventory_remarks(facts: InventoryFacts) -> Iterator[Remark]:
         told = f"{facts.flattened} / {facts.foldered} 个邮箱在备份中只有一个文件夹"
         text = f"{told}，目录结构没有备份"
         yield Remark("flattened", text, Weight.DEGRADES)
-    if facts.unreadable:
-        text = f"{len(facts.unreadable)} 处无法读取：{'、'.join(facts.unreadable[:3])}"
-        yield Remark("unreadable", text, Weight.DEGRADES)
-    yield from _changes(facts)
-    for one in facts.notes:
-        yield Remark("note", one, Weight.NOTE)
 
 
 def _changes(facts: InventoryFacts) -> Iterator[Remark]:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mailcare.backup.archives import ArchiveStore
+from mailcare.backup.files import not_reached
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.names import moment_of, shown
 from mailcare.backup.source import (
@@ -41,9 +42,7 @@ class LocalSource(StoredCopy):
         except FileNotFoundError:
             raise NotReached("missing", "备份位置不存在", subject=str(self.copy.path)) from None
         except OSError as error:
-            raise NotReached(
-                "unreadable", f"备份位置无法读取（{error.strerror}）", subject=str(self.copy.path)
-            ) from None
+            raise not_reached(error, self.copy.path) from None
         newest = self._path(found[-1].name) if found else self.copy.path
         is_immutable, told = immutability(newest)
         return Reach(found, is_immutable=is_immutable, immutability=told)

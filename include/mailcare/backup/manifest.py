@@ -95,6 +95,10 @@ class Manifest:
         self._database.executemany("INSERT INTO mailbox VALUES (?)", ((one,) for one in names))
         return tuple(sorted(known.difference(names)))
 
+    def forget(self) -> None:
+        """Keep nothing of what this run has read so far."""
+        self._database.rollback()
+
     def root(self) -> str:
         """Return the order-free digest of all that was read in this run, in hex."""
         return f"{self._root % (1 << 256):064x}"

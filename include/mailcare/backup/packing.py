@@ -17,7 +17,7 @@ _OPENERS: Mapping[bytes, Callable[[BinaryIO], _Text]] = {
     b"\xfd7zXZ": lzma.LZMAFile,
     b"\x28\xb5\x2f\xfd": zstd.ZstdFile,
 }
-_DAMAGE = (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, zstd.ZstdError)
+_DAMAGE = (EOFError, ValueError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 
 
 class BadPacking(Exception):
@@ -36,6 +36,10 @@ def unpacked(packed: BinaryIO, head: bytes, *, stated: int | None) -> bytes | No
     try:
         with opener(packed) as file:
             text = file.read(LIMIT_BYTES if stated is None else stated + 1)
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's, not the format's
+        raise BadPacking(f"压缩的邮件无法解开（{error}）") from None
     except _DAMAGE as error:
         raise BadPacking(f"压缩的邮件无法解开（{error}）") from None
     if stated is not None and len(text) != stated:

@@ -29,6 +29,7 @@ from mailcare.backup.agent.protocol import (
     Whole,
 )
 from mailcare.backup.agent.running import in_tries, look, records
+from mailcare.backup.agent.script import SHORTAGE, shortage_of
 from mailcare.backup.agent.seats import Job, Seat
 from mailcare.backup.mailstore import Place as StorePlace
 from mailcare.backup.mailstore import StoreMap, Tally
@@ -51,20 +52,22 @@ ALARM = re.compile(r"input/output error|structure needs cleaning|stale (nfs )?fi
 # What stops any tool, in the words of the system, of Go and of Python.
 _SURROUNDINGS = (
     ("scratch", re.compile(r"no space left on device|disk quota exceeded", re.I)),
+    ("shortage", SHORTAGE),
     ("alarm", ALARM),
     ("unreadable", re.compile(r"permission denied", re.I)),
     (
         "tool",
         re.compile(
-            r"cannot allocate memory|out of memory|MemoryError|too many open files"
-            r"|(Import|ModuleNotFound)Error|unknown (shorthand )?(flag|command)"
+            r"(Import|ModuleNotFound)Error|unknown (shorthand )?(flag|command)"
             r"|unrecognized arguments|unsupported repository version|not supported by this borg",
             re.I,
         ),
     ),
 )
 _UNTOLD = "untold"
-_NOT_THE_COPYS = frozenset({"locked", "password", "scratch", "tool", "unreadable", _UNTOLD})
+_NOT_THE_COPYS = frozenset(
+    {"locked", "password", "scratch", "shortage", "tool", "unreadable", _UNTOLD}
+)
 _ALONE = "，而它在同一环境可以新建仓库：不是环境的问题"
 _NOWHERE = "，它在同一环境也不能新建仓库：不能断定仓库损坏"
 _EITHER = {"password": "（口令不符，或仓库中的密钥已损坏：两者无法区分）"}
@@ -379,7 +382,7 @@ class RepositorySource(ABC):
         """
         told = (code for code, sign in _SURROUNDINGS if sign.search(said.text))
         is_killed = (said.code or 0) < 0
-        return next(told, "") or self.reason(said) or ("tool" if is_killed else _UNTOLD)
+        return next(told, "") or self.reason(said) or ("shortage" if is_killed else _UNTOLD)
 
     def need_success(self, said: Said) -> None:
         """Raise `NotReached` where the tool failed."""
@@ -389,7 +392,8 @@ class RepositorySource(ABC):
         why = _EITHER.get(code, "")
         if code == _UNTOLD:
             code, why = ("damaged", _ALONE) if self._works_elsewhere() else ("tool", _NOWHERE)
-        text = "；".join(self.complaints(said))[:600] or said.excerpt() or str(said.code)
+        short = shortage_of(said.code or 0, said.text) if code == "shortage" else ""
+        text = short or "；".join(self.complaints(said))[:600] or said.excerpt() or str(said.code)
         tool = self.job()["words"][0]
         told = f"{tool}：{self.repository.hidden(text)}{why}"
         raise NotReached(code, told, subject=self.repository.seat.name)

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from mailcare.backup import drills
+from mailcare.backup.agent.script import SHORT, shortage_of
 from mailcare.backup.chain import chain_facts, unreached
 from mailcare.backup.evidence import Finding
 from mailcare.backup.freshness import HISTORY_LONG, FreshFacts, Size
@@ -76,10 +78,14 @@ def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Raise `NotReached` where we cannot write: no fault of the copy, which is only read."""
+    """Raise `NotReached` where we have no room or memory: no fault of the copy."""
     try:
         yield
+    except MemoryError:
+        raise NotReached("shortage", shortage_of(1, "MemoryError")) from None
     except OSError as error:
+        if error.errno in SHORT:
+            raise NotReached("shortage", shortage_of(1, os.strerror(error.errno))) from None
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise NotReached("scratch", f"暂存空间不足（{error.strerror}）") from None
@@ -126,6 +132,8 @@ def date(ground: Ground) -> Found:
             messages=messages_in(census),
             newest_message_at=(inside := newest_at(census, until=ground.now)),
             live_newest_at=_live_newest(ground, inside),
+            gap="" if census.is_finished else census.gaps[0],
+            is_damaged=not census.is_finished and bool(census.damages),
         ),
     )
 
@@ -311,7 +319,7 @@ def _gone(ground: Ground, manifest: Manifest) -> tuple[str, ...]:
         census = ground.census
     except NotReached:
         return ()
-    if census.unreadable:
+    if census.gaps:
         return ()
     gone = manifest.note_mailboxes([row.mailbox for row in census.rows if row.messages])
     return () if ground.live else gone[:SHOWN]
@@ -326,7 +334,10 @@ def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> Int
         tally.take(digest)
         if number % 10_000 == 0:
             ground.progress.note(f"L3 已读 {number:,} 封")
-    return tally.facts(ground, generation, reading.soundness())
+    sound = reading.soundness()
+    if sound.problems:
+        manifest.forget()  # what a damaged stream gave may be none of what was stored
+    return tally.facts(ground, generation, sound)
 
 
 def _note_live(ground: Ground, live: Live, manifest: Manifest) -> None:

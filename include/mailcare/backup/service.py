@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+from mailcare.backup.agent.script import shortage_of
 from mailcare.backup.opening import normal_digest
+from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import (
     Identity,
     answers_on,
@@ -147,7 +149,15 @@ def serve(mailboxes: Iterable[Served], scratch: Path, *, location: str = MAILDIR
     with serving(identity, words, env=env, log=log, is_ready=lambda: answers_on(port)):
         started = perf_counter()
         seen = tuple(_seen(port, name, password, one) for name, one in names.items())
+        if any(one.wrong for one in seen):
+            _need_unhindered(log)
         return Tally(seen, perf_counter() - started)
+
+
+def _need_unhindered(log: Path) -> None:
+    """Raise `NotReached` where sessions broke off for want of memory."""
+    if short := shortage_of(1, log.read_text("utf-8", "replace")):
+        raise NotReached("shortage", f"演练用的 IMAP 服务{short}")
 
 
 def _configuration(

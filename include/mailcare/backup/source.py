@@ -19,8 +19,8 @@ class NotReached(MailcareError):
     """A copy cannot be verified at all this time: not there, locked, wrong password.
 
     `code` is one of `missing`, `locked`, `password`, `tool`, `unreachable`, `unreadable`,
-    `authorisation`, `scratch`, `damaged` (so that not even its listing can be read), `alarm` (a
-    disk that failed).
+    `authorisation`, `scratch`, `shortage` (of memory and the like, or something was killed),
+    `damaged` (so that not even its listing can be read), `alarm` (a disk that failed).
     """
 
     permanent = False
@@ -95,12 +95,23 @@ class MailboxRow:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What a listing counted beside the mailboxes."""
+    """What a listing counted beside the mailboxes.
+
+    `damages` are the copy's own: its checksums, its structure, a disk that failed. One that is not
+    `is_finished` broke off: what it did not come to may be there, and may not.
+    """
 
     rows: tuple[MailboxRow, ...]
     unreadable: tuple[str, ...] = ()
     oddities: tuple[str, ...] = ()
     vanished: int = 0
+    damages: tuple[str, ...] = ()
+    is_finished: bool = True
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Return why not all of it was listed, or may not be as it was."""
+        return self.damages + self.unreadable
 
 
 @dataclass(frozen=True, slots=True)

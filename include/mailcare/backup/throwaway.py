@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailcare.backup.agent.script import shortage_of
 from mailcare.backup.source import NotReached
 
 START_S = 30.0
@@ -122,7 +123,10 @@ def serving(
         )
     try:
         _wait(server, is_ready, log)
-        yield
+        try:
+            yield
+        finally:
+            _need_alive(server, log)  # else what failed before failed for this
     finally:
         _stop(server)
 
@@ -134,6 +138,14 @@ def _wait(server: subprocess.Popen[bytes], is_ready: Callable[[], bool], log: Pa
             last = log.read_text("utf-8", "replace").strip().splitlines()[-3:]
             raise NotReached("tool", f"演练用的服务没有启动（{'；'.join(last)[:300]}）")
         time.sleep(0.05)
+
+
+def _need_alive(server: subprocess.Popen[bytes], log: Path) -> None:
+    code = server.poll()
+    if code is not None:
+        last = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+        told = shortage_of(code, "") or f"以 {code} 结束（{''.join(last)[:300]}）"
+        raise NotReached("shortage", f"演练用的服务中途{told}")
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

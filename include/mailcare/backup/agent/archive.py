@@ -33,7 +33,6 @@ from mailcare.backup.agent.zips import ZipWalk
 from mailcare.backup.agent.zstd import ZstdStream
 
 TEXT_A_RECORD = 1024 * 1024
-NO_HEAD = "归档的扩展头无法读取"
 NOT_THERE = "备份中没有这封邮件"
 ZIP_METHOD = "zip CRC-32"
 STREAMS = {"tar": PlainStream, "tar.gz": GzipStream, "tar.zst": ZstdStream}
@@ -148,8 +147,6 @@ def gone_through(job: Dict[str, Any], file: Any, pace: Pace, stream: Stream) -> 
                     rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
     except (Broken, TooMuch, TarDamage) as error:
         ending["text"] = str(error)
-    except ValueError:
-        ending["text"] = NO_HEAD
     except OSError as error:
         ending["errno"] = error.errno or -1
     rows.flush()
@@ -214,8 +211,6 @@ def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
                 send_wanted(walk, wanted, job["first"], stream)
         except (Broken, TooMuch, TarDamage) as error:
             text = str(error)
-        except ValueError:
-            text = NO_HEAD
         except OSError as error:
             for name in wanted.values():
                 stream.problem(unb64(name), error)

@@ -6,9 +6,9 @@ unpacks to more than mail can; it says itself whether it had a checksum at all.
 
 import zlib
 from itertools import chain
-from typing import Any
+from typing import Any, Iterator
 
-from mailcare.backup.agent.script import Pace
+from mailcare.backup.agent.script import Pace, Refused, shortage_of
 
 # Mail packs 1.5 to 20 times, the dullest text 300 times; zeros 1,000 by deflate, 30,000 by zstd.
 RATIO_MOST = 500
@@ -16,6 +16,7 @@ RATIO_GRACE_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 1024 * 1024
 INPUT_BYTES = 256 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB_SHORT = "Error -4 "  # Z_MEM_ERROR
 _GZIP_WINDOW = 31  # a gzip head and end, and the largest window
 
 
@@ -45,6 +46,13 @@ class PlainStream:
         """Leave the file to its owner."""
 
 
+def need_resources(said: str) -> None:
+    """Raise `Refused` where a decompressor failed for want of memory, which is no damage."""
+    short = shortage_of(1, said)
+    if short or said.startswith(_ZLIB_SHORT):
+        raise Refused("shortage", short or shortage_of(1, "out of memory"))
+
+
 class Limited:
     """What compressed streams have in common: the input, its pace, and the ratio of both ends."""
 
@@ -61,12 +69,16 @@ class Limited:
         """Count what was unpacked, and stop where it is too much."""
         self._out += len(produced)
         read = self._position()
-        self._pace.take(read - self._in)
+        self._pace.take(max(read - self._in, 0))
         self._in = read
         if self._out > RATIO_GRACE_BYTES and self._out > self.ratio_most * max(read, 1):
             told = f"{read} 字节解压出 {self._out} 字节，超过 {self.ratio_most} 倍"
             raise TooMuch(f"{told}，疑为压缩炸弹，已停止")
         return produced
+
+    def broken(self, told: str) -> Broken:
+        """Return that the stream is broken, and where."""
+        return Broken(f"{told}：归档第 {self._position()} 字节处，此前解压出 {self._out} 字节")
 
     def _position(self) -> int:
         """Return how far the file was read."""
@@ -74,10 +86,9 @@ class Limited:
 
 
 class GzipStream(Limited):
-    """A gzip file, all its members, each with its CRC-32.
+    """A gzip file, all its members, each with its CRC-32; what precedes a damage comes before it.
 
-    What lies before a cut or foreign end comes before it is told of; of damaged data the block in
-    which it is found does not come. `library` is zlib, or what offers the same faster.
+    `library` is zlib, or what offers the same faster.
     """
 
     method = "gzip CRC-32"
@@ -87,29 +98,69 @@ class GzipStream(Limited):
         super().__init__(file, pace)
         self._member: Any = None
         self._members = 0
+        self._begun_at = self._begun_out = 0  # where the member begins, packed and unpacked
         self._input = b""
+        self._input_at = 0
+        self._damage = ""
 
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
         data = b""
-        while not data and (self._member or self._begin()):
-            data = self._unpacked()
+        while not data and not self._damage and (self._member or self._begin()):
+            try:
+                data = self._unpacked()
+            except self.library.error as error:
+                self._damage = str(error)
+                need_resources(self._damage)
+                data = self._before_damage()
+        if self._damage and not data:
+            raise self.broken(f"gzip 校验不符或数据损坏（{self._damage}）")
         return self.counted(data)
 
     def _unpacked(self) -> bytes:
         """Return what comes next of the member; nothing where it ends, or needs more input."""
-        self._input = self._input or self._file.read(INPUT_BYTES)
+        if not self._input:
+            self._input_at = self._file.tell()
+            self._input = self._file.read(INPUT_BYTES)
         was_last = not self._input
-        try:
-            data = self._member.decompress(self._input, BLOCK_BYTES)
-        except self.library.error as error:
-            raise Broken(f"gzip 校验不符或数据损坏（{error}）")
+        data = self._member.decompress(self._input, BLOCK_BYTES)
         self._input = self._member.unconsumed_tail
         if self._member.eof:
             self._input, self._member = self._member.unused_data, None
         elif was_last and not data:
-            raise Broken("gzip 数据提前结束，归档不完整")
+            raise self.broken("gzip 数据提前结束，归档不完整")
         return data
+
+    def _before_damage(self) -> bytes:
+        """Return what came of the member behind what was given and before it was found damaged.
+
+        Where a call finds a damage, what it had unpacked before is lost. So the member is unpacked
+        anew, the last input of it byte by byte.
+        """
+        member, given, found = self._opened(), self._out - self._begun_out, b""
+        try:
+            for piece in self._read_anew():
+                left = piece
+                while left:
+                    data = member.decompress(left, BLOCK_BYTES)
+                    found += data[given:]
+                    given = max(given - len(data), 0)
+                    left = member.unconsumed_tail
+        except self.library.error:
+            pass  # the same that was found before
+        self._input = b""
+        return found
+
+    def _read_anew(self) -> Iterator[bytes]:
+        end = self._file.tell()
+        at = self._file.seek(self._begun_at)
+        while at < end:
+            piece = self._file.read(max(min(INPUT_BYTES, self._input_at - at), 1))
+            at += len(piece)
+            yield piece
+
+    def _opened(self) -> Any:
+        return self.library.decompressobj(wbits=_GZIP_WINDOW)
 
     def _begin(self) -> bool:
         """Begin the next member, behind the zeros that may follow one; False at the end."""
@@ -122,7 +173,12 @@ class GzipStream(Limited):
         if not self._input:
             return False
         if not self._input.startswith(_GZIP_MAGIC):
-            raise Broken("gzip 数据之后还有别的内容" if self._members else "不是 gzip 数据")
-        self._member = self.library.decompressobj(wbits=_GZIP_WINDOW)
+            raise self.broken("gzip 数据之后还有别的内容" if self._members else "不是 gzip 数据")
+        self._begun_at = self._input_at = self._position()
+        self._begun_out = self._out
+        self._member = self._opened()
         self._members += 1
         return True
+
+    def _position(self) -> int:
+        return self._file.tell() - len(self._input)

@@ -38,6 +38,14 @@ _GET_FLAGS, _IMMUTABLE, _APPEND_ONLY = 0x80086601, 0x10, 0x20
 _ALARMS = (errno.EIO, errno.ESTALE, getattr(errno, "EUCLEAN", 117), errno.EBADMSG)
 _CODES = dict.fromkeys(_ALARMS, "alarm")
 _CODES.update(dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "scratch"))
+SHORT = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+_CODES.update(dict.fromkeys(SHORT, "shortage"))
+SHORTAGE = re.compile(
+    r"(cannot|can't|could not|unable to|failed to) allocate|(not enough|out of|insufficient) memory"
+    r"|MemoryError|bad_alloc|resource temporarily unavailable|too many open files"
+    r"|(create|start) new (OS )?thread|killed (with|by) signal",
+    re.IGNORECASE,
+)
 
 
 class Refused(Exception):
@@ -46,6 +54,18 @@ class Refused(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+def shortage_of(code: int, said: str) -> str:
+    """Say that a program failed for want of memory and the like, or was killed; else nothing.
+
+    `code` is what it ended with, below zero for a signal. Such a failure is no word about what was
+    read: it may go well another time.
+    """
+    if code < 0:
+        return "被信号 %d 终止，多因内存不足，稍后可重试" % -code
+    found = SHORTAGE.search(said) if code else None
+    return "内存等资源不足（%s），腾出后可重试" % found.group() if found else ""
 
 
 def b64(data: bytes) -> str:
@@ -511,6 +531,8 @@ def attempt(job: Dict[str, Any], stream: Stream) -> int:
         TASKS[job["task"]](job, stream, Pace(job.get("bytes_per_s", 0)))
     except Refused as refusal:
         stream.say("refused", code=refusal.code, text=str(refusal))
+    except MemoryError:
+        stream.say("refused", code="shortage", text=shortage_of(1, "MemoryError"))
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise

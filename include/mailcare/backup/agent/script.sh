@@ -192,7 +192,7 @@ slowly() {
     dd bs=1048576 count=$BLOCKS_A_SECOND 2>/dev/null
     beat >&5; sleep 1; left=$((left - 1))
   done
-  cat
+  cat || echo "cat: $?" >&2
 }
 
 looks_like_mail() {
@@ -204,7 +204,7 @@ digest_one() {
   begin_file "./$1" "$2" || return
   { said=$({ slowly "$size" <"./$1" 2>&4 | sha256sum >&4; } 4>&1); } 5>&1
   sum=$(printf '%s\n' "$said" | grep '^[0-9a-f]\{64\} ')
-  [ "$said" = "$sum" ] || { problem "$2" "$said"; return; }
+  { [ "$sum" ] && [ "$said" = "$sum" ]; } || { problem "$2" "$said"; return; }
   if [ "$(state "./$1")" = "$before" ]; then changed=false; else changed=true; fi
   if looks_like_mail "./$1"; then mail=true; else mail=false; fi
   case $(dd if="./$1" bs=6 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n') in

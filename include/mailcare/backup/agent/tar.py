@@ -9,6 +9,9 @@ from enum import Enum
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from zlib import adler32
 
+from mailcare.backup.agent.packed import Broken, TooMuch
+from mailcare.backup.agent.script import Refused
+
 BLOCK = 512
 NAME_LIMIT_BYTES = 1024 * 1024
 SPARSE_LIMIT_BYTES = 1024 * 1024 * 1024
@@ -90,7 +93,27 @@ class TarStream:
         return self._before + self._from
 
     def __iter__(self) -> Iterator[Member]:
-        """Yield every member; what is not taken of its content is passed by."""
+        """Yield every member; what is not taken of its content is passed by.
+
+        Behind a damage the rest is still unpacked: a compressor's checksum says whether its data
+        were damaged, or were packed so.
+        """
+        try:
+            yield from self._members()
+        except ValueError:
+            raise self._damage(f"第 {self.position} 字节处的扩展头无法读取") from None
+        except TarDamage as damage:
+            raise self._damage(str(damage)) from None
+
+    def _damage(self, told: str) -> TarDamage:
+        try:
+            while self.stream.method and self._fill():
+                pass
+        except (Broken, TooMuch, Refused) as more:
+            return TarDamage(f"{told}；{more}")
+        return TarDamage(told)
+
+    def _members(self) -> Iterator[Member]:
         following: Dict[str, bytes] = {}
         for header in iter(self._header, None):
             kind = header[156:157]

@@ -7,7 +7,7 @@ import zlib
 from datetime import datetime, timedelta, timezone
 from typing import Any, Iterator, List, Optional, Set, Tuple
 
-from mailcare.backup.agent.packed import RATIO_GRACE_BYTES, RATIO_MOST, Broken
+from mailcare.backup.agent.packed import RATIO_GRACE_BYTES, RATIO_MOST, Broken, need_resources
 from mailcare.backup.agent.script import Pace
 from mailcare.backup.agent.tar import ODDITIES_MOST, Kind, Member, MemberDamage
 
@@ -77,6 +77,7 @@ class ZipWalk:
                         raise MemberDamage(f"解压超过 {RATIO_MOST} 倍，疑为压缩炸弹，已停止")
                     sink.take(memoryview(piece))
         except DAMAGE as error:
+            need_resources(str(error))
             raise MemberDamage(f"CRC 不符或数据损坏（{error}）") from None
         if taken != member.size_bytes:
             raise MemberDamage(f"应有 {member.size_bytes} 字节，读到 {taken} 字节")

@@ -9,8 +9,8 @@ import os
 import subprocess
 from typing import Any, Generator
 
-from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited
-from mailcare.backup.agent.script import Pace, Refused, surroundings
+from mailcare.backup.agent.packed import BLOCK_BYTES, Limited
+from mailcare.backup.agent.script import Pace, Refused, shortage_of, surroundings
 
 RATIO_MOST = 2000
 PIPE_BYTES = 1024 * 1024  # what the tool may be ahead, and the most that Linux gives to all
@@ -113,13 +113,14 @@ class ZstdStream(Limited):
     def _check(self) -> None:
         """Raise what kept the tool from a good end."""
         code = self._child.wait()
-        if code < 0:
-            raise Refused("tool", "zstd 被信号 %d 终止" % -code)
+        said = self._child.stderr.read().decode("utf-8", "replace")
+        short = shortage_of(code, said)
+        if short:
+            raise Refused("shortage", "zstd " + short)
         if code:
             os.pread(self._file.fileno(), 1, self._position())  # a disk's fault raises here too
-            said = self._child.stderr.read().decode("utf-8", "replace").split("\n")[0]
-            said = said.rpartition("*stdin*\\")[2].strip(" :")
-            raise Broken(f"zstd 校验不符或数据损坏（{said}）")
+            said = said.split("\n")[0].rpartition("*stdin*\\")[2].strip(" :")
+            raise self.broken(f"zstd 校验不符或数据损坏（{said}）")
 
     def close(self) -> None:
         """End the tool."""
