@@ -389,15 +389,15 @@ def test_all_that_precedes_a_damage_is_counted_and_the_damage_told_with_its_plac
     monkeypatch.setattr(streams.FastGzipStream, "library", library)
     source = copied(live, "tar.gz", tmp_path)
     path, whole = source.copy.path, list(source.messages(only(source), MAILBOXES))
-    size, counts = path.stat().st_size, []
-    assert size < 4096  # all of it is unpacked by one call
-    for at in range(20, size, 97):
-        flip(path, at)
+    data, counts = path.read_bytes(), set()
+    assert len(data) < 4096  # all of it is unpacked by one call
+    for at in range(20, len(data), 97):
+        path.write_bytes(data[:at])
+        before = len(list(source.messages(only(source), MAILBOXES)))
+        path.write_bytes(data[:at] + bytes((data[at] ^ 0xFF,)) + data[at + 1 :])
         census, listed = source.census(only(source)), list(source.messages(only(source), MAILBOXES))
-        flip(path, at)
         assert listed == whole[: len(listed)]
-        assert sum(row.messages for row in census.rows) == len(listed)
+        assert sum(row.messages for row in census.rows) == len(listed) >= before
         assert "归档第" in census.damages[0]
-        counts.append(len(listed))
-    assert counts == sorted(counts)
-    assert 0 < counts[len(counts) // 2] < counts[-1] == 24
+        counts.add(len(listed))
+    assert len(counts) > 4
