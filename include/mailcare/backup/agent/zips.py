@@ -21,12 +21,15 @@ DAMAGE = (
     ValueError,
 )
 _LOCAL_HEAD = struct.Struct("<4s5H3L2H")
+_MEMBER = b"PK\3\4"
+_WITH_END = 24 + len(_MEMBER)
 _SIZES_FOLLOW = 0x8
 _ZIP64 = 0xFFFFFFFF
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 _FILE_TYPES = 0o170000
 _REGULAR = (0, 0o100000)
+_KINDS = (*_REGULAR, 0o040000, 0o120000)  # files, folders, symbolic links
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -41,13 +44,28 @@ class ZipWalk:
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise Broken(f"zip 的目录无法读取，归档不完整或已损坏（{error}）") from None
         self._current: Optional[zipfile.ZipInfo] = None
+        self._unlike = ""  # how the current member's own header differs
+        self._spans: List[Tuple[int, int]] = []
 
     def __iter__(self) -> Iterator[Member]:
-        """Go through the directory."""
+        """Go through the directory; raise `Broken` where it contradicts a member not taken.
+
+        Nothing has a checksum over it, so every entry is held against the member's own header.
+        """
+        told = []
+        for member in self._members():
+            yield member
+            if self._unlike:
+                told.append("%s：%s" % (member.path.decode("utf-8", "replace"), self._unlike))
+        told += self._unlisted()
+        if told:
+            raise Broken("zip 的目录与内容不符，共 %d 处（%s）" % (len(told), told[0]))
+
+    def _members(self) -> Iterator[Member]:
         with self._zip:
             seen: Set[bytes] = set()
             for one in self._zip.infolist():
-                self._current = one
+                self._current, self._unlike = one, self._unlikeness(one)
                 member = _member(one)
                 if member.path in seen:
                     self._odd(member.path, "归档中有重名的成员")
@@ -64,7 +82,9 @@ class ZipWalk:
         assert entry is not None
         if entry.flag_bits & _ENCRYPTED:
             raise MemberDamage("已加密，没有口令")
-        self._compare_heads(entry)
+        if self._unlike:
+            told, self._unlike = self._unlike, ""
+            raise MemberDamage(told)
         limit = max(entry.compress_size * RATIO_MOST, RATIO_GRACE_BYTES)
         taken, read = 0, self._file.tell()
         try:
@@ -82,21 +102,35 @@ class ZipWalk:
         if taken != member.size_bytes:
             raise MemberDamage(f"应有 {member.size_bytes} 字节，读到 {taken} 字节")
 
-    def _compare_heads(self, entry: zipfile.ZipInfo) -> None:
-        """Hold a member's own header against the directory; the CRC covers neither."""
+    def _unlikeness(self, entry: zipfile.ZipInfo) -> str:
+        """Say how a member's own header differs from the directory; empty where it does not."""
         self._file.seek(entry.header_offset)
         try:
             own = _LOCAL_HEAD.unpack(self._file.read(_LOCAL_HEAD.size))
         except struct.error:
-            raise MemberDamage("成员的文件头不完整") from None
-        _, _, flags, method, clock, day, crc, packed, size, name_bytes, _ = own
+            return "成员的文件头不完整"
+        _, _, flags, method, clock, day, crc, packed, size, name_bytes, extra_bytes = own
         name = self._file.read(name_bytes)
+        begin = entry.header_offset + _LOCAL_HEAD.size + name_bytes + extra_bytes
+        self._spans.append((entry.header_offset, begin + entry.compress_size))
         is_sized = not flags & _SIZES_FOLLOW and _ZIP64 not in (packed, size)
         sizes = (entry.CRC, entry.compress_size, entry.file_size)
         is_same = (flags, method) == (entry.flag_bits, entry.compress_type)
         is_same = is_same and _moment(day, clock) == entry.date_time and name == _raw(entry)
         if not is_same or (is_sized and (crc, packed, size) != sizes):
-            raise MemberDamage("成员的文件头与目录不符（CRC、长度、时间或名称）")
+            return "成员的文件头与目录不符（CRC、长度、时间或名称）"
+        return "" if _type(entry) in _KINDS else "成员的类型无法识别"
+
+    def _unlisted(self) -> List[str]:
+        """Return where members begin that the directory does not list."""
+        found, at = [], 0
+        for begin, end in sorted([*self._spans, (self._zip.start_dir, self._zip.start_dir)]):
+            self._file.seek(at)
+            # Behind a member its checksum and sizes may follow, in 12 to 24 bytes.
+            if begin > at and _MEMBER in self._file.read(min(begin - at, _WITH_END)):
+                found.append("第 %d 字节起的成员不在目录中" % at)
+            at = max(at, end)
+        return found
 
     def _odd(self, path: bytes, what: str) -> None:
         if len(self.oddities) < ODDITIES_MOST:
@@ -104,9 +138,13 @@ class ZipWalk:
 
 
 def _member(entry: zipfile.ZipInfo) -> Member:
-    mode = entry.external_attr >> 16 & _FILE_TYPES
-    kind = Kind.FOLDER if entry.is_dir() else Kind.FILE if mode in _REGULAR else Kind.OTHER
+    is_file = _type(entry) in _REGULAR
+    kind = Kind.FOLDER if entry.is_dir() else Kind.FILE if is_file else Kind.OTHER
     return Member(_raw(entry), kind, entry.file_size, entry.compress_size, _written_s(entry))
+
+
+def _type(entry: zipfile.ZipInfo) -> int:
+    return entry.external_attr >> 16 & _FILE_TYPES
 
 
 def _raw(entry: zipfile.ZipInfo) -> bytes:
