@@ -140,10 +140,12 @@ def _confidence(copies: Iterable[CopyReport]) -> list[Json]:
 
 
 def _urgent(copies: Iterable[CopyReport]) -> Iterable[Json]:
+    """Yield what somebody must see to; what a failure kept from being run, it tells itself."""
     lines = [(copy, line) for copy in copies for line in copy.lines]
-    for wanted in (Verdict.FAIL, Verdict.DEGRADED):
+    for wanted in (Verdict.FAIL, Verdict.DEGRADED, Verdict.NOT_RUN):
         for copy, line in lines:
-            if line.verdict is wanted:
+            is_explained = wanted is Verdict.NOT_RUN and copy.verdict is Verdict.FAIL
+            if line.verdict is wanted and not is_explained:
                 yield {
                     "badge": BADGES[wanted],
                     "word": WORDS[wanted],
