@@ -1,6 +1,7 @@
 """Mail stores and copies of them, made for a test."""
 
 import grp
+import gzip
 import io
 import os
 import shutil
@@ -8,8 +9,11 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from backports import zstd
 
 from mailcare.backup.local import LocalSource
 from mailcare.backup.mailstore import StoreMap
@@ -144,10 +148,23 @@ def set_time(path, at):
     os.utime(path, (at.timestamp(), at.timestamp()))
 
 
+def text_of(data):
+    """Return what is packed in data; None where it cannot be unpacked."""
+    unpack = {b"\x1f\x8b": gzip.decompress, b"\x28\xb5": zstd.decompress}.get(data[:2], bytes)
+    try:
+        return unpack(data)
+    except (OSError, EOFError, zlib.error, zstd.ZstdError):
+        return None
+
+
 def flip(path, at=None):
-    """Turn one byte of a file around, in the middle or where told; its times stay."""
-    facts = path.stat()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2 if at is None else at] ^= 0xFF
-    path.write_bytes(data)
+    """Turn one byte of a file around, from the middle on or where told; its times stay.
+
+    In mail that is so much alike another distance may lead a decompressor to the very same text:
+    that would be no damage.
+    """
+    facts, data = path.stat(), path.read_bytes()
+    places = range(len(data) // 2, len(data)) if at is None else [at]
+    turned = (data[:one] + bytes((data[one] ^ 0xFF,)) + data[one + 1 :] for one in places)
+    path.write_bytes(next(one for one in turned if text_of(one) != text_of(data)))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
