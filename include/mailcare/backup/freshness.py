@@ -84,9 +84,8 @@ def _in_content(facts: FreshFacts) -> Iterator[Remark]:
         yield Remark("listing", text, blame if told else Weight.NOTE)
     elif told:
         yield Remark(code, f"备份{_WHERE[code]}{told}", Weight.FAILS)
-    elif facts.live_newest_at and facts.newest_message_at is None:
-        text = "备份内没有时间可信的邮件，不能由内容判断时效"
-        yield Remark("undated", text, Weight.NOTE)
+    elif code:
+        yield Remark(code, "备份内没有时间可信的邮件，不能由内容判断时效", Weight.NOTE)
 
 
 _WHERE = {"empty": "中", "stale_inside": "内"}
@@ -97,7 +96,7 @@ def _stale_inside(facts: FreshFacts) -> tuple[str, str]:
     if facts.live_newest_at is None:
         return "", ""
     if facts.newest_message_at is None:
-        return ("", "") if facts.messages else ("empty", "没有任何邮件，而现网有")
+        return ("undated", "") if facts.messages else ("empty", "没有任何邮件，而现网有")
     lag = facts.live_newest_at - facts.newest_message_at
     if lag <= timedelta(hours=facts.rpo_h):
         return "", ""

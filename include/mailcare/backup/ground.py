@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mailcare.backup.history import History
+from mailcare.backup.inventory import DAY_S
 from mailcare.backup.names import moment_of
 from mailcare.backup.source import Census, Generation, Live, Reach, Shard, Source
 from mailcare.backup.spots import Spot
@@ -19,7 +20,6 @@ from mailcare.systems.backups import BackupCopy
 from mailcare.systems.site import Site
 
 WHOLE = Shard()
-DAY_S = 24 * 3600
 
 
 @dataclass

@@ -9,13 +9,15 @@ from typing import BinaryIO
 
 from backports import zstd
 
+from mailcare.backup.agent.script import BZIP2, GZIP, XZ, ZSTD
+
 LIMIT_BYTES = 200 * 1024 * 1024
 _Text = gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | zstd.ZstdFile
 _OPENERS: Mapping[bytes, Callable[[BinaryIO], _Text]] = {
-    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed, mode="rb"),
-    b"BZ": bz2.BZ2File,
-    b"\xfd7zXZ": lzma.LZMAFile,
-    b"\x28\xb5\x2f\xfd": zstd.ZstdFile,
+    GZIP: lambda packed: gzip.GzipFile(fileobj=packed, mode="rb"),
+    BZIP2: bz2.BZ2File,
+    XZ: lzma.LZMAFile,
+    ZSTD: zstd.ZstdFile,
 }
 _DAMAGE = (EOFError, ValueError, lzma.LZMAError, zlib.error, zstd.ZstdError)
 

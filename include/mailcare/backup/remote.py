@@ -29,7 +29,6 @@ from mailcare.backup.files import problem_of
 from mailcare.backup.mailstore import StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece as MboxPiece
 from mailcare.backup.mbox import Splitter
-from mailcare.backup.names import shown
 from mailcare.backup.remote_archives import RemoteArchiveStore
 from mailcare.backup.repository import written
 from mailcare.backup.source import (
@@ -47,30 +46,18 @@ from mailcare.backup.source import (
 from mailcare.backup.stored import Found, StoredCopy
 from mailcare.backup.trees import TreeStore, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
+from mailcare.backup.walking import NOT_FOLLOWED, Trouble, census_of
 from mailcare.systems.copies import CopyKind
 
 _FATES = {"gone": Fate.CHANGED, "unreadable": Fate.UNREADABLE, "alarm": Fate.ALARM}
 
 
-@dataclass(slots=True)
-class Trouble:
-    """What a walk over there met with."""
-
-    unreadable: list[str] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
-    oddities: list[str] = field(default_factory=list)
-    vanished: int = 0
-
-    def note(self, record: Problem | Special) -> None:
-        """Note a record that is no file."""
-        name = shown(record.path)
-        if isinstance(record, Special):
-            self.oddities.append(f"{name}：链接或设备文件，未跟随")
-        elif record.what == "gone":
-            self.vanished += 1
-        else:
-            kept = self.alarms if record.what == "alarm" else self.unreadable
-            kept.append(f"{name}：{record.told}")
+def _note(record: Problem | Special, trouble: Trouble) -> None:
+    """Note a record that is no file."""
+    if isinstance(record, Special):
+        trouble.odd(record.path, NOT_FOLLOWED)
+    else:
+        trouble.unread(record.path, record.told, _FATES[record.what])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +73,7 @@ class RemoteStore:
         tally, trouble = Tally(), Trouble()
         for message in self._listed(trouble, tally):
             tally.add(message)
-        unreadable = (*trouble.alarms, *trouble.unreadable)
-        return Census(tally.rows(), unreadable, tuple(trouble.oddities), trouble.vanished)
+        return census_of(tally, trouble)
 
     def messages(self, mailboxes: Collection[str]) -> Iterator[Message]:
         """List the messages of some mailboxes."""
@@ -122,7 +108,7 @@ class RemoteStore:
             if isinstance(record, Folder):
                 yield record
             elif isinstance(record, Problem | Special):
-                trouble.note(record)
+                _note(record, trouble)
 
     def _pieces(self, trouble: Trouble) -> Iterator[tuple[bytes, MboxPiece]]:
         """Yield the messages of all mbox files."""
@@ -138,14 +124,14 @@ class RemoteStore:
                 yield from ((path, piece) for piece in splitter.add(block))
             yield from ((path, piece) for piece in splitter.end())
             if odd := splitter.oddity():
-                trouble.oddities.append(f"{shown(path)}：{odd}")
+                trouble.odd(path, odd)
 
     def _content(self, path: bytes, trouble: Trouble) -> Iterator[bytes]:
         for record in contents(self.seat, self.root, [path], LIMITS):
             if isinstance(record, Piece):
                 yield record.data
             elif isinstance(record, Problem):
-                trouble.note(record)
+                _note(record, trouble)
 
     def read(self, shard: Shard) -> "RemoteReading":
         """Read the messages of a shard to their ends, over there."""

@@ -27,7 +27,7 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.verdicts import Coverage
-from mailcare.backup.walking import Counted, Folder, Trouble, Walk, join
+from mailcare.backup.walking import Counted, Folder, Trouble, Walk, census_of, join
 
 BATCH_FILES = 256
 BATCH_FOLDERS = 16
@@ -54,8 +54,7 @@ class TreeStore:
                     tally.add(message)
         else:
             self._count(tally, trouble)
-        unreadable = (*sorted(trouble.alarms), *sorted(trouble.unreadable))
-        return Census(tally.rows(), unreadable, tuple(sorted(trouble.oddities)), trouble.vanished)
+        return census_of(tally, trouble)
 
     def _count(self, tally: Tally, trouble: Trouble) -> None:
         waiting, under_way = [b""], deque[Future[Counted]]()

@@ -11,10 +11,11 @@ from mailcare.backup.agent.script import leads_out
 from mailcare.backup.files import explained
 from mailcare.backup.mailstore import NamedFile, Place, StoreMap, Tally
 from mailcare.backup.names import shown
-from mailcare.backup.source import Fate
+from mailcare.backup.source import Census, Fate
 
 ODDITIES_MOST = 50
 BATCH_COUNTED = 1000
+NOT_FOLLOWED = "链接或设备文件，未跟随"
 
 
 @dataclass(slots=True)
@@ -28,7 +29,10 @@ class Trouble:
 
     def failed(self, path: bytes, error: OSError) -> None:
         """Note a folder or file that could not be read."""
-        told, fate = explained(error)
+        self.unread(path, *explained(error))
+
+    def unread(self, path: bytes, told: str, fate: Fate) -> None:
+        """Note a folder or file that was not read, and why."""
         if fate is Fate.CHANGED:
             self.vanished += 1
         elif fate is Fate.ALARM:
@@ -47,6 +51,12 @@ class Trouble:
         self.alarms += other.alarms
         self.oddities = [*self.oddities, *other.oddities][:ODDITIES_MOST]
         self.vanished += other.vanished
+
+
+def census_of(tally: Tally, trouble: Trouble) -> Census:
+    """Return what a walk counted and met with, in an order that is the same each time."""
+    unreadable = (*sorted(trouble.alarms), *sorted(trouble.unreadable))
+    return Census(tally.rows(), unreadable, tuple(sorted(trouble.oddities)), trouble.vanished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +112,9 @@ class Walk:
                         below.append(join(path, entry.name))
                     elif leads_out(self.root, inside := join(path, entry.name)):
                         told = "指向此目录之外的链接，未跟随，其中的邮件没有读取"
-                        trouble.unreadable.append(f"{shown(inside)}：{told}")
+                        trouble.unread(inside, told, Fate.UNREADABLE)
                     else:
-                        trouble.odd(inside, "链接或设备文件，未跟随")
+                        trouble.odd(inside, NOT_FOLLOWED)
         except OSError as error:
             trouble.failed(path, error)
         return sorted(below, reverse=True), files

@@ -8,14 +8,13 @@ import zlib
 from itertools import chain
 from typing import Any, Iterator
 
-from mailcare.backup.agent.script import Pace, Refused, shortage_of
+from mailcare.backup.agent.script import GZIP, Pace, Refused, shortage_of
 
 # Mail packs 1.5 to 20 times, the dullest text 300 times; zeros 1,000 by deflate, 30,000 by zstd.
 RATIO_MOST = 500
 RATIO_GRACE_BYTES = 64 * 1024 * 1024
 BLOCK_BYTES = 1024 * 1024
 INPUT_BYTES = 256 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB_SHORT = "Error -4 "  # Z_MEM_ERROR
 _GZIP_WINDOW = 31  # a gzip head and end, and the largest window
 
@@ -168,11 +167,11 @@ class GzipStream(Limited):
             self._input += more
             if self._members:
                 self._input = self._input.lstrip(b"\0")
-            if len(self._input) >= len(_GZIP_MAGIC):
+            if len(self._input) >= len(GZIP):
                 break
         if not self._input:
             return False
-        if not self._input.startswith(_GZIP_MAGIC):
+        if not self._input.startswith(GZIP):
             raise self.broken("gzip 数据之后还有别的内容" if self._members else "不是 gzip 数据")
         self._begun_at = self._input_at = self._position()
         self._begun_out = self._out

@@ -195,7 +195,7 @@ def surroundings(home: str) -> Dict[str, str]:
 # Files.
 
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
+GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", re.IGNORECASE)
 
 
@@ -207,7 +207,7 @@ def looks_like_mail(head: bytes) -> bool:
 
 def is_packed(head: bytes) -> bool:
     """Tell from the first bytes of a message whether its server keeps it compressed."""
-    return head.startswith(_PACKED)
+    return head.startswith((GZIP, BZIP2, XZ, ZSTD))
 
 
 def open_quietly(path: bytes) -> int:

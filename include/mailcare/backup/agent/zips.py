@@ -44,8 +44,8 @@ class ZipWalk:
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise Broken(f"zip 的目录无法读取，归档不完整或已损坏（{error}）") from None
         self._current: Optional[zipfile.ZipInfo] = None
-        self._unlike = ""  # how the current member's own header differs
-        self._spans: List[Tuple[int, int]] = []
+        self._unlike = ""  # how the current member's own header differs, until it is told
+        self._spans: List[Tuple[int, int]] = []  # where members begin and end
 
     def __iter__(self) -> Iterator[Member]:
         """Go through the directory; raise `Broken` where it contradicts a member not taken.
@@ -103,7 +103,10 @@ class ZipWalk:
             raise MemberDamage(f"应有 {member.size_bytes} 字节，读到 {taken} 字节")
 
     def _unlikeness(self, entry: zipfile.ZipInfo) -> str:
-        """Say how a member's own header differs from the directory; empty where it does not."""
+        """Say how a member's own header differs from the directory; empty where it does not.
+
+        Where the member lies is kept for `_unlisted`.
+        """
         self._file.seek(entry.header_offset)
         try:
             own = _LOCAL_HEAD.unpack(self._file.read(_LOCAL_HEAD.size))
