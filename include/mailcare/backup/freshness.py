@@ -79,13 +79,20 @@ def _in_content(facts: FreshFacts) -> Iterator[Remark]:
     code, told = _stale_inside(facts)
     if facts.gap:
         known = f"，已列出的部分里{told}，其余不得而知" if told else ""
-        blame = Weight.FAILS if facts.is_damaged else Weight.DEGRADES
         text = f"清单没有读完{known}：{facts.gap}"
-        yield Remark("listing", text, blame if told else Weight.NOTE)
+        yield Remark("listing", text, _weight_of_gap(facts, told))
     elif told:
         yield Remark(code, f"备份{_WHERE[code]}{told}", Weight.FAILS)
     elif code:
         yield Remark(code, "备份内没有时间可信的邮件，不能由内容判断时效", Weight.NOTE)
+
+
+def _weight_of_gap(facts: FreshFacts, told: str) -> Weight:
+    """Return what a listing that broke off weighs: nothing only where it had proved enough."""
+    if told and facts.is_damaged:
+        return Weight.FAILS
+    is_proved = not told and facts.live_newest_at and facts.newest_message_at
+    return Weight.NOTE if is_proved else Weight.DEGRADES
 
 
 _WHERE = {"empty": "中", "stale_inside": "内"}
