@@ -98,6 +98,11 @@ def test_a_visit_is_answered_and_filled_in_on_a_phone(app, login, monkeypatch, t
     assert (len(detail.photos), len(detail.trainings)) == (1, 1)
 
 
+def follow(page, link) -> None:
+    with page.expect_navigation():  # a click does not wait for the page that it asks for
+        link.click()
+
+
 def answer_as_customer(page, url: str) -> None:
     page.goto(url)
     assert fits(page)
@@ -112,7 +117,7 @@ def fill_in(page, visit: str, folder: Path) -> None:
     photo.write_bytes(PNG)
     page.goto(visit)
     assert fits(page)
-    page.get_by_role("link", name="硬件设备运行情况").click()
+    follow(page, page.get_by_role("link", name="硬件设备运行情况"))
     assert fits(page)
     look(page, "设备及温度", photo=photo)
     page.goto(f"{visit}/day/2")
@@ -134,7 +139,7 @@ def fill_in(page, visit: str, folder: Path) -> None:
 def look(page, title: str, *, photo: Path | None = None) -> None:
     if page.locator("details").count():
         page.locator("summary").click()
-    page.locator("li.item", has_text=title).first.get_by_role("link").click()
+    follow(page, page.locator("li.item", has_text=title).first.get_by_role("link"))
     assert fits(page)
     page.get_by_label("正常").check()
     if page.get_by_label("温度").count():
