@@ -157,6 +157,13 @@ def text_of(data):
         return None
 
 
+def flipped(data, at):
+    """Return data with one byte turned around."""
+    changed = bytearray(data)
+    changed[at] ^= 0xFF
+    return bytes(changed)
+
+
 def flip(path, at=None):
     """Turn one byte of a file around, from the middle on or where told; its times stay.
 
@@ -165,6 +172,6 @@ def flip(path, at=None):
     """
     facts, data = path.stat(), path.read_bytes()
     places = range(len(data) // 2, len(data)) if at is None else [at]
-    turned = (data[:one] + bytes((data[one] ^ 0xFF,)) + data[one + 1 :] for one in places)
+    turned = (flipped(data, one) for one in places)
     path.write_bytes(next(one for one in turned if text_of(one) != text_of(data)))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))

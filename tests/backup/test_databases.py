@@ -1,4 +1,4 @@
-"""Dumps of the account store in real throw-away databases; LDIF against the account list."""
+"""Dumps of the account store in real throw-away databases."""
 
 import gzip
 import os
@@ -13,12 +13,11 @@ from backports import zstd
 
 from mailcare.backup import databases
 from mailcare.backup.databases import judge_dump, load_dump
-from mailcare.backup.dumps import blocks
-from mailcare.backup.ldif import BadLdif, entries, judge_ldif, lines_of
 from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import own_identity
 from mailcare.backup.verdicts import Verdict
 from mailcare.systems.copies import Dialect
+from tests.backup.stores import flipped
 from tests.surroundings import need
 
 MYSQL = b"""\
@@ -46,12 +45,6 @@ def scratch():
     with TemporaryDirectory() as name:
         Path(name).chmod(0o711)
         yield Path(name)
-
-
-def flipped(data: bytes, at: int) -> bytes:
-    changed = bytearray(data)
-    changed[at] ^= 0xFF
-    return bytes(changed)
 
 
 def written(text: bytes, scratch: Path) -> Path:
@@ -219,68 +212,3 @@ def test_without_a_database_server_it_is_not_run(scratch, monkeypatch):
     with pytest.raises(NotReached) as refused:
         load(MYSQL, Dialect.MYSQL, scratch)
     assert refused.value.code == "tool"
-
-
-LDIF = b"""\
-version: 1
-# accounts
-dn: uid=li,ou=people,dc=bank,dc=example
-mail: Li@bank.example
-cn:: 5p2O
-
-dn: uid=wang,ou=people,dc=bank,dc=exa
- mple
-mail: wang@bank.example
-mailAlternateAddress: postmaster@bank.example
-""".splitlines(keepends=True)
-
-
-def test_an_export_is_unfolded_and_decoded():
-    li, wang = entries(LDIF)
-    assert li.values["cn"] == ("李",)
-    assert wang.name.endswith("dc=example")
-    assert wang.addresses() == {"wang@bank.example", "postmaster@bank.example"}
-
-
-def test_every_account_must_be_in_the_export():
-    assert judge_ldif(LDIF, ["li@bank.example"]).verdict is Verdict.PASS
-    judgement = judge_ldif(LDIF, ["li@bank.example", "zhao@bank.example"])
-    assert judgement.verdict is Verdict.FAIL
-    assert "zhao@bank.example" in judgement.reason
-
-
-def test_an_empty_export_passes_nothing():
-    assert judge_ldif([], []).verdict is Verdict.DEGRADED
-
-
-@pytest.mark.parametrize(
-    ("pack", "verdict"),
-    [
-        (lambda text: text, Verdict.PASS),
-        (gzip.compress, Verdict.PASS),
-        (lambda text: gzip.compress(text)[:-12], Verdict.FAIL),
-        (lambda text: flipped(gzip.compress(text), 14), Verdict.FAIL),
-        (lambda text: zstd.compress(text)[:-4], Verdict.FAIL),
-        (lambda text: text[:-3], Verdict.FAIL),
-    ],
-    ids=["plain", "gzip", "cut gzip", "flipped gzip", "cut zstd", "cut in a line"],
-)
-def test_a_packed_export_is_read_to_its_end(tmp_path, pack, verdict):
-    export = tmp_path / "accounts.ldif"
-    export.write_bytes(pack(b"".join(LDIF)))
-    judgement = judge_ldif(lines_of(blocks(export)), ["li@bank.example"])
-    assert judgement.verdict is verdict
-
-
-def test_an_export_without_a_list_of_accounts_is_not_proven_whole():
-    judgement = judge_ldif(LDIF[:5], [])
-    assert judgement.verdict is Verdict.DEGRADED
-    assert "没有账号列表可比" in judgement.reason
-
-
-@pytest.mark.parametrize("line", [b"no colon\n", b"mail: a@b\n", b"dn: x\ncn:: %%%\n"])
-def test_what_is_no_ldif_fails(line):
-    lines = line.splitlines(keepends=True)
-    with pytest.raises(BadLdif):
-        list(entries(lines))
-    assert judge_ldif(lines, []).verdict is Verdict.FAIL

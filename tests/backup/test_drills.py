@@ -240,7 +240,7 @@ def test_the_scratch_of_a_run_that_was_killed_is_removed_and_nobody_elses(tmp_pa
 def test_an_export_of_the_accounts_is_held_against_the_list(tmp_path, is_there):
     (tmp_path / "ldap").mkdir()
     export = tmp_path / "ldap" / "accounts.ldif"
-    export.write_text("dn: uid=li\nmail: li@bank.example\n")
+    export.write_text("dn: uid=li\nmail: li@bank.example\n\n")
     accounts = tmp_path / "accounts.txt"
     accounts.write_text("li@bank.example\n")
     copy = {
