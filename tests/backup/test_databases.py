@@ -14,20 +14,26 @@ from backports import zstd
 from mailcare.backup import databases
 from mailcare.backup.databases import judge_dump, load_dump
 from mailcare.backup.source import NotReached
-from mailcare.backup.throwaway import own_identity
+from mailcare.backup.throwaway import given_to, own_identity, run_as
 from mailcare.backup.verdicts import Verdict
 from mailcare.systems.copies import Dialect
 from tests.backup.stores import flipped
 from tests.surroundings import need
 
 MYSQL = b"""\
+-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB, for debian-linux-gnu (x86_64)
+-- Table structure for table `mailbox`
 CREATE TABLE `mailbox` (`username` varchar(255) NOT NULL);
+-- Dumping data for table `mailbox`
 INSERT INTO `mailbox` VALUES ('li@bank.example'),('into outfile, load data x');
 -- Dump completed on 2026-11-27  2:00:01
 """
 POSTGRESQL = b"""\
+-- PostgreSQL database dump
+-- Name: mailbox; Type: TABLE; Schema: public; Owner: vmail
 CREATE TABLE public.mailbox (username text);
 ALTER TABLE public.mailbox OWNER TO vmail;
+-- Data for Name: mailbox; Type: TABLE DATA; Schema: public; Owner: vmail
 COPY public.mailbox (username) FROM stdin;
 li@bank.example
 \\N
@@ -36,6 +42,7 @@ li@bank.example
 -- PostgreSQL database dump complete
 --
 """
+LISTED = ["li@bank.example"]
 DUMPS = {Dialect.MYSQL: MYSQL, Dialect.POSTGRESQL: POSTGRESQL}
 
 
@@ -54,7 +61,7 @@ def written(text: bytes, scratch: Path) -> Path:
 
 
 def load(text: bytes, dialect: Dialect, scratch: Path) -> databases.Loaded:
-    return load_dump(written(text, scratch), dialect, scratch)
+    return load_dump(written(text, scratch), dialect, scratch, accounts=LISTED)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,12 @@ def test_a_whole_dump_is_loaded_and_its_rows_counted(dialect, program, scratch):
     assert judge_dump(loaded).verdict is Verdict.PASS
     running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [one for one in running if os.fsencode(scratch) in one]
+
+
+def test_without_a_list_of_accounts_no_row_is_proven_to_be_there():
+    judgement = judge_dump(databases.Loaded(3, 9, 900, 1.0))
+    assert judgement.verdict is Verdict.DEGRADED
+    assert "不能证明没有缺行" in judgement.reason
 
 
 def test_what_the_database_refuses_fails(scratch):
@@ -86,10 +99,11 @@ def test_what_the_database_refuses_fails(scratch):
         (lambda text: flipped(gzip.compress(text), 14), "已损坏"),
         (lambda text: flipped(zstd.compress(text), -8), "已损坏"),
         (lambda text: zstd.compress(text)[:-8], "不完整"),
+        (lambda text: text[:90] + bytes(9) + text[99:], "零字节"),
         (lambda text: b"\\! touch /tmp/owned\n" + text, "数据库以外的命令"),
         (lambda text: gzip.compress(b"\0" * 80_000_000 + text), "炸弹"),
     ],
-    ids=["truncated", "empty", "cut gzip", "gzip", "zstd", "cut zstd", "shell", "bomb"],
+    ids=["truncated", "empty", "cut gzip", "gzip", "zstd", "cut zstd", "zeros", "shell", "bomb"],
 )
 def test_a_dump_that_is_not_whole_or_not_harmless_is_never_loaded(dialect, change, reason, scratch):
     loaded = load(change(DUMPS[dialect]), dialect, scratch)
@@ -149,13 +163,88 @@ def test_of_a_dump_psql_is_told_the_database_and_nothing_else():
     assert told == [b"", b"CREATE TABLE t ();", *allowed, b"\\connect a b", b""]
 
 
-def test_a_dump_of_another_database_and_its_roles_is_loaded_and_counted(scratch):
+CLUSTER = b"""\
+-- PostgreSQL database cluster dump
+DROP DATABASE mail;
+DROP ROLE vmail;
+CREATE ROLE postgres;
+ALTER ROLE postgres WITH SUPERUSER LOGIN PASSWORD 'x';
+CREATE ROLE vmail;
+GRANT vmail TO postgres GRANTED BY postgres;
+-- PostgreSQL database dump
+DROP TABLE public.gone;
+ALTER TABLE ONLY public.gone DROP CONSTRAINT gone_pkey;
+-- Name: mail; Type: DATABASE; Schema: -; Owner: vmail
+CREATE DATABASE mail;
+ALTER DATABASE mail OWNER TO vmail;
+\\connect mail
+ALTER ROLE vmail SET search_path TO 'public';
+"""
+
+
+def test_a_dump_of_a_whole_cluster_is_loaded_without_what_is_for_its_own_server(scratch):
     need("initdb")
-    made = b"CREATE DATABASE mail;\n\\connect mail\n"
     grant = b'GRANT SELECT ON TABLE public.mailbox TO "dovecot-ro";\n'
-    dump = made + POSTGRESQL.replace(b"--\n-- Post", grant + b"--\n-- Post", 1)
-    loaded = load(dump, Dialect.POSTGRESQL, scratch)
+    mail = POSTGRESQL.partition(b"\n")[2].replace(b"--\n-- Post", grant + b"--\n-- Post", 1)
+    end = b"-- PostgreSQL database cluster dump complete\n"
+    loaded = load(CLUSTER + mail + end, Dialect.POSTGRESQL, scratch)
     assert (loaded.problem, loaded.tables, loaded.rows) == ("", 1, 2)
+    assert judge_dump(loaded).verdict is Verdict.PASS
+
+
+def test_an_archive_by_pg_dump_is_loaded_like_its_script(scratch):
+    need("initdb")
+    identity = own_identity()
+    kept = given_to(identity, scratch / "kept")
+    with databases._SERVERS[Dialect.POSTGRESQL](identity, kept) as client:
+        dump = written(POSTGRESQL.replace(b"vmail", b"postgres"), scratch)
+        assert databases._fed(client, dump, identity) == ""
+        words = [need("pg_dump"), *client.words[3:], "-Fc", "-f", str(kept / "archive")]
+        assert run_as(identity, words, env=client.env, timeout_s=60).stderr == ""
+    archive = (kept / "archive").read_bytes()
+    loaded = load(archive, Dialect.POSTGRESQL, scratch)
+    assert (loaded.problem, loaded.tables, loaded.rows) == ("", 1, 2)
+    assert judge_dump(loaded).verdict is Verdict.PASS
+    assert "pg_restore" in load(archive[:-300], Dialect.POSTGRESQL, scratch).problem
+    with pytest.raises(NotReached):
+        load(gzip.compress(archive), Dialect.POSTGRESQL, scratch)
+
+
+def test_rows_that_a_damaged_comment_swallows_are_missed(scratch):
+    need("mariadbd")
+    opened = b"/*a40000 ALTER TABLE `mailbox` DISABLE KEYS ;\nINSERT"
+    closed = b"/*!40000 ALTER TABLE `mailbox` ENABLE KEYS */;\n-- Dump completed"
+    dump = MYSQL.replace(b"INSERT", opened).replace(b"-- Dump completed", closed)
+    loaded = load(dump, Dialect.MYSQL, scratch)
+    assert "drill.mailbox（文中 2 行，导入后 0 行）" in loaded.problem
+    assert judge_dump(loaded).verdict is Verdict.FAIL
+
+
+def test_a_row_that_others_refer_to_is_missed(scratch):
+    need("mariadbd")
+    key = b"(username VARCHAR(99), domain INT, FOREIGN KEY (domain) REFERENCES domain (id))"
+    made = b"""\
+SET FOREIGN_KEY_CHECKS=0;
+CREATE TABLE alias %s;
+CREATE TABLE domain (id INT PRIMARY KEY);
+INSERT INTO alias VALUES ('li@bank.example', 1), ('wang', 2), ('all', NULL);
+INSERT INTO domain VALUES (1);
+"""
+    loaded = load(MYSQL.replace(b"CREATE", made % key + b"CREATE", 1), Dialect.MYSQL, scratch)
+    assert loaded.doubts == ("表 drill.alias 有 1 行引用的记录不在转储中，可能缺行",)
+    assert judge_dump(loaded).verdict is Verdict.DEGRADED
+
+
+def test_a_dump_without_the_tables_of_its_data_is_not_blamed(scratch):
+    with pytest.raises(NotReached) as refused:
+        load(MYSQL.replace(b"structure", b"nothing"), Dialect.MYSQL, scratch)
+    assert "只有数据" in refused.value.message
+
+
+def test_content_may_say_anything_in_any_of_its_lines(scratch):
+    rows = b"INSERT INTO `mailbox` VALUES\n('li'),\n('load data infile');\n"
+    dump = written(MYSQL.replace(b"INSERT", rows + b"INSERT"), scratch)
+    assert databases._examined(dump, Dialect.MYSQL, set())[0] == dump.stat().st_size
 
 
 @pytest.mark.parametrize(
@@ -164,6 +253,8 @@ def test_a_dump_of_another_database_and_its_roles_is_loaded_and_counted(scratch)
         "ERROR 1273 (HY000) at line 30: Unknown collation: 'utf8mb4_0900_ai_ci'",
         'ERROR: unrecognized configuration parameter "transaction_timeout"',
         'ERROR: permission denied to create extension "postgres_fdw"',
+        'ERROR: invalid value for "default_tablespace": tablespace "ssd" does not exist',
+        'ERROR: role "auditor" does not exist',
         "ERROR 3 (HY000): Error writing file (Errcode: 28 No space left on device)",
         "invalid command \\restrict",
     ],
@@ -177,13 +268,15 @@ def test_what_this_machine_lacks_does_not_fail_a_dump(said, monkeypatch):
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
-def test_a_second_dump_that_broke_off_behind_a_whole_one_is_found(dialect, scratch):
-    assert "截断" in load(DUMPS[dialect] + DUMPS[dialect][:40], dialect, scratch).problem
+@pytest.mark.parametrize("order", [1, -1], ids=["behind", "before"])
+def test_a_dump_that_broke_off_beside_a_whole_one_is_found(dialect, order, scratch):
+    both = [DUMPS[dialect], DUMPS[dialect][:90]]
+    assert "截断" in load(b"\n".join(both[::order]), dialect, scratch).problem
 
 
 def test_what_postgresql_writes_behind_its_last_words_belongs_to_the_dump(scratch):
     dump = POSTGRESQL + b"\n\\unrestrict aB3\n\n"
-    assert databases._examined(written(dump, scratch), Dialect.POSTGRESQL, set()) == len(dump)
+    assert databases._examined(written(dump, scratch), Dialect.POSTGRESQL, set())[0] == len(dump)
 
 
 def test_every_account_must_be_in_the_dump(scratch):

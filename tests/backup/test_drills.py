@@ -262,10 +262,12 @@ def test_a_dump_on_a_host_is_loaded_here(tmp_path):
     dump = tmp_path / "dumps" / "accounts.sql.gz"
     dump.parent.mkdir()
     dump.write_bytes(gzip.compress(DUMPS[Dialect.MYSQL]))
+    words = {"source": "command", "words": ["echo", "li@bank.example"]}
+    live = {"path": str(tmp_path), "accounts": words}
     copy = {"name": "sql", "kind": "sql", "dialect": "mysql", "path": str(dump.parent)}
     with ssh_host(cuts_after(200)) as there:
         assert there.node.ssh
-        copies = [copy | {"node": "bak1"}]
+        copies = [copy | {"node": "bak1", "live": live}]
         path = site(tmp_path, copies, port=there.node.ssh.port, nodes=("bak1",))
         done = verify(path, through=Level.L4)
         assert verdicts(done)["L4"] is Verdict.PASS

@@ -19,6 +19,7 @@ from time import perf_counter
 
 from mailcare.backup.agent.script import shortage_of
 from mailcare.backup.dumps import BLOCK_BYTES, BadDump, blocks
+from mailcare.backup.outline import Outline, outline_of
 from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import (
     Identity,
@@ -33,15 +34,7 @@ from mailcare.systems.copies import Dialect
 
 LOAD_S = 3600.0
 STEP_S = 120.0
-_TAIL_BYTES = 4096
 _SHOWN = 10
-# The last words of a dump, with which it must end: what follows them is another that broke off.
-_ENDS = {
-    Dialect.MYSQL: re.compile(rb"-- Dump completed[^\n]*\s*\Z"),
-    Dialect.POSTGRESQL: re.compile(
-        rb"PostgreSQL database (cluster )?dump complete\s+--\s*(\\unrestrict\s+\w+\s*)?\Z"
-    ),
-}
 # Lines that would reach out of the database. In COPY data a line may begin with a backslash: these
 # words do not.
 _LEAVES = {
@@ -51,13 +44,15 @@ _LEAVES = {
         re.IGNORECASE,
     ),
     Dialect.POSTGRESQL: re.compile(
-        rb"^\\(!|i\s|ir\s|o\s|g\s*\||w\s|copy\s|cd\s|setenv\s)|\b(from|to)\s+program\b"
+        rb"^\\(!|i\s|ir\s|o\s|g\s*\||w\s|copy\s|cd\s|setenv\s)|\b(from|to)\s+program\s*(e?'|\$)"
         rb"|^\s*copy\s[^;]*\s(from|to)\s+'"
         rb"|\blo_(im|ex)port\s*\(|\bpg_read_(binary_)?file\s*\(|^\s*load\s+'",
         re.IGNORECASE,
     ),
 }
-_RIGHTS = re.compile(rb"\bOWNER TO |^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES) ")
+_RIGHTS = re.compile(
+    rb"\bOWNER TO |^(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES|CREATE POLICY|CREATE ROLE) "
+)
 _ROLE = re.compile(rb'\b(?:TO|FROM|ROLE) ("(?:[^"]|"")+"|[a-z_][\w$]*)')
 _NO_ROLE = re.compile(rb'"?(public|postgres|none|current_user|session_user|pg_\w*)"?')
 # What psql itself is told in a dump by pg_dump; all else it is not let do.
@@ -76,7 +71,9 @@ _FAR_RIGHTS = (
 # What the throw-away server has not, or does not give: it says nothing of the dump.
 _OURS = re.compile(
     r"access denied|permission denied|command denied|must be (superuser|owner)|secure-file-priv"
-    r"|can't open shared library|is not available|invalid locale|unknown (collation|character set)"
+    r"|(role|tablespace) \"[^\"]*\" does not exist"
+    r"|can't open shared library|is not available|invalid locale"
+    r"|unknown (collation|character set|database)"
     r"|unknown (storage engine|system variable)|unrecognized configuration parameter",
     re.IGNORECASE,
 )
@@ -84,14 +81,21 @@ _PACKET = "--max-allowed-packet=1G"
 _WORD = re.compile(rb"[a-z0-9._%+-]+(?:@[a-z0-9.-]+)?")
 _WORD_BYTES = 1024
 _BETWEEN_WORDS = (b"\n", b"\t", b",", b"'", b" ")
-_INSERT = re.compile(rb"^\s*insert\s+into\b", re.IGNORECASE)
+# What the head of a dump does to a server that is not this one: its roles, and what it replaces.
+_HEAD = re.compile(rb"^-- PostgreSQL database (cluster )?dump\r?$", re.MULTILINE)
+_BODY = re.compile(rb"-- (Data for )?Name: .*; Type: (?!DATABASE)")
+_FOR_ITS_SERVER = re.compile(
+    rb"(CREATE|ALTER) ROLE |DROP (?!SCHEMA (IF EXISTS )?public;)|ALTER .* DROP "
+    rb"|GRANT (\"[^\"]*\"|[\w$]+) TO "
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """What became of a dump: its tables and rows in the database, or what is wrong with it.
 
-    `absent` are those of the `accounts` of the customer's list that are nowhere in its text.
+    `doubts` are what its text leaves unproven, `absent` those of the `accounts` of the customer's
+    list that are nowhere in it.
     """
 
     tables: int
@@ -99,6 +103,7 @@ class Loaded:
     size_bytes: int
     seconds: float
     problem: str = ""
+    doubts: tuple[str, ...] = ()
     accounts: int = 0
     absent: tuple[str, ...] = ()
 
@@ -113,10 +118,12 @@ def load_dump(
     """
     roles: set[bytes] = set()
     try:
-        size_bytes = _examined(dump, dialect, roles)
+        size_bytes, outline = _examined(dump, dialect, roles)
         absent = _absent(dump, accounts)
     except BadDump as error:
         return Loaded(0, 0, 0, 0.0, f"转储文件不完整或不可用（{error}）")
+    if outline.filled and not outline.tables:
+        raise NotReached("tool", "转储只有数据、没有表结构，不能单独导入，不能判断是否完好")
     identity = own_identity()
     base = given_to(identity, scratch / "database")
     with _SERVERS[dialect](identity, base) as client:
@@ -126,36 +133,55 @@ def load_dump(
         started = perf_counter()
         problem = _fed(client, dump, identity)
         seconds = perf_counter() - started
-        tables, rows = (0, 0) if problem else _counted(client, dialect, identity)
-    return Loaded(tables, rows, size_bytes, seconds, problem, len(accounts), absent)
+        held, views = ({}, set()) if problem else _counted(client, dialect, identity)
+        orphans = () if problem or client.is_psql else tuple(_orphans(client, identity))
+    return Loaded(
+        len(held),
+        sum(held.values()),
+        size_bytes,
+        seconds,
+        problem or outline.contradicted(held, views),
+        (*outline.doubts(), *orphans),
+        len(accounts),
+        absent,
+    )
 
 
-def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> int:
-    """Read a dump once; return its size; raise `BadDump` where it must not be loaded.
+def _examined(dump: Path, dialect: Dialect, roles: set[bytes]) -> tuple[int, Outline]:
+    """Read a dump once; return its size and outline; raise `BadDump` if it must not be loaded.
 
     A PostgreSQL dump names owners without making them: they are added to `roles`.
     """
-    rest, tail, total = b"", b"", 0
+    outline, rest, total = outline_of(dialect), b"", 0
     for block in blocks(dump):
         total += len(block)
         *lines, rest = (rest + block).split(b"\n")
-        _refuse_leaving(lines, dialect)
-        if dialect is Dialect.POSTGRESQL:
-            roles.update(_roles_in(lines))
-        rest = rest[-BLOCK_BYTES:]
-        tail = (tail + block)[-_TAIL_BYTES:]
-    _refuse_leaving([rest], dialect)
+        roles.update(_examine(lines, dialect, outline))
+        rest = rest[:BLOCK_BYTES]  # of a longer line the beginning is enough
+    roles.update(_examine([rest], dialect, outline))
     if not total:
         raise BadDump("空文件")
-    if not _ENDS[dialect].search(tail):
-        raise BadDump("缺少结尾的完成标记，导出被截断")
-    return total
+    outline.close()
+    return total, outline
 
 
-def _roles_in(lines: Sequence[bytes]) -> Iterator[bytes]:
+def _examine(lines: Sequence[bytes], dialect: Dialect, outline: Outline) -> Iterator[bytes]:
+    """Examine lines of a dump; yield the roles in them."""
     for line in lines:
-        if _RIGHTS.search(line):
-            yield from (role for role in _ROLE.findall(line) if not _NO_ROLE.fullmatch(role))
+        if b"\0" in line:
+            raise BadDump("含有零字节，不是完好的文本")  # whatever writes dumps escapes it
+        if outline.take(line.rstrip(b"\r")):
+            continue  # content: mail addresses and names may say anything
+        if _LEAVES[dialect].search(line[:BLOCK_BYTES]):
+            text = line[:80].decode("utf-8", "replace")
+            raise BadDump(f"含有数据库以外的命令，未导入：{text}")
+        if dialect is Dialect.POSTGRESQL:
+            yield from _roles_in(line)
+
+
+def _roles_in(line: bytes) -> Iterator[bytes]:
+    if _RIGHTS.search(line):
+        yield from (role for role in _ROLE.findall(line) if not _NO_ROLE.fullmatch(role))
 
 
 def _absent(dump: Path, accounts: Collection[str]) -> tuple[str, ...]:
@@ -178,14 +204,6 @@ def _words(dump: Path) -> Iterator[bytes]:
         yield from _WORD.findall(text[:cut])
         rest = text[cut:][-_WORD_BYTES:]
     yield from _WORD.findall(rest)
-
-
-def _refuse_leaving(lines: Sequence[bytes], dialect: Dialect) -> None:
-    for line in lines:
-        # What is inserted is content: mail addresses and names may say anything.
-        if _LEAVES[dialect].search(line[:BLOCK_BYTES]) and not _INSERT.match(line):
-            text = line[:80].decode("utf-8", "replace")
-            raise BadDump(f"含有数据库以外的命令，未导入：{text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +244,7 @@ def _mysql(identity: Identity, base: Path) -> Iterator[Client]:
         *(f"--plugin-dir={closed}", "--skip-symbolic-links", _PACKET),
     ]
     words = (client, "--no-defaults", f"--socket={socket}", "-uroot", "--sandbox", _PACKET)
+    words = (*words, "--default-character-set=utf8mb4")  # as it is written; a dump may set another
     speak = Client(words, env, (*words, "--database=drill"))
     log = base / "server.log"
     with serving(identity, serve, env=env, log=log, is_ready=lambda: _answers(speak, identity)):
@@ -299,7 +318,7 @@ def _fed(client: Client, dump: Path, identity: Identity) -> str:
     killer = threading.Timer(LOAD_S, child.terminate)
     killer.start()
     try:
-        code, text = _poured(child, _restricted(blocks(dump)) if client.is_psql else blocks(dump))
+        code, text = _poured(child, _for_psql(blocks(dump)) if client.is_psql else blocks(dump))
     finally:
         killer.cancel()
         child.kill()
@@ -323,7 +342,8 @@ def _poured(child: subprocess.Popen[bytes], text: Iterable[bytes]) -> tuple[int,
         child.stdin.close()
     code = child.wait()
     reader.join()
-    return code, " ".join(b"".join(said).decode("utf-8", "replace").split())[:300]
+    told = " ".join(b"".join(said).decode("utf-8", "replace").split())
+    return code, told[max(told.rfind("ERROR"), 0) :][:300]  # before it stands the statement
 
 
 def _not_the_dumps(
@@ -343,6 +363,29 @@ def _not_the_dumps(
     if _OURS.search(text):
         return "tool", f"转储要求临时数据库没有的权限或功能，未能导入，不能判断是否完好（{text}）"
     return None
+
+
+def _for_psql(text: Iterable[bytes]) -> Iterator[bytes]:
+    return _restricted(_without_head(text))
+
+
+def _without_head(text: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a dump without what its head does to its own server; roles are made for it before."""
+    rest, in_head = b"", False
+    for block in text:
+        lines, end, rest = (rest + block).rpartition(b"\n")
+        if in_head or _HEAD.search(lines):
+            kept = []
+            for line in lines.split(b"\n"):
+                in_head = not _BODY.match(line) if in_head else bool(_HEAD.match(line))
+                if not (in_head and _FOR_ITS_SERVER.match(line)):
+                    kept.append(line)
+            lines = b"\n".join(kept)
+        yield lines + end
+        if len(rest) > BLOCK_BYTES:
+            yield rest
+            rest = b""
+    yield rest
 
 
 def _restricted(text: Iterable[bytes]) -> Iterator[bytes]:
@@ -367,14 +410,17 @@ def _restricted(text: Iterable[bytes]) -> Iterator[bytes]:
     yield rest
 
 
+# Each table by the name that an outline has for it and by that in statements; views by the first.
 _TABLES = {
     Dialect.MYSQL: (
-        "select concat('`', table_schema, '`.`', table_name, '`') from information_schema.tables "
-        "where table_type = 'BASE TABLE' and table_schema not in "
+        "select concat(table_schema, '.', table_name), if(table_type = 'VIEW', '', "
+        "concat('`', table_schema, '`.`', table_name, '`')) from information_schema.tables "
+        "where table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW') and table_schema not in "
         "('mysql', 'information_schema', 'performance_schema', 'sys')"
     ),
     Dialect.POSTGRESQL: (
-        "select format('%I.%I', schemaname, tablename) from pg_tables "
+        "select concat_ws('.', current_database(), schemaname, tablename) || chr(9) || "
+        "format('only %I.%I', schemaname, tablename) from pg_tables "
         "where schemaname not in ('pg_catalog', 'information_schema')"
     ),
 }
@@ -387,14 +433,43 @@ _DATABASES = (
 )
 
 
-def _counted(client: Client, dialect: Dialect, identity: Identity) -> tuple[int, int]:
-    """Return the number of tables and of the rows in them, counted one by one."""
-    counts = [
-        int(_asked(one, f"select count(*) from {table}", identity)[0])  # noqa: S608 - own names
-        for one in _each_database(client, identity)
-        for table in _asked(one, _TABLES[dialect], identity)
-    ]
-    return len(counts), sum(counts)
+def _counted(
+    client: Client, dialect: Dialect, identity: Identity
+) -> tuple[dict[str, int], set[str]]:
+    """Return the tables with the number of their rows, counted one by one, and the views."""
+    counts: dict[str, int] = {}
+    views: set[str] = set()
+    for one in _each_database(client, identity):
+        for told in _asked(one, _TABLES[dialect], identity):
+            name, _, table = told.partition("\t")
+            if table:
+                select = f"select count(*) from {table}"  # noqa: S608 - own names
+                counts[name] = int(_asked(one, select, identity)[0])
+            else:
+                views.add(name)
+    return counts, views
+
+
+# Each foreign key: its table, and a statement that counts the rows which refer to none. A dump of
+# MySQL is loaded with its keys unchecked; PostgreSQL refuses a key that does not hold.
+_KEYS = (
+    "select concat(table_schema, '.', table_name), concat('select count(*) from `', table_schema, "
+    "'`.`', table_name, '` c left join `', referenced_table_schema, '`.`', referenced_table_name, "
+    "'` p on ', group_concat('c.`', column_name, '` = p.`', referenced_column_name, '`' "
+    "separator ' and '), ' where p.`', min(referenced_column_name), '` is null and ', "
+    "group_concat('c.`', column_name, '` is not null' separator ' and ')) "
+    "from information_schema.key_column_usage where referenced_table_name is not null "
+    "group by constraint_schema, constraint_name, table_schema, table_name, "
+    "referenced_table_schema, referenced_table_name"
+)
+
+
+def _orphans(client: Client, identity: Identity) -> Iterator[str]:
+    """Yield which tables refer to rows that are not there."""
+    for told in _asked(client, _KEYS, identity):
+        name, _, select = told.partition("\t")
+        if count := int(_asked(client, select, identity)[0]):
+            yield f"表 {name} 有 {count} 行引用的记录不在转储中，可能缺行"
 
 
 def _each_database(client: Client, identity: Identity) -> Iterator[Client]:
@@ -414,25 +489,38 @@ def _asked(client: Client, statement: str, identity: Identity) -> list[str]:
 
 def judge_dump(loaded: Loaded) -> Judgement:
     """Say what a load proves: a dump without a row proves nothing."""
+    remarks = tuple(_remarks(loaded))
+    is_bad = any(one.weight is Weight.FAILS for one in remarks)
+    return judged(Level.L4, Coverage(1, 1, int(not is_bad), int(is_bad)), remarks)
+
+
+def _remarks(loaded: Loaded) -> Iterator[Remark]:
     if loaded.problem:
-        coverage = Coverage(1, 1, bad=1)
-        return judged(Level.L4, coverage, (Remark("dump", loaded.problem, Weight.FAILS),))
+        yield Remark("dump", loaded.problem, Weight.FAILS)
+        return
     if not loaded.rows:
-        remark = Remark("dump", "转储可以导入，但其中没有任何数据行", Weight.FAILS)
-        return judged(Level.L4, Coverage(1, 1, bad=1), (remark,))
-    if absent := loaded.absent:
-        return judged(Level.L4, *_incomplete(loaded, absent))
+        yield Remark("dump", "转储可以导入，但其中没有任何数据行", Weight.FAILS)
+        return
     text = (
         f"转储 {loaded.size_bytes / 1e6:.1f} MB 导入临时数据库用时 {loaded.seconds:.1f} 秒，"
         f"{loaded.tables} 个表、{loaded.rows} 行"
     )
-    return judged(Level.L4, Coverage(1, 1, ok=1), (Remark("dump", text, Weight.NOTE),))
+    yield Remark("dump", text, Weight.NOTE)
+    for doubt in loaded.doubts:
+        yield Remark("outline", doubt, Weight.DEGRADES)
+    yield _on_accounts(loaded.accounts, loaded.absent)
 
 
-def _incomplete(loaded: Loaded, absent: Sequence[str]) -> tuple[Coverage, tuple[Remark, ...]]:
-    if len(absent) == loaded.accounts:
-        text = f"账号列表中的 {loaded.accounts} 个账号在转储中一个也找不到，无法对照"
-        return Coverage(1, 1, ok=1), (Remark("account", text, Weight.DEGRADES),)
-    told = "、".join(absent[:_SHOWN])
-    text = f"转储中没有 {len(absent)} 个账号：{told}"
-    return Coverage(1, 1, bad=1), (Remark("account", text, Weight.FAILS),)
+def _on_accounts(accounts: int, absent: Sequence[str]) -> Remark:
+    """Say what the customer's list proves: no dump states how many rows it had to have."""
+    if not accounts:
+        text = "没有账号列表可比，只证明转储可以导入，不能证明没有缺行"
+        return Remark("unlisted", text, Weight.DEGRADES)
+    if len(absent) == accounts:
+        text = f"账号列表中的 {accounts} 个账号在转储中一个也找不到，无法对照"
+        return Remark("account", text, Weight.DEGRADES)
+    if absent:
+        told = "、".join(absent[:_SHOWN])
+        return Remark("account", f"转储中没有 {len(absent)} 个账号：{told}", Weight.FAILS)
+    text = f"账号列表中的 {accounts} 个账号都在转储中；其他数据是否缺行，转储本身不能证明"
+    return Remark("account", text, Weight.NOTE)
