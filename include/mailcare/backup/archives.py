@@ -8,16 +8,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mailcare.backup.agent.archive import NOT_THERE, ZIP_METHOD, Content
 from mailcare.backup.agent.packed import Broken, TooMuch
-from mailcare.backup.agent.protocol import Hashed
 from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
 from mailcare.backup.agent.zips import ZipWalk
 from mailcare.backup.files import explained, problem_of
 from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
-from mailcare.backup.mbox import Piece, Splitter
+from mailcare.backup.mbox import Piece, Splitter, cut, mbox_digest, mbox_message
 from mailcare.backup.names import shown
 from mailcare.backup.source import (
     Census,
@@ -30,9 +29,11 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.streams import UNPACED, opened, unpacked
-from mailcare.backup.trees import cut, mbox_digest, mbox_message
 from mailcare.backup.verdicts import Coverage
 from mailcare.systems.copies import CopyKind
+
+if TYPE_CHECKING:
+    from mailcare.backup.agent.protocol import Hashed
 
 
 class Walk(Protocol):
@@ -111,15 +112,11 @@ class Pass:
 class HashSink(Content):
     """Hashes a file; where that was done elsewhere, it is told of it."""
 
-    __slots__ = ("_is_packed", "_sha256", "problem")
+    problem = ""
+    _sha256 = ""
+    _is_packed = False
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.problem = ""
-        self._sha256 = ""
-        self._is_packed = False
-
-    def told(self, content: Hashed) -> None:
+    def told(self, content: "Hashed") -> None:
         """Take what another has read."""
         self.size_bytes, self._sha256 = content.size_bytes, content.sha256
         self.is_mail, self.is_zeros = content.is_mail, content.is_zeros
@@ -127,7 +124,7 @@ class HashSink(Content):
 
     def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
         """Return how a message was read."""
-        is_packed = self._is_packed or self.is_packed
+        is_packed = not self.is_mail and (self._is_packed or self.is_packed)
         # Of a compressed message its name tells the size unpacked; a drill unpacks it.
         name = b"" if is_packed else path.rpartition(b"/")[2]
         problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self.is_zeros)
@@ -146,10 +143,7 @@ class HashSink(Content):
 class MessageSink(HashSink):
     """Hashes a message; `place` and `identity` are its own."""
 
-    __slots__ = ("identity", "place")
-
     def __init__(self, place: Place, identity: bytes) -> None:
-        super().__init__()
         self.place, self.identity = place, identity
 
 
@@ -199,7 +193,7 @@ class ArchiveStore:
     kind: CopyKind
     map: StoreMap
     inside: str
-    _folders: dict[bytes, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+    _starts: dict[bytes, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     def census(self) -> Census:
         """Count every mailbox in one pass over the archive."""
@@ -299,7 +293,10 @@ class ArchiveStore:
                     path = self._inner(member.path)
                     sink = choose(member, path) if choose and path is not None else None
                     if sink is not None:
-                        self._fill(walk, member, sink)
+                        try:
+                            walk.take(member, sink)
+                        except MemberDamage as error:
+                            sink.problem = str(error)
                     if path is not None or everything:
                         yield member, path or b"", sink
                 done.is_finished = True
@@ -317,28 +314,22 @@ class ArchiveStore:
                 method = ZIP_METHOD if self.kind is CopyKind.ZIP else stream.method
                 done.ended(method, walk.oddities)
 
-    def _fill(self, walk: Walk, member: Member, sink: Sink) -> None:
-        try:
-            walk.take(member, sink)
-        except MemberDamage as error:
-            sink.problem = str(error)
-
     def _inner(self, path: bytes) -> bytes | None:
         """Return a path below `inside`, None for one outside; folders come again and again."""
         folder, _, name = path.rpartition(b"/")
-        inner = None if name in _NO_NAMES else self._inner_folder(folder)
-        if inner is None:
-            return self._within(path)
-        return inner + b"/" + name if inner else name
-
-    def _inner_folder(self, folder: bytes) -> bytes | None:
         try:
-            return self._folders[folder]
+            start = self._starts[folder]
         except KeyError:
-            if len(self._folders) > FOLDERS_KEPT:
-                self._folders.clear()  # it is a cache only
-            found = self._folders[folder] = self._within(folder)
-            return found
+            start = self._start(folder)
+        return self._within(path) if start is None or name in _NO_NAMES else start + name
+
+    def _start(self, folder: bytes) -> bytes | None:
+        """Return what paths below `inside` begin with in a folder, None outside of it."""
+        if len(self._starts) > FOLDERS_KEPT:
+            self._starts.clear()  # it is a cache only
+        inner = self._within(folder)
+        start = self._starts[folder] = inner + b"/" if inner else inner
+        return start
 
     def _within(self, path: bytes) -> bytes | None:
         steps = [step for step in path.split(b"/") if step not in (b"", b".")]
@@ -429,12 +420,9 @@ class ArchiveReading:
     def _choose(self, member: Member, path: bytes) -> Sink | None:
         if member.kind is not _FILE:
             return None
-        place = self._store.map.file_place(path)
-        if place is not None:
-            name = path.rpartition(b"/")[2]
-            identity = self._store.map.identity(place, name, member.size_bytes)
-            if identity and is_in(self._shard, place.mailbox, identity):
-                return MessageSink(place, identity)
+        found = self._store.map.identified(path, member.size_bytes)
+        if found and is_in(self._shard, found[0].mailbox, found[1]):
+            return MessageSink(*found)
         # A zip is checked member by member; a tar's stream is read anyway.
         return HashSink() if self._store.kind is CopyKind.ZIP else None
 
@@ -456,10 +444,9 @@ class ArchiveReading:
             if sink is None:
                 self._done.dangling(path, again)
                 continue
-            name = path.rpartition(b"/")[2]
-            identity = self._store.map.identity(place, name, sink.size_bytes)
-            if identity and is_in(self._shard, place.mailbox, identity):
-                yield sink.digest(path, place, identity)
+            identified = self._store.map.identified(path, sink.size_bytes)
+            if identified and is_in(self._shard, place.mailbox, identified[1]):
+                yield sink.digest(path, *identified)
 
     def soundness(self) -> Soundness:
         """Return what the archive's own checksums said."""

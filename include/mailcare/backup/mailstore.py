@@ -143,6 +143,13 @@ class StoreMap:
             if identity is not None
         ]
 
+    def identified(self, path: bytes, size_bytes: int) -> tuple[Place, bytes] | None:
+        """Return the place and the identity of the message that a file is; None for no message."""
+        folder, _, name = path.rpartition(b"/")
+        place = self.place(folder)
+        identity = self.identity(place, name, size_bytes) if place else None
+        return (place, identity) if place and identity else None
+
     def identity(self, place: Place, name: bytes, size_bytes: int) -> bytes | None:
         """Return what the message in a file is known by, wherever it is; None for no message."""
         if not place.holds_mail or name.startswith(b"."):

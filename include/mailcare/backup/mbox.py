@@ -1,4 +1,4 @@
-"""Take an mbox apart, a line at a time; how many messages it holds is a range. Pure.
+"""Take an mbox apart, a line at a time; how many messages it holds is a range.
 
 A message begins with `From ` after an empty line (or at the beginning) and a date in that line. A
 body line may look the same where the writer did not quote it, so the looser count stands beside.
@@ -9,8 +9,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from mailcare.backup.agent.script import looks_like_mail
+from mailcare.backup.mailstore import Place
+from mailcare.backup.source import Digest, Fate, Message
 
 _FROM = re.compile(rb"From \S.*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\b\d\d:\d\d")
 _KEPT_BY_SERVER = re.compile(
@@ -148,3 +151,35 @@ def dated_s(from_line: bytes) -> float | None:
         return parsedate_to_datetime(f"{day}, {number} {month} {year} {clock} +0000").timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def mbox_message(path: bytes, place: Place, piece: Piece) -> Message:
+    """Return the message that a piece of an mbox is."""
+    key = b"%s#%d" % (path, piece.number)
+    return Message(
+        key, place.mailbox, place.folder, piece.identity, piece.size_bytes, piece.dated_s or 0
+    )
+
+
+def mbox_digest(path: bytes, place: Place, piece: Piece) -> Digest:
+    """Return how a message of an mbox was read."""
+    problem = "" if piece.size_bytes else "空邮件"
+    return Digest(
+        b"%s#%d" % (path, piece.number),
+        place.mailbox,
+        piece.identity,
+        piece.size_bytes,
+        piece.identity.hex(),
+        piece.looks_like_mail,
+        problem,
+        Fate.BAD if problem else Fate.OK,
+    )
+
+
+def cut(path: Path, piece: Piece) -> bytes:
+    """Return the text of a message of an mbox file, as its identity is the digest of."""
+    with path.open("rb") as file:
+        file.seek(piece.starts)
+        text = file.read(piece.ends - piece.starts)
+    bare = text.rstrip(b"\r\n")
+    return settled(bare + b"\n" if len(bare) < len(text) else bare)

@@ -28,7 +28,7 @@ from mailcare.backup.archives import ArchiveStore
 from mailcare.backup.files import problem_of
 from mailcare.backup.mailstore import StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece as MboxPiece
-from mailcare.backup.mbox import Splitter
+from mailcare.backup.mbox import Splitter, mbox_digest, mbox_message
 from mailcare.backup.remote_archives import RemoteArchiveStore
 from mailcare.backup.repository import written
 from mailcare.backup.source import (
@@ -44,7 +44,7 @@ from mailcare.backup.source import (
     Soundness,
 )
 from mailcare.backup.stored import Found, StoredCopy
-from mailcare.backup.trees import TreeStore, mbox_digest, mbox_message
+from mailcare.backup.trees import TreeStore
 from mailcare.backup.verdicts import Coverage
 from mailcare.backup.walking import NOT_FOLLOWED, Trouble, census_of
 from mailcare.systems.copies import CopyKind

@@ -14,13 +14,12 @@ from pathlib import Path
 
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly
 from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
-from mailcare.backup.mbox import Piece, Splitter, settled
+from mailcare.backup.mbox import Piece, Splitter, cut, mbox_digest, mbox_message
 from mailcare.backup.pool import Pool, in_order
 from mailcare.backup.reading import read_batch
 from mailcare.backup.source import (
     Census,
     Digest,
-    Fate,
     Message,
     Restored,
     Shard,
@@ -163,23 +162,6 @@ class TreeStore:
         yield from (Restored(key, None, told) for key in sorted(left))
 
 
-def cut(path: Path, piece: Piece) -> bytes:
-    """Return the text of a message of an mbox file, as its identity is the digest of."""
-    with path.open("rb") as file:
-        file.seek(piece.starts)
-        text = file.read(piece.ends - piece.starts)
-    bare = text.rstrip(b"\r\n")
-    return settled(bare + b"\n" if len(bare) < len(text) else bare)
-
-
-def mbox_message(path: bytes, place: Place, piece: Piece) -> Message:
-    """Return the message that a piece of an mbox is."""
-    key = b"%s#%d" % (path, piece.number)
-    return Message(
-        key, place.mailbox, place.folder, piece.identity, piece.size_bytes, piece.dated_s or 0
-    )
-
-
 class TreeReading:
     """A pass over the messages of a tree; a tree has no checksums of its own."""
 
@@ -241,18 +223,3 @@ class TreeReading:
             oddities=tuple(self._trouble.oddities),
             is_finished=self._is_finished,
         )
-
-
-def mbox_digest(path: bytes, place: Place, piece: Piece) -> Digest:
-    """Return how a message of an mbox was read."""
-    problem = "" if piece.size_bytes else "空邮件"
-    return Digest(
-        b"%s#%d" % (path, piece.number),
-        place.mailbox,
-        piece.identity,
-        piece.size_bytes,
-        piece.identity.hex(),
-        piece.looks_like_mail,
-        problem,
-        Fate.BAD if problem else Fate.OK,
-    )

@@ -41,20 +41,17 @@ STREAMS = {"tar": PlainStream, "tar.gz": GzipStream, "tar.zst": ZstdStream}
 class Content:
     """Hashes a file and looks at its beginning; nearly every one comes in one piece."""
 
-    __slots__ = ("_digest", "_head", "is_mail", "is_zeros", "size_bytes")
-
-    def __init__(self) -> None:
-        self.size_bytes = 0
-        self.is_mail = False
-        self.is_zeros = True
-        self._digest: Any = None
-        self._head = b""
+    size_bytes = 0
+    is_mail = False
+    is_zeros = True
+    _digest = None  # type: Any
+    _head = b""
 
     def take(self, piece: memoryview) -> None:
         """Take a piece of the content."""
         if self._digest is None:
             self._digest = hashlib.sha256(piece)
-            self.is_mail = looks_like_mail(bytes(piece[:HEAD_BYTES]))
+            self.is_mail = looks_like_mail(piece[:HEAD_BYTES])
             self.is_zeros = not self.is_mail
         else:
             self._digest.update(piece)

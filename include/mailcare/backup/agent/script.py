@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any, Dict, Iterator, List, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, List, Optional, Tuple, Union
 
 VERSION = 1
 BLOCK_BYTES = 1024 * 1024
@@ -194,15 +194,13 @@ def surroundings(home: str) -> Dict[str, str]:
 
 # Files.
 
-_FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
 GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", re.IGNORECASE)
 
 
-def looks_like_mail(head: bytes) -> bool:
+def looks_like_mail(head: Union[bytes, memoryview]) -> bool:
     """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
-    from_line = _FROM_LINE.match(head)
-    return _FIELD.search(head[from_line.end() :] if from_line else head) is not None
+    return _FIELD.search(head) is not None
 
 
 def is_packed(head: bytes) -> bool:

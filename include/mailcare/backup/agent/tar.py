@@ -156,22 +156,22 @@ class TarStream:
 
     def _header(self) -> Optional[bytes]:
         block = self._exactly(BLOCK)
-        if not block[0] and block == _ZEROS:
-            if self._exactly(BLOCK) != _ZEROS:
-                raise TarDamage(f"第 {self.position} 字节处只有一个零块，归档在此断裂")
-            return None
-        if not _is_checked(block):
+        if _is_checked(block):
+            return block
+        if block != _ZEROS:
             raise TarDamage(f"第 {self.position - BLOCK} 字节处的文件头校验和不符")
-        return block
+        if self._exactly(BLOCK) != _ZEROS:
+            raise TarDamage(f"第 {self.position} 字节处只有一个零块，归档在此断裂")
+        return None
 
     def _ordinary(self, header: bytes) -> Member:
         """Return the member that a header alone describes, as nearly every one does."""
+        path = _path(header)
         try:
             size = int(header[124:136].rstrip(_PADDING), 8)
             mtime_s = int(header[136:148].rstrip(_PADDING), 8)
         except ValueError:
             size = mtime_s = -1
-        path = _path(header)
         if size < 0 or b".." in path or path[:1] == b"/":
             member = self._member(header, {})
             self._note(member)
@@ -360,8 +360,9 @@ def _seconds(pax: Optional[bytes], text: bytes) -> float:
 
 def _path(header: bytes) -> bytes:
     name = header[:100].partition(b"\0")[0]
-    prefix = header[345:500].partition(b"\0")[0]
-    return prefix + b"/" + name if header[257:263] == b"ustar\0" and prefix else name
+    if not header[345] or header[257:263] != b"ustar\0":
+        return name
+    return header[345:500].partition(b"\0")[0] + b"/" + name
 
 
 def _kind(flag: bytes, path: bytes) -> Kind:
