@@ -172,10 +172,11 @@ ALTER ROLE postgres WITH SUPERUSER LOGIN PASSWORD 'x';
 CREATE ROLE vmail;
 GRANT vmail TO postgres GRANTED BY postgres;
 -- PostgreSQL database dump
+UPDATE pg_catalog.pg_database SET datistemplate = false WHERE datname = 'template1';
 DROP TABLE public.gone;
 ALTER TABLE ONLY public.gone DROP CONSTRAINT gone_pkey;
 -- Name: mail; Type: DATABASE; Schema: -; Owner: vmail
-CREATE DATABASE mail;
+CREATE DATABASE mail WITH TEMPLATE = template0 ENCODING = 'UTF8' LOCALE = 'zh_CN.GB2312';
 ALTER DATABASE mail OWNER TO vmail;
 \\connect mail
 ALTER ROLE vmail SET search_path TO 'public';
@@ -255,6 +256,8 @@ def test_content_may_say_anything_in_any_of_its_lines(scratch):
         'ERROR: permission denied to create extension "postgres_fdw"',
         'ERROR: invalid value for "default_tablespace": tablespace "ssd" does not exist',
         'ERROR: role "auditor" does not exist',
+        'ERROR: collation "zh_CN" for encoding "UTF8" does not exist',
+        "ERROR 1049 (42000) at line 22: Unknown database 'mail'",
         "ERROR 3 (HY000): Error writing file (Errcode: 28 No space left on device)",
         "invalid command \\restrict",
     ],

@@ -91,6 +91,13 @@ def test_tables_are_named_with_their_database():
     assert read(text, Dialect.MYSQL).tables == {"m.t"}
 
 
+def test_what_defines_nothing_has_data_alone():
+    data = DOMAIN + b"-- Name: id_seq; Type: SEQUENCE SET; Schema: public; Owner: x\nSELECT 1;"
+    assert not read(data).defines
+    assert read(ALIAS + END).defines
+    assert read(data + b"\n-- Name: i; Type: INDEX; Schema: public; Owner: x").defines
+
+
 def test_a_table_without_its_data_is_doubtful():
     table = b"-- Name: log; Type: TABLE; Schema: public; Owner: vmail\nCREATE TABLE public.log ()\n"
     assert "postgres.public.log" in doubts(ALIAS + table + END)
@@ -101,6 +108,13 @@ def test_a_heading_with_nothing_below_is_doubtful():
     key = b"-- Name: alias alias_pkey; Type: CONSTRAINT; Schema: public; Owner: vmail\n"
     assert "CONSTRAINT postgres.public.alias alias_pkey" in doubts(ALIAS + key + END)
     assert doubts(ALIAS + key + b"ALTER TABLE public.alias ADD PRIMARY KEY (a);\n" + END) == ""
+    data = b"-- Data for Name: a; Type: TABLE DATA; Schema: public; Owner: vmail\n"
+    assert "TABLE DATA postgres.public.a" in doubts(data + ALIAS + END)
+    assert doubts(b"-- PostgreSQL database dump\n" + data + data + END) == ""
+    mysql = b"-- MySQL dump 1\n-- Dumping data for table `t`\n\n-- Dump completed"
+    assert doubts(mysql, Dialect.MYSQL) == ""
+    locking = mysql.replace(b"1\n", b"1\nLOCK TABLES `s` WRITE;\n")
+    assert "TABLE DATA drill.t" in doubts(locking, Dialect.MYSQL)
     said = b"-- Name: public; Type: SCHEMA; Schema: -; Owner: x\n--\n-- *not* creating schema\n"
     assert doubts(ALIAS + said + END) == ""
 

@@ -71,7 +71,7 @@ _FAR_RIGHTS = (
 # What the throw-away server has not, or does not give: it says nothing of the dump.
 _OURS = re.compile(
     r"access denied|permission denied|command denied|must be (superuser|owner)|secure-file-priv"
-    r"|(role|tablespace) \"[^\"]*\" does not exist"
+    r"|(role|tablespace|collation) \"[^\"]*\"( for encoding \"\w+\")? does not exist"
     r"|can't open shared library|is not available|invalid locale"
     r"|unknown (collation|character set|database)"
     r"|unknown (storage engine|system variable)|unrecognized configuration parameter",
@@ -83,11 +83,13 @@ _WORD_BYTES = 1024
 _BETWEEN_WORDS = (b"\n", b"\t", b",", b"'", b" ")
 # What the head of a dump does to a server that is not this one: its roles, and what it replaces.
 _HEAD = re.compile(rb"^-- PostgreSQL database (cluster )?dump\r?$", re.MULTILINE)
-_BODY = re.compile(rb"-- (Data for )?Name: .*; Type: (?!DATABASE)")
+_BODY = re.compile(rb"-- (Data for )?Name: (?!DATABASE ).*; Type: (?!DATABASE)")
 _FOR_ITS_SERVER = re.compile(
     rb"(CREATE|ALTER) ROLE |DROP (?!SCHEMA (IF EXISTS )?public;)|ALTER .* DROP "
-    rb"|GRANT (\"[^\"]*\"|[\w$]+) TO "
+    rb"|GRANT (\"[^\"]*\"|[\w$]+) TO |UPDATE pg_catalog\.pg_database "
+    rb"|(CREATE|ALTER|COMMENT ON) DATABASE (postgres|template1) "
 )
+_LOCALE = re.compile(rb"(?<= ENCODING = 'UTF8').*(?=;)")  # with its name in that system
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def load_dump(
         absent = _absent(dump, accounts)
     except BadDump as error:
         return Loaded(0, 0, 0, 0.0, f"转储文件不完整或不可用（{error}）")
-    if outline.filled and not outline.tables:
+    if outline.filled and not outline.defines and outline.heads == outline.ends:
         raise NotReached("tool", "转储只有数据、没有表结构，不能单独导入，不能判断是否完好")
     identity = own_identity()
     base = given_to(identity, scratch / "database")
@@ -378,8 +380,10 @@ def _without_head(text: Iterable[bytes]) -> Iterator[bytes]:
             kept = []
             for line in lines.split(b"\n"):
                 in_head = not _BODY.match(line) if in_head else bool(_HEAD.match(line))
-                if not (in_head and _FOR_ITS_SERVER.match(line)):
+                if not in_head:
                     kept.append(line)
+                elif not _FOR_ITS_SERVER.match(line):
+                    kept.append(_LOCALE.sub(b"", line))
             lines = b"\n".join(kept)
         yield lines + end
         if len(rest) > BLOCK_BYTES:

@@ -22,15 +22,17 @@ _SERVERS_OWN = ("mysql.", "sys.", "template1.")  # which nobody counts
 class Outline(ABC):
     """What was read so far of a dump; tables and views are named with their `database`.
 
-    `heads` and `ends` count the comments with which dumps begin and end. `tables` have a
-    definition, `filled` a part for their data, `dataless` none by their nature; `rows` are the
-    least that the text has of each. `bare` are parts of which there is the heading only.
+    `heads` and `ends` count the comments with which dumps begin and end; a dump that `defines`
+    nothing has data alone. `tables` have a definition, `filled` a part for their data, `dataless`
+    none by their nature; `rows` are the least that the text has of each. `bare` are parts of which
+    there is the heading only.
     """
 
     database: str
     heads: int = 0
     ends: int = 0
     is_ended: bool = False
+    defines: bool = False
     tables: set[str] = field(default_factory=set)
     filled: set[str] = field(default_factory=set)
     dataless: set[str] = field(default_factory=set)
@@ -38,6 +40,9 @@ class Outline(ABC):
     bare: list[str] = field(default_factory=list)
     _filling: str = ""  # the table whose data is being read
     _inserting: bytes = b""  # how its statements begin
+    _awaited: str = ""  # the part of which there is the heading only, so far
+    _empty: list[str] = field(default_factory=list)  # headed as data, and then not there
+    _says_all: bool = False  # of a table without rows there is more than its heading, too
 
     @abstractmethod
     def take(self, line: bytes) -> bool:
@@ -50,6 +55,8 @@ class Outline(ABC):
         """Raise `BadDump` where the line read last is not the last of a dump."""
         if self.heads > self.ends or (self.ends and not self.is_ended):
             raise BadDump("缺少结尾的完成标记，导出被截断")
+        if self._says_all:
+            self.bare += self._empty
 
     def contradicted(self, held: Mapping[str, int], views: Collection[str]) -> str:
         """Return which tables and rows of the text a database has not; empty where it has all."""
@@ -73,6 +80,12 @@ class Outline(ABC):
         if self.bare:
             text = f"{len(self.bare)} 处只有标题、没有内容：{_shown(self.bare)}"
             yield f"转储中{text}，不能证明这些对象已备份"
+
+    def _begin_part(self, title: str) -> None:
+        """Go on to another part: of the one before, there may have been the heading only."""
+        if self._awaited:
+            (self._empty if self._filling else self.bare).append(self._awaited)
+        self._awaited, self._filling, self._inserting = title, "", b""
 
     @staticmethod
     def _accounts_only(names: set[str]) -> list[str]:
@@ -116,6 +129,9 @@ class _MysqlOutline(Outline):
         if line.startswith(b"-- "):
             self._headed(line)
             return False
+        if line not in (b"", b"--"):
+            self._awaited = ""
+            self._says_all |= line.startswith(b"LOCK TABLES ")
         if self._inserting and line.startswith(b"("):
             self._count(1, line)
             return True
@@ -129,17 +145,24 @@ class _MysqlOutline(Outline):
         if found := _CURRENT.match(line):
             self.database = found[1].decode("utf-8", "replace")
         elif found := _STRUCTURE.match(line):
-            self.tables.add(self._named(found[2]))
-            if found[1] != b"Table":
-                self.dataless.add(self._named(found[2]))
+            self._define(self._named(found[2]), is_table=found[1] == b"Table")
         elif found := _DUMPING.match(line):
+            self._begin_part(f"TABLE DATA {self._named(found[1])}")
             self._filling = self._named(found[1])
             self.filled.add(self._filling)
         elif _MYSQL_HEAD.match(line):
             self.heads += 1
         elif line.startswith(b"-- Dump completed"):
+            self._begin_part("")
             self.ends += 1
             self.is_ended = True
+
+    def _define(self, name: str, *, is_table: bool) -> None:
+        self._begin_part("")
+        self.defines = True
+        self.tables.add(name)
+        if not is_table:
+            self.dataless.add(name)
 
     def _count(self, rows: int, line: bytes) -> None:
         if self._filling == self._named(self._inserting):
@@ -168,7 +191,6 @@ class _PostgresqlOutline(Outline):
     """By pg_dump, pg_dumpall and pg_restore, with COPY or INSERT."""
 
     _defined: str = ""  # the table that is being defined
-    _awaited: str = ""  # the part of which there is the heading only, so far
     _is_copying: bool = False
 
     def take(self, line: bytes) -> bool:
@@ -202,9 +224,7 @@ class _PostgresqlOutline(Outline):
         if not (part or is_head or is_end):
             self._awaited = ""  # that what is headed is not in the dump is said in a comment, too
             return
-        if self._awaited:
-            self.bare.append(self._awaited)
-        self._awaited, self._filling, self._inserting = "", "", b""
+        self._begin_part("")
         self.heads += is_head
         self.ends += is_end
         self.is_ended = is_end
@@ -214,13 +234,13 @@ class _PostgresqlOutline(Outline):
     def _begin(self, part: re.Match[bytes]) -> None:
         is_data, name, kind, schema = part.groups()
         named = self._named(schema, name)
-        if is_data:
-            self._filling = named
-            self.filled.add(named)
-            return
+        self._begin_part(f"{kind.decode('utf-8', 'replace')} {named}")
+        self._filling = named if is_data else ""
         self._defined = named if kind == b"TABLE" else ""
-        self._awaited = f"{kind.decode('utf-8', 'replace')} {named}"
-        if self._defined:
+        self.defines |= not is_data and kind != b"SEQUENCE SET"
+        if is_data:
+            self.filled.add(named)
+        elif self._defined:
             self.tables.add(named)
 
     def _stated(self, line: bytes) -> bool:
@@ -231,7 +251,7 @@ class _PostgresqlOutline(Outline):
             self._inserting = self._inserting or line.partition(b" VALUES")[0]
             self.rows[self._filling] += line.startswith(self._inserting)
         elif _COPY.match(line) and not self._inserting:
-            self._is_copying = True
+            self._is_copying = self._says_all = True
         elif found := _CONNECT.match(line):
             self.database = found[1].decode("utf-8", "replace")
         elif line.startswith(b"PARTITION BY ") and self._defined:
