@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backports import zstd
 
-from mailcare.backup import drill, opened, spool
+from mailcare.backup import drill, opened, running, spool
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.evidence import audit, read_evidence
 from mailcare.backup.verdicts import Level, Verdict
@@ -348,11 +348,16 @@ def test_a_file_in_the_place_of_a_copy_is_no_copy(tmp_path):
     assert "不是目录" in found.of("L0").reason
 
 
-def test_a_time_in_the_future_excuses_no_loss(tmp_path):
+def test_a_time_in_the_future_neither_excuses_an_absence_nor_proves_a_loss(tmp_path):
     bank = Bank(tmp_path, "tar.gz")
-    bank.back_up()
+    path = bank.back_up()
     add_mail(bank.live, "user1@bank.example", 5, at=datetime(2033, 1, 1, tzinfo=UTC))
-    assert "message_missing" in bank.verify("L2").codes("L2")
+    found = bank.verify("L2").of("L2")
+    assert found.verdict is Verdict.DEGRADED
+    assert {one.code for one in found.remarks} == {"undated"}
+    path.unlink()
+    bank.back_up()
+    assert bank.verify("L2").of("L2").verdict is Verdict.PASS
 
 
 def test_a_dump_of_the_accounts_goes_stale_and_shrinks_like_any_copy(tmp_path):
@@ -642,6 +647,47 @@ def test_a_mailbox_that_was_renamed_is_no_loss_but_another_of_its_file_names_is(
     for one in path.glob("bank.example/user1/**/cur/*"):
         one.write_bytes(mail(999, size=one.stat().st_size))
     assert "mailbox_missing" in bank.verify("L2").codes("L2")
+
+
+def in_dbox(text):
+    """Return a message as sdbox keeps it."""
+    size = b"%016X" % len(text)
+    return b"2 M1e C6b0bd1a8\n\x01\x02N          %s\n%s\n\x01\x03\nR1\n\n" % (size, text)
+
+
+def test_what_was_copied_moved_or_renamed_in_a_dbox_since_is_no_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "ALIKE_MOST", 50)
+    bank = Bank(tmp_path, "tree", format="dbox")
+    shutil.rmtree(bank.live)
+    place = bank.live / "bank.example/user1/mailboxes"
+    for folder, count in (("INBOX", 4), ("Old", 60)):
+        (place / folder / "dbox-Mails").mkdir(parents=True)
+        for number in range(count):
+            path = place / folder / f"dbox-Mails/u.{number}"
+            path.write_bytes(in_dbox(mail(f"{folder} {number}", size=600 + number)))
+            set_time(path, LONG_AGO)
+    bank.back_up()
+    inbox, archive = place / "INBOX/dbox-Mails", place / "Archive/dbox-Mails"
+    archive.mkdir(parents=True)
+    os.link(inbox / "u.1", archive / "u.1")
+    (inbox / "u.2").rename(archive / "u.2")
+    (place / "Old").rename(place / "Older")
+    found = bank.verify("L2").of("L2")
+    assert (found.reason, {one.code for one in found.remarks}) == ("", {"moved"})
+    path = archive / "u.3"
+    path.write_bytes(in_dbox(mail("lost")))
+    set_time(path, LONG_AGO)
+    assert "缺 1 封" in bank.verify("L2").of("L2").reason
+
+
+def test_a_copy_under_the_same_name_is_no_loss(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    box = bank.live / "bank.example/user1"
+    path = next((box / "cur").iterdir())
+    shutil.copy2(path, box / ".Sent/cur" / path.name)
+    found = bank.verify("L2").of("L2")
+    assert (found.reason, {one.code for one in found.remarks}) == ("", {"moved"})
 
 
 def test_a_live_store_without_a_mailbox_is_said_to_be_so(tmp_path):

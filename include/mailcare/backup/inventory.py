@@ -38,7 +38,8 @@ class Difference:
     """How one mailbox differs between the live store and the backup.
 
     Of what is lost some examples are kept: of all mailboxes it may be more than memory holds.
-    `was` is the name under which the backup has the mailbox, where that is another.
+    `was` is the name under which the backup has the mailbox, where that is another. `undated` are
+    absent, too, but bear a time in the future, which does not tell when they came.
     """
 
     mailbox: str
@@ -48,6 +49,7 @@ class Difference:
     moved: int
     deleted: int
     was: str = ""
+    undated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class InventoryFacts:
     """The live store against the backup, in sum and where they differ.
 
     `mailboxes` are those that had to be there, `unlisted` those of the account list without a
-    folder anywhere, `young` messages that came too late for this generation. Of the mailboxes that
+    folder anywhere, `young` messages that came too late for this generation, `undated` those that
+    are absent and bear a time in the future. Of the mailboxes that
     are `foldered`, with more than one folder live, the `flattened` have but one in the backup.
     `renamed` are those that the backup has under another name: the live one, and that.
     `damages` are the backup's own. Where its listing is not `is_finished`, nothing proves that what
@@ -85,6 +88,7 @@ class InventoryFacts:
     renamed: tuple[tuple[str, str], ...] = ()
     damages: tuple[str, ...] = ()
     is_finished: bool = True
+    undated: int = 0
 
 
 def differing(live: Census, backup: Census) -> tuple[str, ...]:
@@ -110,13 +114,16 @@ def difference(
     same_content: SameContent,
     was: str = "",
 ) -> Difference:
-    """Tell what of one mailbox is lost, too young, moved or deleted; messages are multisets.
+    """Tell what of one mailbox is lost, too young, moved or deleted.
 
-    A message may be absent when it came less than `slack_s` before the generation began; not, when
-    a younger one of its folder is there, or when its whole folder is absent. A time that is more
-    than a day after `now_s` excuses nothing.
+    One that the backup has is not lost where the mailbox has it once more: it was copied under its
+    own name, as Dovecot can. A message may be absent when it came less than `slack_s` before the
+    generation began; not, when a younger one of its folder is there, or when its whole folder is
+    absent. A time that is more than a day after `now_s` neither excuses it nor proves a loss.
     """
-    absent = _minus(live, backup)
+    there = {one.identity for one in backup}
+    missing = _minus(live, backup)
+    absent = [one for one in missing if one.identity not in there]
     gone = _minus(backup, live)
     limits = _limits(live, backup, started_s=started_s, slack_s=slack_s)
     old = [
@@ -125,13 +132,14 @@ def difference(
         if one.arrived_s <= limits.get(one.folder, started_s) or one.arrived_s > now_s + DAY_S
     ]
     young = len(absent) - len(old)
-    sizes = {one.size_bytes for one in gone}
-    alike = [one for one in old if one.size_bytes in sizes]
-    moved = same_content(alike, gone) if alike else frozenset()
-    lost = [one.identity for one in old if one.key not in moved]
+    moved = same_content(old, gone) if old else frozenset()
+    left = [one for one in old if one.key not in moved]
+    lost = [one.identity for one in left if one.arrived_s <= now_s + DAY_S]
     examples = tuple(one.decode("utf-8", "replace") for one in lost[:EXAMPLES])
     deleted = max(len(gone) - len(moved), 0)
-    return Difference(mailbox, len(lost), examples, young, len(moved), deleted, was)
+    elsewhere = len(moved) + len(missing) - len(absent)
+    undated = len(left) - len(lost)
+    return Difference(mailbox, len(lost), examples, young, elsewhere, deleted, was, undated)
 
 
 def _minus(these: Iterable[Message], those: Iterable[Message]) -> list[Message]:
@@ -202,6 +210,7 @@ def inventory_facts(
         renamed[:SHOWN],
         backup.damages,
         backup.is_finished,
+        sum(one.undated for one in told),
     )
 
 
@@ -274,6 +283,12 @@ def _absences(facts: InventoryFacts) -> Iterator[Remark]:
     if partly:
         told = "、".join(f"{one.mailbox} 缺 {one.lost} 封" for one in partly[:5])
         yield Remark("message_missing", f"备份缺少应有的邮件：{told}", Weight.FAILS)
+    if facts.undated:
+        text = (
+            f"{facts.undated} 封现网邮件不在备份中，其时间在未来，不能判断是否早于本代："
+            "下一代仍没有即为缺失"
+        )
+        yield Remark("undated", text, Weight.DEGRADES)
     if facts.flattened >= FLAT_LEAST and 2 * facts.flattened > facts.foldered:
         told = f"{facts.flattened} / {facts.foldered} 个邮箱在备份中只有一个文件夹"
         text = f"{told}，目录结构没有备份"

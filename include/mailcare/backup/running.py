@@ -5,10 +5,12 @@ import hashlib
 import os
 import sqlite3
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from mailcare.backup import drills
@@ -40,6 +42,7 @@ from mailcare.backup.spool import Spool, spooled
 from mailcare.backup.spots import separated
 from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
+from mailcare.systems.copies import StoreFormat
 
 _LIVE, _COPY = 0, 1
 ALIKE_MOST = 500
@@ -230,17 +233,21 @@ def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterat
     with spooled(ground.scratch) as spool:
         spool.keep(_LIVE, live.messages(wanted))
         spool.keep(_COPY, ground.source.messages(ground.newest, wanted | orphans))
+        names = _names_before(ground, live, spool, absent, orphans)
         for mailbox in sorted(wanted):
-            was = _renamed(ground, live, spool, mailbox, orphans) if mailbox in absent else ""
+            kept = spool.messages(_COPY, names.get(mailbox, mailbox))
+            is_dbox = ground.copy.format is StoreFormat.DBOX
             yield difference_of(
                 mailbox,
                 spool.messages(_LIVE, mailbox),
-                spool.messages(_COPY, was or mailbox),
-                was=was,
+                kept,
+                was=names.get(mailbox, ""),
                 started_s=ground.newest.started_at.timestamp(),
                 slack_s=ground.copy.slack_min * 60,
                 now_s=ground.now.timestamp(),
-                same_content=lambda lost, gone: _moved(ground, live, lost, gone),
+                same_content=partial(_moved_in_dbox, ground, live, kept)
+                if is_dbox
+                else partial(_moved, ground, live),
             )
 
 
@@ -252,6 +259,18 @@ def _without_counterpart(
     known = {row.mailbox for row in ground.live_census.rows} if ground.live_census else set()
     absent = wanted - there
     return absent, frozenset(there - known) if absent else frozenset()
+
+
+def _names_before(
+    ground: Ground, live: Live, spool: Spool, absent: frozenset[str], orphans: frozenset[str]
+) -> Mapping[str, str]:
+    """Return under which name the backup has each mailbox that was renamed.
+
+    One in which several are mixed up is none of them.
+    """
+    found = {one: _renamed(ground, live, spool, one, orphans) for one in sorted(absent)}
+    times = Counter(found.values())
+    return {one: was for one, was in found.items() if was and times[was] == 1}
 
 
 def _renamed(
@@ -270,24 +289,63 @@ def _renamed(
     return was if len(same) == len(both) else ""
 
 
+def _moved_in_dbox(
+    ground: Ground,
+    live: Live,
+    kept: Sequence[Message],
+    lost: Sequence[Message],
+    gone: Sequence[Message],
+) -> frozenset[bytes]:
+    """Return the keys of lost messages that the backup has elsewhere, as sdbox moves and copies.
+
+    A message bears the name of its folder. Its copy is a link, with the time and the bytes of what
+    is still there. Where more are lost than can be compared, some of each folder that was renamed
+    tell for all.
+    """
+    many = _renamed_folders(ground, live, lost, gone) if len(lost) > ALIKE_MOST else frozenset()
+    left = [one for one in lost if one.key not in many]
+    return many | _moved(ground, live, left, (*gone, *kept))
+
+
+def _renamed_folders(
+    ground: Ground, live: Live, lost: Sequence[Message], gone: Sequence[Message]
+) -> frozenset[bytes]:
+    by_name = defaultdict(list)
+    for one in gone:
+        by_name[one.key.rpartition(b"/")[2], one.size_bytes].append(one)
+    pairs = defaultdict(list)
+    for one in lost:
+        for other in by_name[one.key.rpartition(b"/")[2], one.size_bytes]:
+            pairs[one.folder, other.folder].append((one, other))
+    found: set[bytes] = set()
+    for both in pairs.values():
+        if len(both) <= PROOF_MOST:
+            continue
+        proof = both[:: len(both) // PROOF_MOST]
+        same = _moved(ground, live, [one for one, _ in proof], [other for _, other in proof])
+        if len(same) == len(proof):
+            found |= {one.key for one, _ in both}
+    return frozenset(found)
+
+
 def _moved(
     ground: Ground, live: Live, lost: Sequence[Message], gone: Sequence[Message]
 ) -> frozenset[bytes]:
     """Return the keys of lost messages whose content is in the backup under another name."""
     sizes = {one.size_bytes for one in lost}
-    alike = [one.key for one in gone if one.size_bytes in sizes][:ALIKE_MOST]
+    alike = [one for one in gone if one.size_bytes in sizes][:ALIKE_MOST]
+    if not alike:
+        return frozenset()
+    sizes = {one.size_bytes for one in alike}
+    wanted = [one.key for one in lost if one.size_bytes in sizes][:ALIKE_MOST]
     with tempfile.TemporaryDirectory(prefix="mailcare-", dir=ground.scratch) as folder:
         here, there = Path(folder, "live"), Path(folder, "copy")
         here.mkdir()
         there.mkdir()
-        kept = {
-            digest
-            for one in ground.source.restore(ground.newest, alike, there)
-            if (digest := _content(one))
-        }
-        wanted = [one.key for one in lost[:ALIKE_MOST]]
+        keys = {one.key for one in alike}
+        kept = {_content(one) for one in ground.source.restore(ground.newest, keys, there)}
         return frozenset(
-            one.key for one in live.restore(wanted, here) if _content(one) in kept and kept
+            one.key for one in live.restore(wanted, here) if _content(one) in kept - {None}
         )
 
 
