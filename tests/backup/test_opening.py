@@ -31,8 +31,9 @@ def nested(depth: int) -> bytes:
         b"Message-ID: <@@@[[>\n\nbody",
         b"RECEIVED: from x\rFrom: a@b\r\rbare CR\r",
         b"From: a@b\n\nno end of line",
+        PLAIN + b"one\0 in a long text" * 1 + b" and more of it" * 100,
     ],
-    ids=["LF", "CRLF", "GB18030", "mbox", "folded", "odd id", "bare CR", "no last line end"],
+    ids=["LF", "CRLF", "GB18030", "mbox", "folded", "odd id", "bare CR", "no line end", "a zero"],
 )
 def test_what_people_really_send_is_mail(data):
     assert open_message(data).outcome is Outcome.MAIL
@@ -48,6 +49,7 @@ def test_what_people_really_send_is_mail(data):
         (b"no header at all\n\nFrom: in the body", "没有 From"),
         (b"From: a@b\nMessage-ID: <cut", "没有正常结束"),
         (b"From: a@b\nthis is no field\n\nbody", "没有正常结束"),
+        (PLAIN + bytes(range(256)) * 3, "大量零字节"),
     ],
 )
 def test_what_no_mail_looks_like_is_not_mail(data, reason):
@@ -59,7 +61,7 @@ def test_what_no_mail_looks_like_is_not_mail(data, reason):
 def test_a_size_in_the_name_that_does_not_fit_is_a_truncation():
     assert open_message(PLAIN, stated=len(PLAIN)).outcome is Outcome.MAIL
     opened = open_message(PLAIN[:-3], stated=len(PLAIN))
-    assert opened.outcome is Outcome.NOT_MAIL
+    assert opened.outcome is Outcome.CUT
     assert str(len(PLAIN)) in opened.reason
 
 

@@ -328,6 +328,188 @@ def test_a_store_that_the_server_keeps_compressed_is_sound_in_every_kind(tmp_pat
     assert (found.reason, found.coverage.ok) == ("", 24)
 
 
+def seal(root, lock=b"CRYPTED\x03\x07\x02", *, more=260):
+    """Keep mail as mail_crypt does: longer than the text whose size the name states."""
+    rot = random.Random(2)
+    for path in root.rglob("cur/*"):
+        facts = path.stat()
+        path.write_bytes(lock + rot.randbytes(facts.st_size + more - len(lock)))
+        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+LZ4 = b"Dovecot-LZ4\r\x2a\x9b\xc5\nDate: in it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "lock"), [*((kind, b"CRYPTED\x03\x07\x02") for kind in KINDS), ("tree", LZ4)]
+)
+def test_mail_that_its_server_alone_opens_is_neither_passed_nor_failed(tmp_path, kind, lock):
+    bank = Bank(tmp_path, kind)
+    seal(bank.live, lock)
+    bank.back_up()
+    outcome = bank.verify("L4")
+    assert outcome.of("L2").verdict is Verdict.PASS
+    for level in ("L3", "L4"):
+        found = outcome.of(level)
+        assert found.verdict is Verdict.DEGRADED
+        assert "无法衡量：24 封由 Dovecot 加密" in found.reason
+        assert (found.coverage.examined, found.coverage.bad) == (24, 0)
+        told = {one.code for one in found.remarks if one.weight}
+        assert told - {"no_integrity_data"} <= {"sealed", "unreadable"}
+
+
+def test_nothing_is_served_of_mail_that_its_server_alone_opens(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    seal(bank.live)
+    bank.back_up()
+    found = bank.verify("L5").of("L5")
+    assert found.verdict is Verdict.NOT_RUN
+    assert "在它之外打不开" in found.reason
+
+
+def test_mail_that_its_server_alone_opens_is_held_against_the_live_store_by_its_bytes(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    seal(bank.live)
+    copy = bank.back_up()
+    assert bank.verify().of("L3").coverage.ok == 24
+    flip(next(copy.glob("bank.example/user1/cur/*")))
+    found = bank.verify("L4")
+    assert (found.of("L3").coverage.ok, found.of("L3").coverage.bad) == (23, 1)
+    assert found.of("L4").verdict is Verdict.FAIL
+
+
+def test_a_server_serves_what_it_can_open_of_a_store_that_is_encrypted_in_part(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    seal(bank.live / "bank.example/user1")
+    bank.back_up()
+    found = bank.verify("L5").of("L5")
+    assert found.verdict is Verdict.DEGRADED
+    assert (found.coverage.ok, found.coverage.unreadable, found.coverage.bad) == (18, 6, 0)
+
+
+def grow(root):
+    seal(root)
+
+
+def keep_sizes(root):
+    seal(root, more=0)
+
+
+def rename(root):
+    seal(root)
+    for path in list(root.rglob("cur/*")):
+        path.rename(path.with_name(f"9{path.name}"))
+
+
+@pytest.mark.parametrize("attack", [grow, keep_sizes, rename])
+@pytest.mark.parametrize("is_live_hit", [False, True])
+def test_an_attack_does_not_hide_behind_the_head_of_encrypted_mail(tmp_path, attack, is_live_hit):
+    bank = Bank(tmp_path, "tree")
+    copy = bank.back_up()
+    bank.verify()
+    attack(copy)
+    if is_live_hit:
+        shutil.rmtree(bank.live)
+        shutil.copytree(copy, bank.live)
+    outcome = bank.verify()
+    assert outcome.of("L3").verdict is Verdict.FAIL
+    assert "sealed_at_once" in outcome.codes("L3")
+    assert "疑遭加密" in outcome.of("L3").reason
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_whole_mail_in_the_live_store_either_is_no_damage_of_the_copy(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    add_mail(bank.live, "user1@bank.example", 5, data=b"")
+    add_mail(bank.live, "user1@bank.example", 8, data=b"Subject: a draft\n\n")
+    cut = add_mail(bank.live, "user2@bank.example", 9)
+    os.truncate(cut, 300)
+    add_mail(bank.live, "user2@bank.example", 10, data=bytes(4096))
+    bank.back_up()
+    outcome = bank.verify("L4")
+    assert (outcome.of("L3").reason, outcome.of("L4").reason) == ("", "")
+    assert "4 封不是完整的邮件，但与现网或以前读到的逐字节相同" in str(outcome.of("L3").remarks)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_live_store_that_was_encrypted_and_then_backed_up_is_found_at_once(tmp_path, kind):
+    bank = Bank(tmp_path, kind)
+    encrypt(bank.live)
+    bank.back_up()
+    outcome = bank.verify("L4")
+    for level in ("L3", "L4"):
+        assert outcome.of(level).verdict is Verdict.FAIL
+        assert "ransomware" in outcome.codes(level)
+
+
+def test_bodies_that_were_encrypted_under_their_heads_are_found_by_the_drill(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    rot = random.Random(3)
+    for path in bank.live.rglob("cur/*"):
+        head, _, body = path.read_bytes().partition(b"\r\n\r\n")
+        path.write_bytes(head + b"\r\n\r\n" + rot.randbytes(len(body) * 4))
+    bank.back_up()
+    assert "ransomware" in bank.verify("L4").codes("L4")
+
+
+@pytest.mark.parametrize("attack", [encrypt, keep_sizes])
+def test_a_copy_is_not_blamed_for_what_befell_the_live_store(tmp_path, attack):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    attack(bank.live)
+    outcome = bank.verify("L4")
+    assert outcome.of("L3").coverage.bad == 0
+    assert outcome.of("L4").verdict is Verdict.PASS
+
+
+def test_mail_that_was_cut_in_live_store_and_copy_is_known_by_an_earlier_run(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    copy = bank.back_up()
+    bank.verify()
+    path = next(bank.live.glob("bank.example/user1/cur/*"))
+    for one in (path, copy / path.relative_to(bank.live)):
+        os.truncate(one, 0)
+    found = bank.verify().of("L3")
+    assert found.verdict is Verdict.FAIL
+    assert "与以前读到的内容不同" in found.reason
+
+
+def test_several_mailboxes_in_one_are_none_that_was_renamed(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    copy = bank.back_up()
+    for user in ("user1", "user2"):
+        for path in list(copy.glob(f"bank.example/{user}/**/cur/*")):
+            place = copy / "bank.example/both/cur"
+            place.mkdir(parents=True, exist_ok=True)
+            path.rename(place / path.name)
+    found = bank.verify("L2").of("L2")
+    assert found.verdict is Verdict.FAIL
+    assert "2 个现网邮箱不在备份中" in found.reason
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+def test_a_mailbox_that_is_gone_on_both_sides_is_told_where_its_account_is_listed(
+    tmp_path, is_listed
+):
+    bank = Bank(tmp_path, "tree")
+    accounts = tmp_path / "accounts"
+    names = [f"user{number}@bank.example\n" for number in range(4)]
+    accounts.write_text("".join([*names, "new@bank.example\n"]))
+    bank.more = {
+        "live": {"path": str(bank.live), "accounts": {"source": "file", "path": str(accounts)}}
+    }
+    copy = bank.back_up()
+    assert bank.verify().verdict is Verdict.PASS
+    for root in (bank.live, copy):
+        shutil.rmtree(root / "bank.example/user2")
+    if not is_listed:
+        accounts.write_text("".join(name for name in names if "user2" not in name))
+    outcome = bank.verify()
+    assert ("mailbox_gone" in outcome.codes("L3")) is is_listed
+    assert ("unlisted" in outcome.codes("L2")) is is_listed
+    assert outcome.of("L2").verdict is Verdict.PASS
+
+
 def test_a_live_mailbox_behind_a_link_is_not_counted_and_so_not_passed(tmp_path):
     bank = Bank(tmp_path, "tree")
     home = bank.live / "bank.example/user1"

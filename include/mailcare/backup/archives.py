@@ -115,18 +115,20 @@ class HashSink(Content):
     problem = ""
     _sha256 = ""
     _is_packed = False
+    _is_sealed = False
 
     def told(self, content: "Hashed") -> None:
         """Take what another has read."""
         self.size_bytes, self._sha256 = content.size_bytes, content.sha256
         self.is_mail, self.is_zeros = content.is_mail, content.is_zeros
-        self._is_packed = content.is_packed
+        self._is_packed, self._is_sealed = content.is_packed, content.is_sealed
 
     def digest(self, path: bytes, place: Place, identity: bytes) -> Digest:
         """Return how a message was read."""
         is_packed = not self.is_mail and (self._is_packed or self.is_packed)
-        # Of a compressed message its name tells the size unpacked; a drill unpacks it.
-        name = b"" if is_packed else path.rpartition(b"/")[2]
+        is_sealed = not self.is_mail and (self._is_sealed or self.is_sealed)
+        # Of one compressed or encrypted its name tells the size of the text; a drill unpacks it.
+        name = b"" if is_packed or is_sealed else path.rpartition(b"/")[2]
         problem = self.problem or problem_of(name, self.size_bytes, is_zeros=self.is_zeros)
         return Digest(
             path,
@@ -137,6 +139,7 @@ class HashSink(Content):
             self.is_mail or is_packed,
             problem,
             _BAD if problem else _OK,
+            is_sealed,
         )
 
 

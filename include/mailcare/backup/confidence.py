@@ -92,7 +92,7 @@ def statement(draw: Draw) -> str:
     counted = f"{draw.population:,} 封中抽取 {draw.examined:,} 封恢复并解析"
     if draw.examined == 0:
         return f"{draw.population:,} 封中没有抽取任何邮件，不能作出结论。"
-    found = f"{draw.bad:,} 封不合格" if draw.bad else "全部合格"
+    found = f"{draw.bad:,} 封不合格或不能证明合格" if draw.bad else "全部合格"
     if draw.examined == draw.population:
         return f"{counted}（全部检查），{found}。"
     bound = bad_at_most(draw)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 _FILE_HEAD = re.compile(rb"2 (?:[^\n]* )?M([0-9A-Fa-f]{1,4})(?: [^\n]*)?\n")
 _MESSAGE_HEAD = re.compile(rb"\x01\x02N *([0-9A-Fa-f]{1,16})\n\Z")
 _BEHIND = b"\n\x01\x03\n"
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"Dovecot-LZ4")
 
 
 class Broken(ValueError):
@@ -37,8 +36,3 @@ def messages_of(data: bytes) -> Iterator[bytes]:
             raise Broken(f"the message at byte {at} has no end")
         yield data[at + head_bytes : end]
         at = rest + 2
-
-
-def is_packed(message: bytes) -> bool:
-    """Tell whether Dovecot's compression has written a message: its bytes are not the mail's."""
-    return message.startswith(_PACKED)

@@ -16,11 +16,12 @@ from typing import Protocol
 from mailcare.backup.agent.script import Refused
 from mailcare.backup.agent.tools import Scratch
 from mailcare.backup.confidence import Draw, statement
+from mailcare.backup.integrity import is_mass
 from mailcare.backup.names import stated_bytes
 from mailcare.backup.opening import Opened, Outcome
 from mailcare.backup.parsing import open_all
 from mailcare.backup.sampling import Candidate, Sample
-from mailcare.backup.source import Message, NotReached, Restored
+from mailcare.backup.source import SEALED, Message, NotReached, Restored
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
 
 SHOWN = 10
@@ -44,7 +45,8 @@ class Compared:
     """One message of the sample after the drill; `fault` is empty where it passed.
 
     `against` tells what it was held against: `live`, `manifest`, or nothing but the test of being
-    mail. `is_unproven` where it came back but could neither be opened nor compared.
+    mail. `is_unproven` where it came back but could neither be opened nor compared, or is sealed;
+    `is_odd` where it is no mail, the original perhaps neither.
     """
 
     key: bytes
@@ -54,6 +56,7 @@ class Compared:
     fault: str = ""
     note: str = ""
     is_unproven: bool = False
+    is_odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Drilled:
     restore_s: float
 
 
+_NOT_TO_COMPARE = (Outcome.NOT_MAIL, Outcome.SEALED)
 Name = tuple[str, bytes]  # a message's mailbox and identity
 Recorded = Callable[[str, bytes], str | None]
 
@@ -76,6 +80,13 @@ class Original:
 
     live: Mapping[Name, Opened]
     recorded: Recorded
+
+    def against(self, message: Message, opened: Opened) -> Opened | None:
+        """Return the live message; none that is no mail while what came back is."""
+        live = self.live.get((message.mailbox, message.identity))
+        if live and opened.outcome is Outcome.MAIL and live.outcome in _NOT_TO_COMPARE:
+            return None
+        return live
 
 
 def candidates(messages: Iterable[Message]) -> Iterator[Candidate]:
@@ -184,13 +195,17 @@ def _compared(
     *,
     opens_mail: bool,
 ) -> Compared:
+    size = opened.size_bytes if opened else 0
+    is_odd = opens_mail and opened is not None and opened.outcome is Outcome.NOT_MAIL
+    is_sealed = opened is not None and opened.outcome is Outcome.SEALED
+
     def told(against: str, fault: str = "", note: str = "", *, unproven: bool = False) -> Compared:
-        size = opened.size_bytes if opened else 0
-        return Compared(message.key, message.mailbox, size, against, fault, note, unproven)
+        doubt = unproven or (is_sealed and not fault)
+        return Compared(message.key, message.mailbox, size, against, fault, note, doubt, is_odd)
 
     if opened is None:
         return told("", restored.problem or "没有恢复出来")
-    live = original.live.get((message.mailbox, message.identity))
+    live = original.against(message, opened)
     recorded = original.recorded(message.mailbox, message.identity)
     if live is not None and live.normal_sha256:
         same = live.normal_sha256 == opened.normal_sha256
@@ -198,9 +213,8 @@ def _compared(
     if recorded is not None and opened.sha256:
         fault = "" if recorded == opened.sha256 else "与上次完整读取时的记录不同"
         # What was recorded may have been as bad from the beginning.
-        is_odd = not fault and opened.outcome is Outcome.NOT_MAIL
-        return told("manifest", fault, opened.reason, unproven=is_odd)
-    if not opens_mail or opened.outcome is Outcome.INTACT:
+        return told("manifest", fault, opened.reason, unproven=is_odd and not fault)
+    if not opens_mail or opened.outcome in (Outcome.INTACT, Outcome.SEALED):
         return told("", note=opened.reason or "无可对照", unproven=True)
     return told("mail", "" if opened.outcome is Outcome.MAIL else opened.reason)
 
@@ -225,6 +239,13 @@ def _remarks(drilled: Drilled, bad: list[Compared], total_bytes: int | None) -> 
     yield Remark("mailboxes", text, Weight.FAILS if missing else Weight.NOTE)
     yield Remark("against", _against(drilled.compared), Weight.NOTE)
     yield Remark("rto", _speed(drilled, total_bytes), Weight.NOTE)
+    odd = sum(one.is_odd for one in drilled.compared)
+    if is_mass(odd, len(drilled.compared)):
+        text = f"{odd} / {len(drilled.compared)} 封恢复出来不是邮件，疑遭加密或覆盖"
+        yield Remark("ransomware", text, Weight.FAILS)
+    if sealed := sum(one.note == SEALED and not one.fault for one in drilled.compared):
+        text = f"无法衡量：{sealed} 封{SEALED}，只能核对字节"
+        yield Remark("sealed", text, Weight.DEGRADES)
     for one in bad[:SHOWN]:
         name = one.key.decode("utf-8", "backslashreplace")
         yield Remark("message", f"{one.mailbox} {name}：{one.fault}", Weight.FAILS)

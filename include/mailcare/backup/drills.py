@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailcare.backup import dbox
+from mailcare.backup.agent.script import HEAD_BYTES, is_packed, is_sealed
 from mailcare.backup.databases import judge_dump, load_dump
 from mailcare.backup.drill import candidates, judge_drill, run_drill, scratch_folder
 from mailcare.backup.dumps import blocks
@@ -20,7 +21,15 @@ from mailcare.backup.opening import normal_digest, text_of
 from mailcare.backup.packing import BadPacking
 from mailcare.backup.sampling import Sample, draw, seed_of
 from mailcare.backup.service import MAILDIR, Served, judge_service, serve
-from mailcare.backup.source import Generation, MailboxRow, Message, NotReached, Restored, Source
+from mailcare.backup.source import (
+    SEALED,
+    Generation,
+    MailboxRow,
+    Message,
+    NotReached,
+    Restored,
+    Source,
+)
 from mailcare.backup.stored import StoredCopy
 from mailcare.backup.verdicts import Judgement, Remark, Weight
 from mailcare.clock import BEIJING
@@ -97,6 +106,7 @@ def serve_sample(ground: Ground) -> Found:
         served = list(
             _homes(ground, homes, folder) if is_dbox else _messages(ground, sample, folder)
         )
+        _need_readable(served)
         tally = serve(served, folder, location=_location(served) if is_dbox else MAILDIR)
         yield ground.newest.name, _on_sample(ground, judge_service(served, tally))
 
@@ -109,16 +119,30 @@ def _messages(ground: Ground, sample: Sample, folder: Path) -> Iterator[Served]:
     wanted = {one.key: one for one in listed if one.key in keys}
     (folder / "copy").mkdir()
     by_mailbox: dict[str, dict[str, list[Path]]] = {one.mailbox: {} for one in sample}
-    lost = Counter[str]()
+    lost, sealed = Counter[str](), Counter[str]()
     for one in copy.restore(list(wanted), folder / "copy"):
         message = wanted[one.key]
-        if one.path and _unpack(one.path, stated_bytes(one.key.rpartition(b"/")[2])):
+        if one.path and _is_sealed(one.path):
+            sealed[message.mailbox] += 1
+        elif one.path and _unpack(one.path, stated_bytes(one.key.rpartition(b"/")[2])):
             by_mailbox[message.mailbox].setdefault(message.folder, []).append(one.path)
         else:
             lost[message.mailbox] += 1
     for mailbox, folders in sorted(by_mailbox.items()):
         files = {name: tuple(paths) for name, paths in folders.items()}
-        yield Served(mailbox, files, lost=lost[mailbox])
+        yield Served(mailbox, files, lost=lost[mailbox], sealed=sealed[mailbox])
+
+
+def _need_readable(served: Iterable[Served]) -> None:
+    """Raise `NotReached` where nobody but its own server opens any of the mail."""
+    told = list(served)
+    if any(one.sealed for one in told) and not any(one.folders or one.lost for one in told):
+        raise NotReached("tool", f"邮件{SEALED}，演练用的服务不能读取")
+
+
+def _is_sealed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_sealed(file.read(HEAD_BYTES))
 
 
 def _unpack(path: Path, stated: int | None) -> bool:
@@ -168,7 +192,9 @@ def _digests(path: Path | None) -> Counter[str]:
     if path is None:
         raise dbox.Broken("not restored")
     messages = list(dbox.messages_of(path.read_bytes()))
-    if any(map(dbox.is_packed, messages)):
+    if any(map(is_sealed, messages)):
+        raise NotReached("tool", f"邮件{SEALED}，演练用的服务不能读取")
+    if any(map(is_packed, messages)):
         raise NotReached("tool", "邮件在存储中经 Dovecot 压缩，演练用的服务不能解开")
     return Counter(map(normal_digest, messages))
 

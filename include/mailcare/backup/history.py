@@ -11,7 +11,10 @@ from mailcare.backup.verdicts import Level, Verdict
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A copy's past; `sequence` and `last_sha256` are those of its last evidence."""
+    """A copy's past; `sequence` and `last_sha256` are those of its last evidence.
+
+    `sealed_pct` is how many in a hundred messages of a shard were sealed when it was last read.
+    """
 
     sequence: int = 0
     last_sha256: str | None = None
@@ -19,6 +22,7 @@ class History:
     sizes: tuple[Size, ...] = ()
     last_run_at: Mapping[Level, datetime] = field(default_factory=dict)
     shards_read: Mapping[tuple[int, int], datetime] = field(default_factory=dict)
+    sealed_pct: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     def next_shard(self, of: int) -> int:
         """Return the shard that was read longest ago, those never read first."""
@@ -45,16 +49,18 @@ def history_of(statements: Iterable[tuple[str, Mapping[str, Any]]]) -> History:
     sizes: dict[str, Size] = {}
     ran: dict[Level, datetime] = {}
     shards: dict[tuple[int, int], datetime] = {}
+    sealed: dict[tuple[int, int], int] = {}
     for sha256, said in statements:
         sequence, last = int(said["sequence"]), sha256
         at = datetime.fromisoformat(said["finished_at"])
         begun_at = begun_at or at
+        sealed |= _sealed(said["findings"])
         for finding in said["findings"]:
             _note(finding, at, ran, shards)
             if size := _size(finding):
                 sizes[size.generation] = size
     ordered: Sequence[Size] = sorted(sizes.values(), key=lambda one: one.started_at)
-    return History(sequence, last, begun_at, tuple(ordered), ran, shards)
+    return History(sequence, last, begun_at, tuple(ordered), ran, shards, sealed)
 
 
 def _note(
@@ -70,6 +76,16 @@ def _note(
     if finding["facts_kind"] == "integrity" and finding["facts"]["is_finished"]:
         number, of = finding["facts"]["shard"], finding["facts"]["shards"]
         shards[number, of] = at
+
+
+def _sealed(findings: Iterable[Mapping[str, Any]]) -> Mapping[tuple[int, int], int]:
+    """Return the share of the newest generation's, which stands before those of older ones."""
+    for finding in findings:
+        if finding["facts_kind"] == "integrity" and (read := finding["coverage"]["examined"]):
+            facts = finding["facts"]
+            count = facts.get("sealed", 0)  # earlier versions did not count them
+            return {(facts["shard"], facts["shards"]): count * 100 // read}
+    return {}
 
 
 def _size(finding: Mapping[str, Any]) -> Size | None:

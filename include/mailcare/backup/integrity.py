@@ -7,10 +7,13 @@ against the live one. What has none of the three was only readable, and that is 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mailcare.backup.source import SEALED
 from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight, judged
 
 SHOWN = 50
 NOT_MAIL_PCT = 5  # encrypted stores have none that looks like mail, healthy ones all
+NOT_MAIL_LEAST = 5  # what a few odd messages of a small store do not reach
+SEALED_JUMP_PCT = 30  # new mail alone, as mail_crypt is turned on, changes no store as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class IntegrityFacts:
     `by_manifest` and `by_live` count messages that were the same as before and as the live ones,
     `without` those with no reference at all; `method` names the copy's own checksum.
     `shards_overdue` were not read within the policy; `gone` are mailboxes that the run before had.
+    `as_before` are no whole mail, and to the byte as live or as before; of the `sealed`, which
+    nobody but their server opens, the run before had `sealed_before` in a hundred.
     """
 
     generation: str
@@ -50,6 +55,14 @@ class IntegrityFacts:
     is_finished: bool = True
     shards_overdue: tuple[int, ...] = ()
     gone: tuple[str, ...] = ()
+    as_before: int = 0
+    sealed: int = 0
+    sealed_before: int | None = None
+
+
+def is_mass(odd: int, read: int) -> bool:
+    """Tell whether so many of what was read are no mail that it is a sign of encryption."""
+    return odd >= NOT_MAIL_LEAST and 100 * odd > NOT_MAIL_PCT * read
 
 
 def judge_integrity(facts: IntegrityFacts) -> Judgement:
@@ -75,18 +88,34 @@ def _remarks(facts: IntegrityFacts) -> Iterator[Remark]:
 
 
 def _signs(facts: IntegrityFacts) -> Iterator[Remark]:
-    read = max(facts.coverage.examined, 1)
-    if 100 * facts.not_mail / read > NOT_MAIL_PCT:
-        text = f"{facts.not_mail} / {facts.coverage.examined} 个文件不再是邮件，疑遭加密或覆盖"
+    read = facts.coverage.examined
+    if is_mass(facts.not_mail, read):
+        text = f"{facts.not_mail} / {read} 个文件不再是邮件，疑遭加密或覆盖"
         yield Remark("ransomware", text, Weight.FAILS)
     elif facts.not_mail:
         yield Remark("not_mail", f"{facts.not_mail} 个文件没有邮件头", Weight.NOTE)
+    if facts.as_before:
+        text = f"{facts.as_before} 封不是完整的邮件，但与现网或以前读到的逐字节相同：不是备份的损坏"
+        yield Remark("as_before", text, Weight.NOTE)
+    if facts.sealed:
+        yield from _sealed(facts, facts.sealed * 100 // max(read, 1))
+
+
+def _sealed(facts: IntegrityFacts, share_pct: int) -> Iterator[Remark]:
+    """Tell what cannot be looked into; that it became so much at once may be no mail server's."""
+    before = facts.sealed_before
+    if before is not None and share_pct - before > SEALED_JUMP_PCT:
+        text = f"打不开的邮件上次占 {before}%，这次占 {share_pct}%：若没有转换过存储，疑遭加密"
+        yield Remark("sealed_at_once", text, Weight.FAILS)
+    text = f"无法衡量：{facts.sealed} 封{SEALED}，只核对了字节，不能证明其中是邮件"
+    yield Remark("sealed", text, Weight.DEGRADES)
 
 
 def _gaps(facts: IntegrityFacts) -> Iterator[Remark]:
     if facts.gone:
         text = f"{len(facts.gone)} 个邮箱上次还在备份中，这次没有：{'、'.join(facts.gone[:5])}"
-        yield Remark("mailbox_gone", f"{text}；没有现网可比，请核对是否已销户", Weight.DEGRADES)
+        why = "没有现网可比，或账号列表中仍有：请核对是否已销户"
+        yield Remark("mailbox_gone", f"{text}；{why}", Weight.DEGRADES)
     if not facts.is_finished:
         yield Remark("unfinished_reading", "没有读到结尾", Weight.DEGRADES)
     if facts.unreadable:

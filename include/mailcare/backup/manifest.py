@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS seen (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mailbox (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE live (
-    mailbox TEXT, identity BLOB, sha256 TEXT, PRIMARY KEY (mailbox, identity)
+    mailbox TEXT, identity BLOB, sha256 TEXT, is_mail INTEGER, is_sealed INTEGER,
+    PRIMARY KEY (mailbox, identity)
 ) WITHOUT ROWID;
 """
 
@@ -45,16 +46,22 @@ class Manifest:
 
     def note_live(self, digest: Digest) -> None:
         """Keep what a live message reads, for this run only."""
-        row = (digest.mailbox, digest.identity, digest.sha256)
-        self._database.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?)", row)
+        is_mail = digest.looks_like_mail and not digest.problem
+        row = (digest.mailbox, digest.identity, digest.sha256, is_mail, digest.is_sealed)
+        self._database.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?)", row)
 
     def live(self, digest: Digest) -> bool | None:
-        """Tell whether a message is as the live one; None where there is none."""
+        """Tell whether a message is as the live one; None where there is none to hold it against.
+
+        A live one that is no mail, as after an attack, proves nothing against one that is.
+        """
         row = self._database.execute(
-            "SELECT sha256 FROM live WHERE mailbox = ? AND identity = ?",
+            "SELECT sha256, is_mail, is_sealed FROM live WHERE mailbox = ? AND identity = ?",
             (digest.mailbox, digest.identity),
         ).fetchone()
-        return None if row is None else row[0] == digest.sha256
+        if row is None or row[0] == digest.sha256:
+            return None if row is None else True
+        return False if row[1] or (row[2] and digest.is_sealed) else None
 
     def know(self, digest: Digest, *, is_trusted: bool) -> Known:
         """Hold a message against what was read before; a new one that is trusted is kept."""
@@ -76,6 +83,19 @@ class Manifest:
         )
         self._add(digest)
         return Known.SAME if is_same else Known.DIFFERS
+
+    def knows_otherwise(self, digest: Digest) -> bool:
+        """Tell whether a message of this name was read before with another length.
+
+        For identities of a name and a length, where no message is changed under its name: Maildir.
+        """
+        base = digest.identity.rpartition(b"/")[0]
+        row = self._database.execute(
+            "SELECT 1 FROM seen WHERE mailbox = ? AND identity > ? AND identity < ? "
+            "AND identity != ?",
+            (digest.mailbox, base + b"/", base + b"0", digest.identity),
+        ).fetchone()
+        return row is not None
 
     def _add(self, digest: Digest) -> None:
         said = b"\0".join((digest.mailbox.encode(), digest.identity, digest.sha256.encode()))

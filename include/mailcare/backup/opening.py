@@ -15,12 +15,14 @@ from email.message import Message
 from email.parser import BytesParser
 from enum import StrEnum
 
-from mailcare.backup.agent.script import looks_like_mail
+from mailcare.backup.agent.script import is_sealed, looks_like_mail
 from mailcare.backup.packing import BadPacking, unpacked
+from mailcare.backup.source import SEALED
 
 HEAD_LIMIT_BYTES = 1024 * 1024
 HEAD_LIMIT_LINES = 10_000
 ZERO_RUN = bytes(512)  # no mail has one (RFC 5322, 2.1): a block that was never written
+ZEROS_PER_MILLE = 1  # nor many single ones: in ciphertext each 256th byte is one
 _MARKS = ("from", "date", "message-id", "received")
 _HEAD_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
@@ -29,13 +31,16 @@ _FROM_LINE = re.compile(rb"\A>?From [^\n]*\n")
 class Outcome(StrEnum):
     """What a restored message turned out to be.
 
-    `INTACT` could not be taken apart, though its bytes may be those that were stored: a matter of
-    the mail, not of the backup.
+    `CUT` is mail of another length than its name states. `INTACT` could not be taken apart, though
+    its bytes may be those that were stored: a matter of the mail, not of the backup. `SEALED` can
+    be opened by its server alone.
     """
 
     MAIL = "mail"
+    CUT = "cut"
     NOT_MAIL = "not_mail"
     INTACT = "intact"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +81,32 @@ def text_of(data: bytes, stated: int | None) -> bytes:
 
 
 def _judge(data: bytes, stated: int | None) -> tuple[Outcome, str]:
+    return _by_its_bytes(data) or _by_its_head(data, stated)
+
+
+def _by_its_bytes(data: bytes) -> tuple[Outcome, str] | None:
+    """Say what a message is where that needs no look at its head."""
     if not data:
         return Outcome.NOT_MAIL, "空文件"
     if not data.strip(b"\0"):
         return Outcome.NOT_MAIL, "全部是零字节"
+    if is_sealed(data):
+        return Outcome.SEALED, SEALED
     if ZERO_RUN in data:
         return Outcome.NOT_MAIL, "含有成片的零字节，没有写完"
-    if stated is not None and stated != len(data):
-        return Outcome.NOT_MAIL, f"长 {len(data)} 字节，文件名注明 {stated} 字节"
+    return None
+
+
+def _by_its_head(data: bytes, stated: int | None) -> tuple[Outcome, str]:
     body = _FROM_LINE.sub(b"", data)
     end = _HEAD_END.search(body, 0, HEAD_LIMIT_BYTES)
     head = body[: end.start() if end else HEAD_LIMIT_BYTES]
     if not looks_like_mail(head):
         return Outcome.NOT_MAIL, "没有 From、Date、Message-ID、Received 中的任何一行"
+    if data.count(b"\0") > max(1, ZEROS_PER_MILLE * len(data) // 1000):
+        return Outcome.NOT_MAIL, "正文中有大量零字节，不是邮件的正文，疑遭加密或覆盖"
+    if stated is not None and stated != len(data):
+        return Outcome.CUT, f"长 {len(data)} 字节，文件名注明 {stated} 字节"
     if (end is None and len(body) > HEAD_LIMIT_BYTES) or head.count(b"\n") > HEAD_LIMIT_LINES:
         return Outcome.INTACT, "邮件头过大，未解析"
     if end is None and not body.endswith((b"\n", b"\r")):

@@ -9,7 +9,13 @@ import os
 import stat
 from collections.abc import Sequence
 
-from mailcare.backup.agent.script import HEAD_BYTES, LONG_HEAD_BYTES, looks_like_mail
+from mailcare.backup.agent.script import (
+    HEAD_BYTES,
+    LONG_HEAD_BYTES,
+    is_packed,
+    is_sealed,
+    looks_like_mail,
+)
 from mailcare.backup.files import BUFFER_BYTES, explained, open_quietly, problem_of
 from mailcare.backup.names import stated_bytes
 from mailcare.backup.packing import BadPacking, unpacked
@@ -19,8 +25,8 @@ _BUFFER = bytearray(BUFFER_BYTES)
 _VIEW = memoryview(_BUFFER)
 _BUFFERS = [_BUFFER]
 
-FileRead = tuple[bytes, int, str, bool, str, Fate]
-"""Name, size, SHA-256, whether it looks like mail, the problem, the fate."""
+FileRead = tuple[bytes, int, str, bool, str, Fate, bool]
+"""Name, size, SHA-256, whether it looks like mail, the problem, the fate, whether it is sealed."""
 
 
 def read_batch(folder: bytes, names: Sequence[bytes]) -> list[FileRead]:
@@ -51,7 +57,7 @@ def _try(folder: bytes, name: bytes) -> FileRead:
 def _hashed(handle: int, path: bytes, name: bytes) -> FileRead:
     before = os.fstat(handle)
     if not stat.S_ISREG(before.st_mode):
-        return (name, 0, "", False, "不是普通文件", Fate.BAD)
+        return (name, 0, "", False, "不是普通文件", Fate.BAD, False)
     digest, size, is_zeros = hashlib.sha256(), 0, True
     head = b""
     while size < before.st_size and (count := os.readv(handle, _BUFFERS)):
@@ -64,12 +70,15 @@ def _hashed(handle: int, path: bytes, name: bytes) -> FileRead:
         size += count
     after = os.fstat(handle)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        return (name, size, "", False, "读取期间发生变化", Fate.CHANGED)
+        return (name, size, "", False, "读取期间发生变化", Fate.CHANGED, False)
+    sha256 = digest.hexdigest()
+    if is_sealed(head):
+        return (name, size, sha256, False, "", Fate.OK, True)
     is_mail = looks_like_mail(head) or (size > HEAD_BYTES and _has_late_mark(handle))
     problem = problem_of(name, size, is_zeros=is_zeros)
     if problem or not is_mail:
-        is_mail, problem = _unpacked(path, name, head) or (is_mail, problem)
-    return (name, size, digest.hexdigest(), is_mail, problem, Fate.BAD if problem else Fate.OK)
+        is_mail, problem = _unpacked(path, name, head) or (is_mail or is_packed(head), problem)
+    return (name, size, sha256, is_mail, problem, Fate.BAD if problem else Fate.OK, False)
 
 
 def _has_late_mark(handle: int) -> bool:
@@ -88,4 +97,4 @@ def _unpacked(path: bytes, name: bytes, head: bytes) -> tuple[bool, str] | None:
 
 
 def _failed(name: bytes, error: OSError) -> FileRead:
-    return (name, 0, "", False, *explained(error))
+    return (name, 0, "", False, *explained(error), False)

@@ -187,8 +187,8 @@ def _digest(one: Message, record: FileDigest | Problem) -> Digest:
     if record.has_changed:
         fate, problem = Fate.CHANGED, "读取期间发生变化"
     else:
-        # Of a compressed message its name tells the size unpacked; a drill unpacks it.
-        name = b"" if record.is_packed else one.key.rpartition(b"/")[2]
+        # Of one compressed or encrypted its name tells the size of the text; a drill unpacks it.
+        name = b"" if record.is_packed or record.is_sealed else one.key.rpartition(b"/")[2]
         problem = problem_of(name, record.size_bytes, is_zeros=False)
         fate = Fate.BAD if problem else Fate.OK
     return Digest(
@@ -200,6 +200,7 @@ def _digest(one: Message, record: FileDigest | Problem) -> Digest:
         record.looks_like_mail or record.is_packed,
         problem,
         fate,
+        record.is_sealed,
     )
 
 

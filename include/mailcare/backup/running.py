@@ -28,6 +28,7 @@ from mailcare.backup.manifest import Known, Manifest, manifest_of
 from mailcare.backup.names import moment_of, shown
 from mailcare.backup.separation import NotTold, Separation
 from mailcare.backup.source import (
+    SEALED,
     Digest,
     Fate,
     Generation,
@@ -369,9 +370,10 @@ def read(ground: Ground) -> Found:
 
 
 def _gone(ground: Ground, manifest: Manifest) -> tuple[str, ...]:
-    """Return the mailboxes that the run before knew and this one does not; L2 asks the live store.
+    """Return the mailboxes that the run before knew and this one does not.
 
-    A listing with gaps tells nothing of them, and is not kept.
+    Those that the live store no longer has are none of them, unless the account list still has
+    them. A listing with gaps tells nothing of them, and is not kept.
     """
     try:
         census = ground.census
@@ -380,18 +382,27 @@ def _gone(ground: Ground, manifest: Manifest) -> tuple[str, ...]:
     if census.gaps:
         return ()
     gone = manifest.note_mailboxes([row.mailbox for row in census.rows if row.messages])
-    return () if ground.live else gone[:SHOWN]
+    listed = {one.casefold() for one in ground.listed}
+    return tuple(one for one in gone if not ground.live or one.casefold() in listed)[:SHOWN]
 
 
 def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> IntegrityFacts:
     reading = ground.source.read(generation, ground.shard)
-    tally = _Tally(manifest)
-    if not ground.copy.kind.checks_itself and ground.live:
+    tally = _Tally(manifest, ground.copy.format is StoreFormat.MAILDIR)
+    checks_itself, odd = ground.copy.kind.checks_itself, list[Digest]()
+    if not checks_itself and ground.live:
         _note_live(ground, ground.live, manifest)
     for number, digest in enumerate(reading, start=1):
-        tally.take(digest)
+        if checks_itself and _is_odd(digest) and len(odd) < ALIKE_MOST:
+            odd.append(digest)
+        else:
+            tally.take(digest)
         if number % 10_000 == 0:
             ground.progress.note(f"L3 已读 {number:,} 封")
+    if odd and ground.live:
+        _note_originals(ground, ground.live, odd, manifest)
+    for digest in odd:
+        tally.take(digest)
     sound = reading.soundness()
     if sound.problems:
         manifest.forget()  # what a damaged stream gave may be none of what was stored
@@ -401,8 +412,29 @@ def _read_one(ground: Ground, generation: Generation, manifest: Manifest) -> Int
 def _note_live(ground: Ground, live: Live, manifest: Manifest) -> None:
     try:
         for digest in live.read(ground.shard):
-            if digest.fate is Fate.OK:
+            if digest.sha256:
                 manifest.note_live(digest)
+    except NotReached as error:
+        ground.notes.append(f"现网邮件存储无法读取：{error.message}")
+
+
+def _is_odd(digest: Digest) -> bool:
+    """Tell whether a message was read and is no whole mail, as some are from the beginning."""
+    return bool(digest.sha256 and (digest.problem or not digest.looks_like_mail))
+
+
+def _note_originals(ground: Ground, live: Live, odd: Sequence[Digest], manifest: Manifest) -> None:
+    """Read the live ones of a few messages: a copy with checksums needs no other comparison."""
+    names = {(one.mailbox, one.identity) for one in odd}
+    try:
+        listed = live.messages({mailbox for mailbox, _ in names})
+        found = {one.key: one for one in listed if (one.mailbox, one.identity) in names}
+        with tempfile.TemporaryDirectory(prefix="mailcare-", dir=ground.scratch) as folder:
+            for one in live.restore(list(found), Path(folder)):
+                key, mailbox, _, identity, size_bytes, _ = found[one.key]
+                if sha256 := _content(one):
+                    told = Digest(key, mailbox, identity, size_bytes, sha256, looks_like_mail=False)
+                    manifest.note_live(told)
     except NotReached as error:
         ground.notes.append(f"现网邮件存储无法读取：{error.message}")
 
@@ -412,6 +444,7 @@ class _Tally:
     """Counts what was read and holds each message against what is known of it."""
 
     manifest: Manifest
+    keeps_names: bool  # no message is changed under its name
     fates: dict[Fate, int] = field(default_factory=lambda: dict.fromkeys(Fate, 0))
     by_manifest: int = 0
     by_live: int = 0
@@ -419,6 +452,8 @@ class _Tally:
     not_mail: int = 0
     size_bytes: int = 0
     twice: int = 0
+    as_before: int = 0
+    sealed: int = 0
     damages: list[Damage] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -427,33 +462,49 @@ class _Tally:
         """Count one message."""
         self.size_bytes += digest.size_bytes
         problem, fate = digest.problem, digest.fate
-        if fate is Fate.OK:
-            problem = self._held(digest)
-            fate = Fate.BAD if problem else Fate.OK
+        if digest.sha256 and fate in (Fate.OK, Fate.BAD):
+            problem, fate = self._held(digest)
         if fate is Fate.ALARM:
             self.alarms.append(f"{digest.mailbox} {shown(digest.key)}：{problem}")
         self.fates[fate] += 1
-        if fate is Fate.UNREADABLE:
+        if fate is Fate.UNREADABLE and not digest.is_sealed:
             self.unreadable.append(f"{digest.mailbox} {shown(digest.key)}：{problem}")
         if fate is Fate.BAD and len(self.damages) < SHOWN:
             self.damages.append(Damage(digest.mailbox, shown(digest.key), problem))
 
-    def _held(self, digest: Digest) -> str:
-        """Say how a readable message differs from what it should be; empty where it does not."""
+    def _held(self, digest: Digest) -> tuple[str, Fate]:
+        """Say how a message that was read differs from what it should be, and what that means."""
+        is_whole = digest.looks_like_mail and not digest.problem
         is_live = self.manifest.live(digest)
-        known = self.manifest.know(digest, is_trusted=is_live or digest.looks_like_mail)
+        known = self._known(digest, is_whole=is_whole, is_live=is_live)
+        is_referred = is_live is True or known is Known.SAME
+        self._count(digest, known, is_live=is_live)
+        if digest.problem and not is_referred:
+            return digest.problem, Fate.BAD
+        if told := _otherwise(known, is_live=is_live):
+            return told, Fate.BAD
+        if is_referred:
+            self.as_before += not (is_whole or digest.is_sealed)
+            return "", Fate.OK
+        if digest.is_sealed:
+            return SEALED, Fate.UNREADABLE
+        return ("", Fate.OK) if is_whole else ("不再是邮件（没有邮件头）", Fate.BAD)
+
+    def _known(self, digest: Digest, *, is_whole: bool, is_live: bool | None) -> Known:
+        """Hold a message against what was read before."""
+        if self.keeps_names and not is_whole and self.manifest.knows_otherwise(digest):
+            self.manifest.know(digest, is_trusted=False)
+            return Known.DIFFERS
+        is_trusted = is_whole or digest.is_sealed or is_live is True
+        return self.manifest.know(digest, is_trusted=is_trusted)
+
+    def _count(self, digest: Digest, known: Known, *, is_live: bool | None) -> None:
         self.twice += known in (Known.TWICE, Known.TWICE_OTHERWISE)
         self.by_live += is_live is True
         self.by_manifest += known is Known.SAME
-        is_referred = is_live is True or known is Known.SAME
-        self.without += not is_referred
-        if not digest.looks_like_mail and not is_referred:
-            self.not_mail += 1
-        if known in (Known.DIFFERS, Known.TWICE_OTHERWISE):
-            return "与以前读到的内容不同"
-        if is_live is False and known is not Known.SAME:
-            return "与现网邮件内容不同"
-        return "" if digest.looks_like_mail or is_referred else "不再是邮件（没有邮件头）"
+        self.without += is_live is not True and known is not Known.SAME
+        self.sealed += digest.is_sealed
+        self.not_mail += not (digest.looks_like_mail or digest.is_sealed)
 
     def facts(self, ground: Ground, generation: Generation, sound: Soundness) -> IntegrityFacts:
         """Return what was found."""
@@ -480,6 +531,9 @@ class _Tally:
             ground.history.overdue(
                 ground.shard.of, policy_days=ground.copy.policy.L3, now=ground.now
             ),
+            as_before=self.as_before,
+            sealed=self.sealed,
+            sealed_before=ground.history.sealed_pct.get((ground.shard.number, ground.shard.of)),
         )
 
     def _coverage(self, ground: Ground, generation: Generation, sound: Soundness) -> Coverage:
@@ -496,6 +550,13 @@ class _Tally:
             self.fates[Fate.UNREADABLE],
             self.fates[Fate.CHANGED],
         )
+
+
+def _otherwise(known: Known, *, is_live: bool | None) -> str:
+    """Say against what a message is another; empty where against nothing."""
+    if known in (Known.DIFFERS, Known.TWICE_OTHERWISE):
+        return "与以前读到的内容不同"
+    return "与现网邮件内容不同" if is_live is False and known is not Known.SAME else ""
 
 
 CarryOut = Callable[[Ground], Found]

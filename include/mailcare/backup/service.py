@@ -18,7 +18,7 @@ from time import perf_counter
 
 from mailcare.backup.agent.script import shortage_of
 from mailcare.backup.opening import normal_digest
-from mailcare.backup.source import NotReached
+from mailcare.backup.source import SEALED, NotReached
 from mailcare.backup.throwaway import (
     Identity,
     answers_on,
@@ -97,7 +97,7 @@ class Served:
 
     `folders` are the restored files by the name of the Maildir++ folder (`INBOX`, `.Sent`), or
     `home` a restored home of sdbox or mdbox, with the digests of the messages `stored` in it.
-    `lost` did not even come back.
+    `lost` did not even come back; what is `sealed` no throw-away server can open.
     """
 
     mailbox: str
@@ -105,6 +105,7 @@ class Served:
     home: Path | None = None
     stored: Counter[str] = field(default_factory=Counter)
     lost: int = 0
+    sealed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,9 @@ def judge_service(mailboxes: Iterable[Served], tally: Tally) -> Judgement:
         f"取回 {count} 封，用时 {tally.seconds:.1f} 秒"
     )
     summary = Remark("served", text, Weight.NOTE)
+    if coverage.unreadable:
+        text = f"无法衡量：{coverage.unreadable} 封{SEALED}，演练用的服务不能读取"
+        remarks.insert(0, Remark("sealed", text, Weight.DEGRADES))
     return judged(Level.L5, coverage, (summary, *remarks[:SHOWN]))
 
 
@@ -325,7 +329,8 @@ def _held(served: Served, seen: Seen | None) -> tuple[Coverage, list[Remark]]:
         told.append(f"{served.mailbox}：{served.lost} 封没有恢复出来")
     remarks = [Remark("service", one, Weight.FAILS) for one in told]
     whole = expected + served.lost
-    return Coverage(whole, whole, ok=same, bad=whole - same), remarks
+    read = Coverage(whole, whole, ok=same, bad=whole - same)
+    return read + Coverage(served.sealed, served.sealed, unreadable=served.sealed), remarks
 
 
 def _wanted(served: Served) -> Counter[str]:

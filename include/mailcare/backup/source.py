@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 from mailcare.backup.verdicts import Coverage
 from mailcare.errors import MailcareError
 
+SEALED = "由 Dovecot 加密（mail_crypt）或以 LZ4 压缩，在它之外打不开"
+
 
 class NotReached(MailcareError):
     """A copy cannot be verified at all this time: not there, locked, wrong password.
@@ -139,7 +141,8 @@ class Digest(NamedTuple):
     """A message that was read to its end, or why it was not; a tuple, as `Message` is.
 
     `problem` is empty for one that was read; `looks_like_mail` tells whether its beginning is the
-    head of a mail. `identity` and `mailbox` are those of its `Message`.
+    head of a mail, `is_sealed` that nobody but its server can tell (`agent.script.is_sealed`).
+    `identity` and `mailbox` are those of its `Message`.
     """
 
     key: bytes
@@ -150,6 +153,7 @@ class Digest(NamedTuple):
     looks_like_mail: bool
     problem: str = ""
     fate: Fate = Fate.OK
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,12 +178,8 @@ class TreeReading:
     def _files(self) -> Iterator[Digest]:
         waiting: deque[list[Message]] = deque()  # what each batch under way is of, in order
         for found in in_order(read_batch, self._batches(waiting)):
-            for one, (_, size, sha256, is_mail, problem, fate) in zip(
-                waiting.popleft(), found, strict=True
-            ):
-                yield Digest(
-                    one.key, one.mailbox, one.identity, size, sha256, is_mail, problem, fate
-                )
+            for one, read in zip(waiting.popleft(), found, strict=True):
+                yield Digest(one.key, one.mailbox, one.identity, *read[1:])
 
     def _batches(self, waiting: deque[list[Message]]) -> Iterator[tuple[bytes, list[bytes]]]:
         for folder in self._store.walk.folders(self._trouble):

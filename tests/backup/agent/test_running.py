@@ -217,16 +217,21 @@ def test_a_link_to_a_folder_elsewhere_is_told_as_not_read(tmp_path, poor_path):
             assert problems == [("unreadable", b"a/out\n")]
 
 
-def test_a_compressed_message_is_told_by_every_host(tmp_path, poor_path):
-    heads = (b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"From: a@b", b"")
+def test_what_the_server_keeps_compressed_or_encrypted_is_told_by_every_host(tmp_path, poor_path):
+    packed = (b"\x1f\x8b\x08\0", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+    sealed = (b"CRYPTED\x03\x07\x02\0", b"Dovecot-LZ4\r\x2a\x9b\xc5\0\nDate: in the text")
+    in_dbox = b"2 M1e C6b0bd1a8\n\x01\x02N          0000000000000992\n"
+    heads = (*packed, in_dbox + packed[0], *sealed, in_dbox + sealed[0], b"\nFrom: a@b", b"")
     for number, head in enumerate(heads):
         (tmp_path / f"{number}").write_bytes(head)
     names = [b"%d" % number for number in range(len(heads))]
     with ssh_host(path=poor_path) as there:
         for seat in (Here(), there):
             told = digests(seat, str(tmp_path), names, {})
-            found = [one.is_packed for one in told if isinstance(one, FileDigest)]
-            assert found == [True] * 4 + [False] * 2
+            found = [one for one in told if isinstance(one, FileDigest)]
+            assert [one.is_packed for one in found] == [True] * 5 + [False] * 5
+            assert [one.is_sealed for one in found] == [False] * 5 + [True] * 3 + [False] * 2
+            assert [one.looks_like_mail for one in found] == [False] * 8 + [True, False]
 
 
 def test_a_host_without_python_reads_and_sends_the_same_by_its_shell(odd_tree, poor_path):

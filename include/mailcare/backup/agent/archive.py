@@ -23,6 +23,7 @@ from mailcare.backup.agent.script import (
     Stream,
     b64,
     is_packed,
+    is_sealed,
     looks_like_mail,
     open_quietly,
     say_state,
@@ -70,6 +71,11 @@ class Content:
     def is_packed(self) -> bool:
         """Tell whether it is a message that its server keeps compressed."""
         return is_packed(self._head)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Tell whether it is a message that nobody but its server opens."""
+        return is_sealed(self._head)
 
     def sha256(self) -> str:
         """Return the SHA-256 of what came, in hex."""
@@ -167,6 +173,7 @@ def row_of(member: Member, walk: Any, is_hashed: bool) -> list:
         content.is_mail,
         content.is_zeros,
         content.is_packed,
+        content.is_sealed,
         problem,
     ]
     return row + facts

@@ -64,6 +64,7 @@ class FileDigest:
     looks_like_mail: bool
     has_changed: bool
     is_packed: bool
+    is_sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class Hashed:
     is_mail: bool
     is_zeros: bool
     is_packed: bool
+    is_sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ def _member(
     path: str, kind: str, size: int, stored: int, mtime_s: float, link: str, *read: Any
 ) -> MemberRow:
     member = Member(_bytes(path), Kind(kind), size, stored, mtime_s, _bytes(link))
-    return MemberRow(member, Hashed(*read[:5]), read[5]) if read else MemberRow(member)
+    return MemberRow(member, Hashed(*read[:6]), read[6]) if read else MemberRow(member)
 
 
 _RECORDS = {
@@ -338,7 +340,13 @@ _RECORDS = {
         _bytes(v["path"]), tuple(_entry(row) for row in v["files"]), v["last"], v["written"]
     ),
     "digest": lambda v: FileDigest(
-        _bytes(v["path"]), v["sha256"], v["size"], v["mail"], v["changed"], v["packed"]
+        _bytes(v["path"]),
+        v["sha256"],
+        v["size"],
+        v["mail"],
+        v["changed"],
+        v["packed"],
+        v["sealed"],
     ),
     "piece": lambda v: Piece(_bytes(v["path"]), _bytes(v["data"])),
     "whole": lambda v: Whole(_bytes(v["path"])),

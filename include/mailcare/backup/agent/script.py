@@ -195,17 +195,30 @@ def surroundings(home: str) -> Dict[str, str]:
 # Files.
 
 GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd"
+CRYPTED, LZ4 = b"CRYPTED\x03\x07", b"Dovecot-LZ4\r\x2a\x9b\xc5"
+_DBOX_HEAD = rb"(?:2 [^\n]{1,100}\n\x01\x02N *[0-9A-Fa-f]{1,16}\n)?"  # before its first message
+_PACKED = re.compile(_DBOX_HEAD + b"(?:%s)" % b"|".join(map(re.escape, (GZIP, BZIP2, XZ, ZSTD))))
+_SEALED = re.compile(_DBOX_HEAD + b"(?:%s)" % b"|".join(map(re.escape, (CRYPTED, LZ4))))
 _FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", re.IGNORECASE)
 
 
 def looks_like_mail(head: Union[bytes, memoryview]) -> bool:
     """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
-    return _FIELD.search(head) is not None
+    # LZ4 leaves some of the text as it was: that is no mail to be read.
+    return _FIELD.search(head) is not None and not is_sealed(head)
 
 
 def is_packed(head: bytes) -> bool:
-    """Tell from the first bytes of a message whether its server keeps it compressed."""
-    return head.startswith((GZIP, BZIP2, XZ, ZSTD))
+    """Tell from the first bytes of a file whether its server keeps the message compressed."""
+    return _PACKED.match(head) is not None
+
+
+def is_sealed(head: Union[bytes, memoryview]) -> bool:
+    """Tell from the first bytes of a file whether nobody but its server opens the message.
+
+    Dovecot has encrypted it (mail_crypt), or compressed it by its own kind of LZ4.
+    """
+    return _SEALED.match(head) is not None
 
 
 def open_quietly(path: bytes) -> int:
@@ -383,6 +396,7 @@ def digest_of(path: bytes, pace: Pace) -> Dict[str, Any]:
         "size": size,
         "mail": looks_like_mail(head),
         "packed": is_packed(head),
+        "sealed": is_sealed(head),
         "changed": changed or size != after.st_size,
     }
 

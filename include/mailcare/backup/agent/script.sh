@@ -200,6 +200,11 @@ looks_like_mail() {
     grep -i -E -q '^(from|date|message-id|received)[ 	]*:'
 }
 
+# The first bytes without what dbox puts before its first message.
+first_message() {
+  dd if="$1" bs=160 count=1 2>/dev/null | sed '1{/^2 .*M/{N;d;}}' | dd bs=16 count=1 2>/dev/null
+}
+
 digest_one() {
   begin_file "./$1" "$2" || return
   { said=$({ slowly "$size" <"./$1" 2>&4 | sha256sum >&4; } 4>&1); } 5>&1
@@ -207,12 +212,13 @@ digest_one() {
   { [ "$sum" ] && [ "$said" = "$sum" ]; } || { problem "$2" "$said"; return; }
   if [ "$(state "./$1")" = "$before" ]; then changed=false; else changed=true; fi
   if looks_like_mail "./$1"; then mail=true; else mail=false; fi
-  case $(dd if="./$1" bs=6 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n') in
+  packed=false; sealed=false
+  case $(first_message "./$1" | od -An -tx1 | tr -d ' \n') in
     1f8b* | 425a68* | fd377a585a* | 28b52ffd*) packed=true ;;
-    *) packed=false ;;
+    435259505445440307* | 446f7665636f742d4c5a340d2a9bc5*) mail=false; sealed=true ;;
   esac
   say "{\"kind\":\"digest\",\"path\":\"$2\",\"sha256\":\"${sum%% *}\",\"size\":$size,\
-\"mail\":$mail,\"packed\":$packed,\"changed\":$changed}"
+\"mail\":$mail,\"packed\":$packed,\"sealed\":$sealed,\"changed\":$changed}"
 }
 
 send_one() {
