@@ -381,17 +381,30 @@ def test_what_may_not_be_read_is_no_message_lost(tool, tmp_path):
 
 def test_what_borg_deletes_or_overwrites_is_not_in_the_repository(tmp_path):
     repository, shadow = tmp_path / "borg", tmp_path / "shadow"
-    (repository / "data/0").mkdir(parents=True)
-    names = ("config", "config.old", "README", "index.1", "data/0/1")
+    (repository / "data/0/2").mkdir(parents=True)
+    (repository / "index.0").mkdir()
+    names = ("config", "config.old", "nonce", "README", "index.1", "data/0/1")
     for name in names:
         (repository / name).write_bytes(name.encode())
     make_shadow(str(repository), str(shadow))
     made = {str(one.relative_to(shadow)) for one in shadow.rglob("*") if one.is_file()}
-    assert made == {"config", "index.1", "data/0/1"}
+    assert made == {"config", "nonce", "index.1", "data/0/1"}
+    assert all(one.is_dir() for one in (shadow / "index.0", shadow / "data/0/2"))
     assert (shadow / "data/0/1").read_bytes() == b"data/0/1"
-    (shadow / "config").write_bytes(b"other")
+    for name in ("config", "nonce"):
+        (shadow / name).write_bytes(b"other")
     shutil.rmtree(shadow)
     assert [(repository / name).read_bytes() for name in names] == [n.encode() for n in names]
+
+
+@pytest.mark.parametrize("tool", list(SOURCES))
+def test_a_tool_is_not_let_wait_for_a_pipe_among_the_files(tool, tmp_path):
+    (tmp_path / "data/0").mkdir(parents=True)
+    (tmp_path / "data/loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "data/0/1")
+    with pytest.raises(NotReached) as refused:
+        tool(Repository(Here(), str(tmp_path), "", store_map())).run("list")
+    assert (refused.value.code, "data/0/1" in refused.value.message) == ("damaged", True)
 
 
 def test_a_check_that_finds_no_room_blames_no_repository(tmp_path):
@@ -471,6 +484,10 @@ def test_a_connection_that_breaks_off_again_and_again_is_no_verdict():
         ResticSource(said_by(seat))._checked(Shard())
     assert refused.value.code == "unreachable"
     assert len(seat.ran) == 3
+
+
+def test_a_part_of_a_small_repository_without_a_pack_is_checked_all_the_same():
+    assert ResticSource(said_by(Tool()))._checked(Shard(9, 12)).coverage == Coverage(1, 1, ok=1)
 
 
 def test_a_long_check_goes_on_with_the_parts_that_are_left(tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ class ResticSource(RepositorySource):
 
     def _read(self, packs: list[str], part: Shard) -> Soundness:
         """Let restic read the packs of a part; it is ended where it only tries again and again."""
-        wanted = len(_of_part(packs, part))
+        wanted = max(len(_of_part(packs, part)), 1)  # the structure is checked where no pack is
         how = "--read-data" if part.of == 1 else f"--read-data-subset={part.number + 1}/{part.of}"
         said = Said()
         for _ in heard(self.repository, _patient(self.job("check", how)), said, self._told):
@@ -227,6 +227,7 @@ class ResticSource(RepositorySource):
                 "RESTIC_PASSWORD": self.repository.password,
                 "RESTIC_PROGRESS_FPS": "0.1",  # without a terminal it tells none by itself
             },
+            "restic": path,
             "output": "lines",
             "give_up": [_TRIED_ANEW, RETRIES],
         }

@@ -112,6 +112,8 @@ def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     with Scratch(job.get("scratch")) as scratch:
         os.mkdir(os.path.join(scratch, "cache"))
         os.mkdir(os.path.join(scratch, "out"))
+        if job.get("restic"):
+            need_plain(job["restic"])
         if job.get("borg"):
             make_shadow(job["borg"], os.path.join(scratch, "repo"))
         words = [word.replace("{scratch}", scratch) for word in job["words"]]
@@ -166,17 +168,31 @@ def end_child(child: Any, said: threading.Thread) -> None:
     child.stderr.close()
 
 
+def need_plain(folder: str) -> None:
+    """Refuse a pipe or a device among a repository's files: a tool would wait for it for ever."""
+    try:
+        with os.scandir(folder) as found:
+            for one in found:
+                if one.is_dir(follow_symlinks=False):
+                    need_plain(one.path)
+                elif not (one.is_symlink() or one.is_file()):
+                    raise Refused("damaged", "%s 既不是文件也不是目录" % one.path)
+    except OSError:
+        pass  # the tool meets it too, and tells what it is
+
+
 def make_shadow(repository: str, place: str) -> None:
-    """Stand a borg repository up in scratch: its configuration copied, its files linked.
+    """Stand a borg repository up in scratch: what it writes to copied, its files linked.
 
     borg writes into a repository that it merely reads, and deletes in it; in this one it may. What
     it does not read it is not given: of a `config.old` it would overwrite what the link leads to.
     """
     os.mkdir(place)
     need_folder(os.fsencode(repository))
-    config = os.path.join(repository, "config")
-    if os.path.isfile(config):
-        shutil.copyfile(config, os.path.join(place, "config"))
+    need_plain(repository)
+    for name in ("config", "nonce"):
+        if os.path.isfile(os.path.join(repository, name)):
+            shutil.copyfile(os.path.join(repository, name), os.path.join(place, name))
     for name in os.listdir(repository):
         if name.startswith(("index.", "hints.", "integrity.")):
             link_files(os.path.join(repository, name), os.path.join(place, name), 0)
@@ -185,12 +201,15 @@ def make_shadow(repository: str, place: str) -> None:
 
 
 def link_files(source: str, target: str, depth: int) -> None:
-    """Link a file, or every file of a folder by itself: a link to the folder would let them go."""
-    if depth == 0 or not os.path.isdir(source):
+    """Link a file, or every file of a folder by itself: a link to the folder would let them go.
+
+    A folder where a file has to be stays an obstacle.
+    """
+    if not os.path.isdir(source):
         os.symlink(os.path.abspath(source), target)
         return
     os.mkdir(target)
-    for name in os.listdir(source):
+    for name in os.listdir(source) if depth else ():
         link_files(os.path.join(source, name), os.path.join(target, name), depth - 1)
 
 
