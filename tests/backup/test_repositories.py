@@ -1,8 +1,10 @@
 """restic and borg by themselves: real repositories of a real Maildir, sound, damaged, shut."""
 
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from mailcare.backup.agent.script import Stream, b64
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.agent.tools import make_shadow
 from mailcare.backup.borg import BorgSource
-from mailcare.backup.chain import unreached
+from mailcare.backup.chain import chain_facts, judge_chain, unreached
 from mailcare.backup.mailstore import StoreMap
 from mailcare.backup.parts import Parts
 from mailcare.backup.repository import Repository, Said, heard
@@ -28,6 +30,7 @@ from mailcare.backup.source import Generation, NotReached, Reach, Shard, Soundne
 from mailcare.backup.trees import TreeStore
 from mailcare.backup.verdicts import Coverage, Level, Verdict
 from mailcare.systems.copies import StoreFormat
+from tests.backup.stores import copy_of, flip
 from tests.surroundings import need
 
 PASSWORD = "correct horse"
@@ -108,9 +111,19 @@ def borg(tmp_path: Path) -> Made:
     return Made(source, store, Path(path, "data"), source.reach())
 
 
-@pytest.fixture(scope="module", params=[restic, borg], ids=["restic", "borg"])
-def made(request, tmp_path_factory) -> Made:
-    return request.param(tmp_path_factory.mktemp("made"))
+@pytest.fixture(scope="module")
+def restic_made(tmp_path_factory) -> Made:
+    return restic(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def borg_made(tmp_path_factory) -> Made:
+    return borg(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module", params=["restic", "borg"])
+def made(request) -> Made:
+    return request.getfixturevalue(f"{request.param}_made")
 
 
 @pytest.fixture
@@ -192,6 +205,77 @@ def test_nothing_is_written_into_the_repository(made, tmp_path):
     list(made.source.restore(made.newest, [key], tmp_path))
     checked(made.source, made.newest, Shard(0, 2))
     assert made.state() == before
+
+
+def copied(made: Made, path: Path) -> tuple[Source, Path]:
+    """Return a copy of a repository, to be spoiled."""
+    shutil.copytree(made.source.repository.path, path / "copy")
+    return made.but(path=str(path / "copy")), path / "copy"
+
+
+def the_only(kind: str, path: Path) -> Path:
+    [one] = path.glob(kind)
+    one.chmod(0o600)
+    return one
+
+
+def test_a_commit_of_borg_that_is_spoiled_is_told_of_at_the_first_look_and_by_the_check(
+    borg_made, tmp_path
+):
+    source, path = copied(borg_made, tmp_path)
+    flip(max((path / "data/0").iterdir(), key=lambda one: int(one.name)))
+    reach = source.reach()
+    assert reach.generations == ()
+    [damage] = reach.damages
+    assert "提交记录" in damage
+    assert damage in checked(source, borg_made.newest, Shard(0, 2)).problems
+
+
+def test_what_is_spoiled_of_a_copy_fails_the_first_look():
+    now = datetime.now(UTC)
+    reach = Reach((Generation("one", now),), damages=("spoiled",))
+    judgement = judge_chain(chain_facts(copy_of("restic", "/repo"), reach, None, now=now))
+    assert (judgement.verdict, judgement.reason) == (Verdict.FAIL, "spoiled")
+
+
+def test_a_snapshot_that_restic_passes_over_is_told_of_at_the_first_look(restic_made, tmp_path):
+    source, path = copied(restic_made, tmp_path)
+    snapshot = the_only("snapshots/*", path)
+    flip(snapshot)
+    reach = source.reach()
+    assert reach.generations == ()
+    [damage] = reach.damages
+    assert snapshot.name[:10] in damage
+
+
+def test_a_spoiled_key_of_restic_is_told_from_a_password_that_is_not_its(restic_made, tmp_path):
+    source, path = copied(restic_made, tmp_path)
+
+    def refused() -> tuple[str, str]:
+        with pytest.raises(NotReached) as refusal:
+            source.reach()
+        return refusal.value.code, refusal.value.message
+
+    key = the_only("keys/*", path)
+    key.write_text(re.sub('(?<="salt":").', lambda one: chr(ord(one[0]) ^ 1), key.read_text()))
+    code, message = refused()
+    assert (code, key.name[:10] in message) == ("damaged", True)
+    key = key.rename(key.with_name(hashlib.sha256(key.read_bytes()).hexdigest()))
+    code, message = refused()
+    assert (code, "密钥文件完好" in message) == ("password", True)
+    key.unlink()
+    code, message = refused()
+    assert (code, "没有密钥文件" in message) == ("damaged", True)
+
+
+def test_a_spoiled_key_of_somebody_else_is_told_of_at_the_first_look(tmp_path):
+    (tmp_path / "keys").mkdir()
+    whole, spoiled = hashlib.sha256(b"whole").hexdigest(), "ab" * 32
+    for name in (whole, spoiled, "foreign"):
+        (tmp_path / "keys" / name).write_bytes(b"whole")
+    source = ResticSource(Repository(Here(), str(tmp_path), "", store_map()))
+    [damage] = source._spoiled_keys()
+    assert spoiled[:10] in damage
 
 
 def test_a_wrong_password_is_told_apart_and_stays_unseen(made):

@@ -16,6 +16,7 @@ from typing import Any
 from mailcare.backup.agent.protocol import Folder, Place, Record
 from mailcare.backup.agent.running import once, text_of
 from mailcare.backup.agent.seats import Job
+from mailcare.backup.agent.tools import WENT_BACK
 from mailcare.backup.repository import (
     ALARM,
     CheckedByTool,
@@ -60,6 +61,7 @@ _CRASHED = "Local Exception"  # what it died of is told next
 _DIED_OF = re.compile(r"^ .*\n(\S.*)", re.M)  # what follows the last place in the program
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
 _PLACE = re.compile(r"\S*/mailcare-\w+/repo\b")  # where the stand-in was
+_WENT_BACK = re.compile(rf"^{WENT_BACK} (\d+) -> (\d+)$", re.M)
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
 _LAST_WORDS = {
@@ -75,7 +77,8 @@ class BorgSource(RepositorySource):
     def reach(self) -> Reach:
         """List the archives, find who locks the repository, and whether it can be changed."""
         place, ahead_s = self.repository.place()
-        archives = json.loads("\n".join(self.run("list", "--json", _SHADOW).lines))["archives"]
+        said = self.run("list", "--json", _SHADOW)
+        archives = json.loads("\n".join(said.lines))["archives"]
         generations = sorted(map(_generation, archives), key=lambda one: one.started_at)
         is_immutable, looked_at = self._immutability(place)
         return Reach(
@@ -84,6 +87,7 @@ class BorgSource(RepositorySource):
             is_immutable=is_immutable,
             immutability=looked_at,
             ahead_s=ahead_s,
+            damages=tuple(_lost_commits(said)),
         )
 
     def size_bytes(self, generation: Generation) -> int:
@@ -190,7 +194,8 @@ class BorgSource(RepositorySource):
     def complaints(self, said: Said) -> list[str]:
         """Return what borg said of damage, each once."""
         told = (_brief(one["message"]) for one in _told(said) if _is_bad(one))
-        return list(dict.fromkeys(_PLACE.sub(self.repository.path, one) for one in told))
+        placed = (_PLACE.sub(self.repository.path, one) for one in told)
+        return [*dict.fromkeys(placed), *_lost_commits(said)]
 
 
 def _generation(archive: dict[str, Any]) -> Generation:
@@ -213,6 +218,11 @@ def _is_bad(one: dict[str, Any]) -> bool:
     is_question = one.get("msgid", "").startswith("BORG_")
     says_something = one.get("message") not in (None, "", _CRASHED)
     return one.get("levelname") in _WORSE_THAN_INFO and says_something and not is_question
+
+
+def _lost_commits(said: Said) -> list[str]:
+    text = "事务 {} 的提交记录已损坏或丢失，borg 退回到事务 {}：其后的备份代不再可见"
+    return [text.format(*one) for one in _WENT_BACK.findall(said.text)]
 
 
 def _brief(message: str) -> str:

@@ -19,7 +19,7 @@ class ChainFacts:
     """What the first look found, held against what was promised.
 
     `expected` counts the promised spans and the newest generation; `missing` names those without.
-    `separation` is None where a copy holds nothing of a live store.
+    `separation` is None where a copy holds nothing of a live store; `damages` are the copy's own.
     """
 
     at: datetime
@@ -35,6 +35,7 @@ class ChainFacts:
     notes: tuple[str, ...] = ()
     wants_off_site: bool = False
     separation: Separation | NotTold | None = None
+    damages: tuple[str, ...] = ()
 
 
 def chain_facts(
@@ -58,6 +59,7 @@ def chain_facts(
         reach.remarks,
         copy.off_site,
         separation,
+        reach.damages,
     )
 
 
@@ -71,6 +73,9 @@ def judge_chain(facts: ChainFacts) -> Judgement:
 def _chain_remarks(facts: ChainFacts) -> Iterator[Remark]:
     if not facts.generations:
         yield Remark("none", "没有任何备份代", Weight.FAILS)
+    if facts.damages:
+        more = f" 等 {len(facts.damages)} 处" if len(facts.damages) > 1 else ""
+        yield Remark("damaged", f"{facts.damages[0]}{more}", Weight.FAILS)
     if facts.missing and facts.generations:
         told = "、".join(facts.missing[:MISSING_SHOWN])
         more = f" 等 {len(facts.missing)} 处" if len(facts.missing) > MISSING_SHOWN else ""

@@ -6,13 +6,13 @@ by what is said.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from mailcare.backup.agent.protocol import Entry, Folder, Problem, Record, Whole
-from mailcare.backup.agent.running import LIMITS, listing, text_of
+from mailcare.backup.agent.running import LIMITS, digests, listing, text_of
 from mailcare.backup.names import moment_of
 from mailcare.backup.parts import Parts
 from mailcare.backup.repository import (
@@ -35,6 +35,7 @@ from mailcare.backup.verdicts import Coverage
 _ALWAYS = ("--no-lock", "--cache-dir", "{scratch}/cache")
 PATTERNS_A_RUN = 400
 SHOWN = 10
+SHORT = 10  # characters of an id, as restic itself shows it
 _PROOF = "{scratch}/out/proof"
 # How often it may try anew to read a file, over all files, before it is ended: it does so for a
 # minute a file or (0.17) for a quarter of an hour, and what a disk does not give now it never will.
@@ -56,6 +57,7 @@ _REASONS = (
 )
 _ID = re.compile(rb"[0-9a-f]{64}")
 _CODES = {10: "missing", 11: "locked", 12: "password"}
+_ALL_WHOLE = "（密钥文件完好：口令不符）"
 _SOUND = "no errors were found"
 _UNSOUND = "repository contains errors"
 _CHATTER = re.compile(r"^(using temporary cache|load indexes|check all packs|check snapshots|\[)")
@@ -82,8 +84,8 @@ class ResticSource(RepositorySource):
     def reach(self) -> Reach:
         """List the snapshots, find who locks the repository, and whether it can be changed."""
         place, ahead_s = self.repository.place()
-        snapshots = self._json("snapshots", "--json")
-        generations = [_generation(one) for one in snapshots or ()]
+        kept = self._files("snapshots")
+        generations = [_generation(one) for one in self._json("snapshots", "--json") or ()]
         generations.sort(key=lambda one: one.started_at)
         flags = place.flags or ()
         is_immutable = place.is_read_only or "immutable" in flags or "append" in flags
@@ -93,7 +95,31 @@ class ResticSource(RepositorySource):
             is_immutable=is_immutable or None,
             immutability="只读挂载或不可变标志" if is_immutable else "仓库目录可写，无不可变标志",
             ahead_s=ahead_s,
+            damages=(*self._passed_over(kept, generations), *self._spoiled_keys()),
         )
+
+    def _passed_over(self, kept: Collection[str], listed: list[Generation]) -> Iterator[str]:
+        """Yield the snapshots that restic left out with no more than a warning."""
+        if left_out := set(kept) - {one.name for one in listed}:
+            for name in sorted(left_out & self._files("snapshots").keys()):  # none just forgotten
+                yield f"快照 {name[:SHORT]} 已损坏，不能列出"
+
+    def _spoiled_keys(self) -> Iterator[str]:
+        """Yield the key files that are not what their names say: the SHA-256 of what is in them."""
+        place = f"{self.repository.path}/keys"
+        names = list(map(str.encode, self._files("keys")))
+        for one in digests(self.repository.seat, place, names, LIMITS):
+            if isinstance(one, Problem):
+                _need_gone(place, one)
+            elif one.sha256 != (name := one.path.decode()):
+                yield f"密钥文件 {name[:SHORT]} 已损坏：内容的 SHA-256 与文件名不符"
+
+    def without_key(self) -> tuple[str, str]:
+        """Tell a password that is not theirs from key files that are gone or spoiled."""
+        if not self._files("keys"):
+            return "damaged", "（仓库中没有密钥文件）"
+        spoiled = next(self._spoiled_keys(), "")
+        return ("damaged", f"（{spoiled}）") if spoiled else ("password", _ALL_WHOLE)
 
     def size_bytes(self, generation: Generation) -> int:
         """Return the size of what would be restored."""
@@ -101,10 +127,10 @@ class ResticSource(RepositorySource):
         return int(stats["total_size"])
 
     def _locked_since(self) -> datetime | None:
-        moments = (moment_of(seconds_of(one.time)) for one in self._files("locks"))
+        moments = (moment_of(seconds_of(one.time)) for one in self._files("locks").values())
         return min(moments, default=None)
 
-    def _files(self, kind: str) -> list[Entry]:
+    def _files(self, kind: str) -> dict[str, Entry]:
         """Return the files of a kind by their names in the repository; nothing foreign."""
         place = f"{self.repository.path}/{kind}"
         try:
@@ -112,12 +138,12 @@ class ResticSource(RepositorySource):
         except NotReached as error:
             if error.code != "missing":
                 raise
-            return []  # restic itself takes it for empty, and finds what is gone by its index
+            return {}  # restic itself takes it for empty, and finds what is gone by its index
         for record in told:
-            if isinstance(record, Problem) and record.what != "gone":
-                raise NotReached(record.what, f"{place}：{record.told}")
+            if isinstance(record, Problem):
+                _need_gone(place, record)
         files = (one for folder in told if isinstance(folder, Folder) for one in folder.files)
-        return [one for one in files if _ID.fullmatch(one.name)]
+        return {one.name.decode(): one for one in files if _ID.fullmatch(one.name)}
 
     def listed(self, generation: Generation) -> Iterator[Folder]:
         """Yield the folders of the tool's own listing."""
@@ -136,7 +162,7 @@ class ResticSource(RepositorySource):
         return CheckedByTool(lambda: self._checked(shard))
 
     def _checked(self, shard: Shard) -> Soundness:
-        packs = [one.name.decode() for one in self._files("data")]
+        packs = list(self._files("data"))
         of = min(shard.of, SUBSETS_AT_MOST)
         if of > 1:
             return self._read(packs, Shard(shard.number % of, of))
@@ -252,6 +278,12 @@ class ResticSource(RepositorySource):
         lines = (line.strip() for line in (*said.lines, *said.errors) if not _CHATTER.match(line))
         bad = (line for line in lines if _DAMAGE.search(line) and _SOUND not in line)
         return list(dict.fromkeys(_RETRY.sub(r"\g<what>：\g<why>", line) for line in bad))
+
+
+def _need_gone(place: str, problem: Problem) -> None:
+    """Raise `NotReached` for a file that is there and was not read."""
+    if problem.what != "gone":
+        raise NotReached(problem.what, f"{place}：{problem.told}")
 
 
 def _generation(snapshot: dict[str, Any]) -> Generation:

@@ -53,7 +53,8 @@ class Reach:
 
     `locked_since` is when somebody began to write it. `is_immutable` is None where nothing tells;
     `immutability` says what was looked at. `ahead_s` is how far the clock of the copy's host is
-    ahead of ours, in seconds; None where it is ours.
+    ahead of ours, in seconds; None where it is ours. `damages` are what of the copy is spoiled so
+    that it shows in no generation.
     """
 
     generations: tuple[Generation, ...]
@@ -62,6 +63,7 @@ class Reach:
     immutability: str = ""
     remarks: tuple[str, ...] = ()
     ahead_s: float | None = None
+    damages: tuple[str, ...] = ()
 
 
 class Message(NamedTuple):

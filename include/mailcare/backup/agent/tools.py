@@ -6,6 +6,7 @@ It is sent after `agent.script`; Python 3.6, the standard library.
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -34,6 +35,7 @@ from mailcare.backup.agent.script import (
 
 LINE_BYTES = 65536
 PREFIX, MARK = "mailcare-", ".mailcare-owner"
+WENT_BACK = "borg went back by transactions:"
 
 
 class Scratch:
@@ -114,8 +116,10 @@ def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
         os.mkdir(os.path.join(scratch, "out"))
         if job.get("restic"):
             need_plain(job["restic"])
+        stand_in = os.path.join(scratch, "repo")
         if job.get("borg"):
-            make_shadow(job["borg"], os.path.join(scratch, "repo"))
+            make_shadow(job["borg"], stand_in)
+        began = transaction(stand_in)
         words = [word.replace("{scratch}", scratch) for word in job["words"]]
         child, said = start(words, environment(job, scratch), stream, job.get("give_up"))
         try:
@@ -124,6 +128,8 @@ def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
             code = child.wait()
         finally:
             end_child(child, said)
+        if 0 < transaction(stand_in) < began:
+            stream.say("error", text="%s %d -> %d" % (WENT_BACK, began, transaction(stand_in)))
         if job.get("collect"):
             collect(job["collect"], os.path.join(scratch, "out"), stream, pace)
         stream.say("exit", code=code)
@@ -211,6 +217,16 @@ def link_files(source: str, target: str, depth: int) -> None:
     os.mkdir(target)
     for name in os.listdir(source) if depth else ():
         link_files(os.path.join(source, name), os.path.join(target, name), depth - 1)
+
+
+def transaction(stand_in: str) -> int:
+    """Return the last transaction that a borg repository has an index of; 0 where it has none.
+
+    borg writes the index when a transaction is committed, and an older one when it finds that the
+    commit is not among the segments: it says nothing of that, and the newest archive is no more.
+    """
+    names = os.listdir(stand_in) if os.path.isdir(stand_in) else []
+    return max([int(one[6:]) for one in names if re.match(r"index\.[0-9]+$", one)] or [0])
 
 
 def say_errors(child: Any, stream: Stream, give_up: Optional[list]) -> None:
