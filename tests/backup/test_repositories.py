@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -219,6 +220,14 @@ def the_only(kind: str, path: Path) -> Path:
     return one
 
 
+def test_what_borg_makes_anew_from_its_segments_is_no_damage(borg_made, tmp_path):
+    source, path = copied(borg_made, tmp_path)
+    flip(the_only("index.*", path))
+    found = checked(source, borg_made.newest, Shard())
+    assert (found.problems, found.is_finished, found.coverage.bad) == ((), True, 0)
+    assert "index missing or corrupted" in found.oddities[0]
+
+
 def test_a_commit_of_borg_that_is_spoiled_is_told_of_at_the_first_look_and_by_the_check(
     borg_made, tmp_path
 ):
@@ -418,6 +427,43 @@ def test_a_repository_whose_configuration_is_spoiled_is_damaged(made, tmp_path, 
     with pytest.raises(NotReached) as refused:
         source.reach()
     assert refused.value.code == "damaged"
+
+
+def logged(level: str, message: str) -> str:
+    return json.dumps({"levelname": level, "message": message})
+
+
+@pytest.mark.parametrize(
+    ("line", "problems", "oddities"),
+    [
+        (logged("WARNING", "Repository index missing or corrupted, trying to recover"), 0, 1),
+        (logged("WARNING", "Could not parse integrity data for index.13: 'algorithm'"), 0, 1),
+        (logged("WARNING", "ID: ab rebuilt index: (10, 7) committed index: (6, 7)"), 1, 0),
+        (logged("ERROR", "Index object count mismatch."), 1, 0),
+        (logged("WARNING", "size inconsistency detected"), 1, 0),
+        (logged("INFO", "Previously missing file chunk is still missing"), 1, 0),
+        (logged("INFO", "Analyzing archive"), 0, 0),
+    ],
+)
+def test_of_what_borg_says_in_a_check_that_it_passes_what_is_lost_is_a_problem(
+    tmp_path, line, problems, oddities
+):
+    last = logged("INFO", "Archive consistency check complete, no problems found.")
+
+    class Passes(Here):
+        def stream(self, job):
+            words = ["printf", "%s\n" * 2, line, last]
+            yield from super().stream(job.with_(words=["sh", "-c", f"{shlex.join(words)} >&2"]))
+
+    (tmp_path / "config").touch()
+    found = BorgSource(Repository(Passes(), str(tmp_path), "", store_map()))._checked(
+        "--verify-data"
+    )
+    assert (len(found.problems), found.coverage.bad, len(found.oddities)) == (
+        problems,
+        problems,
+        oddities,
+    )
 
 
 class Fails:

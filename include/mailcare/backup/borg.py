@@ -7,7 +7,7 @@ commands are given the same.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,9 +60,16 @@ _MESSAGE = re.compile(r'"message": "([^"]*)"')
 _CRASHED = "Local Exception"  # what it died of is told next
 _DIED_OF = re.compile(r"^ .*\n(\S.*)", re.M)  # what follows the last place in the program
 _VERIFIED = re.compile(r"verified (\d+) chunks with (\d+) integrity errors")
-_PLACE = re.compile(r"\S*/mailcare-\w+/repo\b")  # where the stand-in was
+_PLACE = re.compile(r"[^\s']*/mailcare-\w+/repo\b")  # where the stand-in was
 _WENT_BACK = re.compile(rf"^{WENT_BACK} (\d+) -> (\d+)$", re.M)
 _WORSE_THAN_INFO = ("WARNING", "ERROR", "CRITICAL")
+# Told at INFO, with an exit code of 0: an earlier `--repair` filled with zeros what was lost.
+_LOST_BEFORE = "Previously missing file chunk is still missing"
+# Index, hints and their checksums: borg makes them anew from the segments, in its own copy.
+_MADE_ANEW = re.compile(
+    r"^(Repository (index|hints file) missing or corrupted"
+    r"|Could not (parse|read) integrity (data|file)|Cannot verify integrity)"
+)
 # A check that was interrupted may still sum up what it saw: only its last words prove its end.
 _LAST_WORDS = {
     "borg check --verify-data": "rchive consistency check complete",
@@ -137,10 +144,10 @@ class BorgSource(RepositorySource):
         said = Said()
         for _ in heard(self.repository, self.job(*words), said, self._told):
             pass
-        problems = [self.repository.hidden(one) for one in self.complaints(said)]
+        problems = self.complaints(said)
         if not (problems and self.blames_copy(said)):
             self.need_success(said)
-        return _soundness(f"borg check {how}", said, problems)
+        return _soundness(f"borg check {how}", said, problems, self._spoken(said, _is_made_anew))
 
     def _told(self, line: str) -> None:
         """Tell how far the check is."""
@@ -193,9 +200,12 @@ class BorgSource(RepositorySource):
 
     def complaints(self, said: Said) -> list[str]:
         """Return what borg said of damage, each once."""
-        told = (_brief(one["message"]) for one in _told(said) if _is_bad(one))
+        return [*self._spoken(said, _is_bad), *_lost_commits(said)]
+
+    def _spoken(self, said: Said, is_wanted: Callable[[dict[str, Any]], bool]) -> list[str]:
+        told = (_brief(one["message"]) for one in _told(said) if is_wanted(one))
         placed = (_PLACE.sub(self.repository.path, one) for one in told)
-        return [*dict.fromkeys(placed), *_lost_commits(said)]
+        return list(dict.fromkeys(map(self.repository.hidden, placed)))
 
 
 def _generation(archive: dict[str, Any]) -> Generation:
@@ -215,9 +225,15 @@ def _told(said: Said) -> list[dict[str, Any]]:
 
 
 def _is_bad(one: dict[str, Any]) -> bool:
+    message = one.get("message") or ""
     is_question = one.get("msgid", "").startswith("BORG_")
-    says_something = one.get("message") not in (None, "", _CRASHED)
-    return one.get("levelname") in _WORSE_THAN_INFO and says_something and not is_question
+    is_warning = one.get("levelname") in _WORSE_THAN_INFO and not _is_made_anew(one)
+    is_told = is_warning and message not in ("", _CRASHED) and not is_question
+    return is_told or _LOST_BEFORE in message
+
+
+def _is_made_anew(one: dict[str, Any]) -> bool:
+    return one.get("levelname") == "WARNING" and bool(_MADE_ANEW.match(one.get("message") or ""))
 
 
 def _lost_commits(said: Said) -> list[str]:
@@ -231,16 +247,23 @@ def _brief(message: str) -> str:
     return f"borg 异常中止：{died_of[-1]}" if died_of else message
 
 
-def _soundness(method: str, said: Said, problems: list[str]) -> Soundness:
+def _soundness(method: str, said: Said, problems: list[str], made_anew: list[str]) -> Soundness:
     verified = _VERIFIED.search(said.text)
     torn = sum(1 for one in problems if "integrity error" in one)
     whole, bad = map(int, verified.groups()) if verified else (_segments(said), torn)
-    bad = max(bad, int(said.code != 0))
+    bad = max(bad, int(said.code != 0 or bool(problems)))
     whole = max(whole, bad)
     alarms = tuple(line for line in problems if ALARM.search(line))
     coverage = Coverage(whole, whole, ok=whole - bad, bad=bad)
     is_finished = said.code in (0, 1) and _LAST_WORDS[method] in said.text
-    return Soundness(method, coverage, tuple(problems[:SHOWN]), alarms, is_finished=is_finished)
+    return Soundness(
+        method,
+        coverage,
+        tuple(problems[:SHOWN]),
+        alarms,
+        tuple(made_anew[:SHOWN]),
+        is_finished=is_finished,
+    )
 
 
 def _segments(said: Said) -> int:
