@@ -6,11 +6,14 @@ import random
 import shutil
 import subprocess
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from backports import zstd
 
+from mailcare.backup import alone as alone_
 from mailcare.backup import drill, opened, running, spool
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.evidence import audit, read_evidence
@@ -49,7 +52,7 @@ class Bank:
             return path
         return pack(self.live, self.kind, self.place / f"mail-{number}.{self.kind}")
 
-    def verify(self, through="L3"):
+    def verify(self, through="L3", progress=None):
         copy = {
             "name": "nightly", "kind": self.kind, "path": str(self.place),
             "live": {"path": str(self.live)},
@@ -66,7 +69,8 @@ class Bank:
         }  # fmt: skip
         path = self.folder / "site.yaml"
         path.write_text(json.dumps(site, ensure_ascii=False), "utf-8")
-        done = verify_site(path, [], through=Level(through), out=self.out, progress=Silent())
+        progress = Silent() if progress is None else progress
+        done = verify_site(path, [], through=Level(through), out=self.out, progress=progress)
         return Outcome(done)
 
 
@@ -915,3 +919,35 @@ def test_what_the_server_writes_into_an_mbox_is_no_damage_at_any_level(tmp_path)
         outcome = bank.verify("L4")
         assert (outcome.of("L3").reason, outcome.of("L4").reason) == ("", "")
         assert outcome.of("L4").coverage.ok == 3
+
+
+def test_two_verifications_of_a_copy_follow_each_other(tmp_path, monkeypatch):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    monkeypatch.setattr(alone_, "LOOK_AGAIN_S", 0.01)
+    waits = threading.Event()
+
+    class Told(Silent):
+        def note(self, detail):
+            if detail == "nightly 正在由另一次验证读取，等待其结束":
+                waits.set()
+
+    with ThreadPoolExecutor(1) as other:
+        with alone_.alone("bank", "nightly", Silent()):
+            second = other.submit(bank.verify, progress=Told())
+            assert waits.wait(30)
+            assert not (bank.out / "evidence").exists()
+        assert second.result().of("L3").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("damaged", [b"no database" * 400, b""], ids=["text", "folder"])
+def test_a_manifest_that_cannot_be_used_is_told_and_proves_nothing(tmp_path, damaged):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    manifest = tmp_path / "home" / "backups" / "bank" / "nightly.manifest"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes(damaged) if damaged else manifest.mkdir()
+    done = bank.verify()
+    assert done.of("L2").verdict is Verdict.PASS
+    assert done.of("L3").verdict is Verdict.NOT_RUN
+    assert str(manifest) in done.of("L3").reason

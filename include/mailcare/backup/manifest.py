@@ -128,7 +128,7 @@ class Manifest:
 def manifest_of(path: Path) -> Iterator[Manifest]:
     """Open a copy's manifest; what was noted stays when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=60)
+    database = sqlite3.connect(path)
     try:
         database.executescript(_TABLES)
         yield Manifest(database)

@@ -45,6 +45,13 @@ from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
 from mailcare.systems.copies import StoreFormat
 
+_PRIMARY_CODE = 0xFF  # of SQLite's extended ones
+_UNUSABLE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
 _LIVE, _COPY = 0, 1
 ALIKE_MOST = 500
 PROOF_MOST = 20
@@ -72,7 +79,7 @@ def findings_of(ground: Ground, *, through: Level, kept: Kept | None = None) -> 
 def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
     levels = LEVELS if ground.copy.kind.holds_mail else STORE_LEVELS
     try:
-        with _room():
+        with _room(ground.manifest):
             if level is not Level.L0:
                 _need_no_lock(ground)
             return list(levels[level](ground))
@@ -81,8 +88,8 @@ def _attempt(ground: Ground, level: Level) -> Sequence[tuple[str, Facts]]:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """Raise `NotReached` where we have no room or memory: no fault of the copy."""
+def _room(manifest: Path) -> Iterator[None]:
+    """Raise `NotReached` where we have no room, memory or manifest: no fault of the copy."""
     try:
         yield
     except MemoryError:
@@ -94,9 +101,12 @@ def _room() -> Iterator[None]:
             raise
         raise NotReached("scratch", f"暂存空间不足（{error.strerror}）") from None
     except sqlite3.Error as error:
-        if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+            raise NotReached("scratch", f"暂存空间不足（{error}）") from None
+        if error.sqlite_errorcode & _PRIMARY_CODE not in _UNUSABLE:
             raise
-        raise NotReached("scratch", f"暂存空间不足（{error}）") from None
+        told = f"以前读取的记录无法使用（{error}），移走这个文件后重新建立"
+        raise NotReached("unreadable", told, subject=str(manifest)) from None
 
 
 def _need_no_lock(ground: Ground) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailcare.backup import lists
+from mailcare.backup.alone import alone
 from mailcare.backup.cadence import WHOLE, due_shard, due_through
 from mailcare.backup.evidence import Evidence, audit, signing_key
 from mailcare.backup.history import History, history_of
@@ -162,14 +163,18 @@ def _authorisations(session: Session, system: int) -> list[Authorisation]:
 
 def verify(verification: int, copy: str) -> None:
     """Verify one copy and keep its evidence; one that has its evidence already is left alone."""
+    progress = Lines(f"验证 {copy}", len(Level))
     with reading() as session:
         row = session.get_one(backups.Verification, verification)
-        if _evidence_of(session, verification, copy):
-            return
-        past = _past(session, row.system_id, copy)
-    outcome = verify_copy(_task(row, copy, past), key=signing_key(key_path()), progress=Lines())
-    with transaction() as session:
-        if not _evidence_of(session, verification, copy):
+    with alone(Site.model_validate(row.definition).site, copy, progress):
+        with reading() as session:
+            if _evidence_of(session, verification, copy):
+                return
+            past = _past(session, row.system_id, copy)
+        outcome = verify_copy(
+            _task(row, copy, past), key=signing_key(key_path()), progress=progress
+        )
+        with transaction() as session:
             _keep(session, row, outcome)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mailcare.backup.alone import alone
 from mailcare.backup.drill import scratch_folder
 from mailcare.backup.evidence import (
     PROGRAM,
@@ -111,7 +112,6 @@ def chosen_copies(site: Site, names: Sequence[str]) -> tuple[BackupCopy, ...]:
 def verify_copy(task: Task, *, key: Ed25519PrivateKey, progress: Progress) -> CopyOutcome:
     """Verify one copy and sign what was found; nothing that goes wrong outside is raised."""
     started_at = utc_now()
-    progress.stage(f"验证 {task.copy.label}", len(Level))
     try:
         with scratch_folder(task.scratch, 0) as scratch:
             ground = _ground(task, started_at, progress, scratch=scratch)
@@ -221,11 +221,13 @@ def verify_site(
     started_at = utc_now()
     outcomes = []
     for copy in copies:
-        task = Task(site, copy, through, _past(out, site, copy), scene)
-        outcome = verify_copy(task, key=key, progress=progress)
-        sequence = task.history.sequence + 1
-        body = json.dumps(outcome.evidence.as_json(), ensure_ascii=False, indent=1)
-        write_whole(out / "evidence" / f"{copy.name}-{sequence:06d}.json", body.encode())
+        progress.stage(f"验证 {copy.label}", len(Level))
+        with alone(site.site, copy.name, progress):
+            task = Task(site, copy, through, _past(out, site, copy), scene)
+            outcome = verify_copy(task, key=key, progress=progress)
+            sequence = task.history.sequence + 1
+            body = json.dumps(outcome.evidence.as_json(), ensure_ascii=False, indent=1)
+            write_whole(out / "evidence" / f"{copy.name}-{sequence:06d}.json", body.encode())
         outcomes.append(outcome)
     done = Verification(site, tuple(outcomes), started_at, utc_now())
     body = json.dumps(verification_document(done), ensure_ascii=False, indent=2)
