@@ -278,6 +278,21 @@ def test_a_dump_on_a_host_is_loaded_here(tmp_path):
     assert "已损坏" in told(done, Level.L4)
 
 
+def test_a_table_that_had_rows_before_and_has_none_is_told(tmp_path):
+    need("mariadbd")
+    dump = tmp_path / "dumps" / "accounts.sql"
+    dump.parent.mkdir()
+    dump.write_bytes(DUMPS[Dialect.MYSQL])
+    path = site(
+        tmp_path, [{"name": "sql", "kind": "sql", "dialect": "mysql", "path": str(dump.parent)}]
+    )
+    assert "上次有数据" not in told(verify(path, through=Level.L4), Level.L4)
+    dump.write_bytes(DUMPS[Dialect.MYSQL].replace(b"mailbox", b"users"))
+    done = verify(path, through=Level.L4)
+    assert verdicts(done)["L4"] is Verdict.DEGRADED
+    assert "1 个表上次有数据，这次没有：drill.mailbox" in told(done, Level.L4)
+
+
 @pytest.mark.parametrize("kind", ["sdbox", "mdbox"])
 def test_a_dbox_store_is_served_by_dovecot_out_of_its_messages_alone(tmp_path, kind):
     need("doveadm")

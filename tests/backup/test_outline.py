@@ -84,6 +84,15 @@ def test_a_database_has_all_that_the_text_has():
     assert "drill.active" in outline.contradicted({}, ())
 
 
+def test_programs_of_mysql_must_be_there_too():
+    trigger = b"/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`%`*/ /*!50003 TRIGGER t AFTER UPDATE ON s"
+    made = b"\nCREATE DEFINER=`a`@`%` PROCEDURE `p q`(IN a INT)\nCREATE TABLE `u` (\n"
+    outline = read(trigger + made, Dialect.MYSQL)
+    assert outline.tables == {"drill.t", "drill.p q"}
+    assert outline.contradicted({}, ["drill.t", "drill.p q"]) == ""
+    assert not outline.defines
+
+
 def test_tables_are_named_with_their_database():
     connected = ALIAS.replace(b"dump\n", b"dump\n\\connect -reuse-previous=on \"dbname='m'\"\n", 1)
     assert read(connected + END).tables == {"m.public.alias"}

@@ -97,7 +97,7 @@ class Loaded:
     """What became of a dump: its tables and rows in the database, or what is wrong with it.
 
     `doubts` are what its text leaves unproven, `absent` those of the `accounts` of the customer's
-    list that are nowhere in it.
+    list that are nowhere in it, `filled` the tables with rows.
     """
 
     tables: int
@@ -108,6 +108,7 @@ class Loaded:
     doubts: tuple[str, ...] = ()
     accounts: int = 0
     absent: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
 
 
 def load_dump(
@@ -135,17 +136,18 @@ def load_dump(
         started = perf_counter()
         problem = _fed(client, dump, identity)
         seconds = perf_counter() - started
-        held, views = ({}, set()) if problem else _counted(client, dialect, identity)
+        held, others = ({}, set()) if problem else _counted(client, dialect, identity)
         orphans = () if problem or client.is_psql else tuple(_orphans(client, identity))
     return Loaded(
         len(held),
         sum(held.values()),
         size_bytes,
         seconds,
-        problem or outline.contradicted(held, views),
+        problem or outline.contradicted(held, others),
         (*outline.doubts(), *orphans),
         len(accounts),
         absent,
+        tuple(name for name, rows in held.items() if rows),
     )
 
 
@@ -414,13 +416,19 @@ def _restricted(text: Iterable[bytes]) -> Iterator[bytes]:
     yield rest
 
 
-# Each table by the name that an outline has for it and by that in statements; views by the first.
+# Each table by the name that an outline has for it, and by that in statements. What else there is
+# has the first: in MySQL, since PostgreSQL heads each of it in its dump.
 _TABLES = {
     Dialect.MYSQL: (
         "select concat(table_schema, '.', table_name), if(table_type = 'VIEW', '', "
         "concat('`', table_schema, '`.`', table_name, '`')) from information_schema.tables "
         "where table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW') and table_schema not in "
-        "('mysql', 'information_schema', 'performance_schema', 'sys')"
+        "('mysql', 'information_schema', 'performance_schema', 'sys') "
+        "union select concat(trigger_schema, '.', trigger_name), '' "
+        "from information_schema.triggers "
+        "union select concat(event_schema, '.', event_name), '' from information_schema.events "
+        "union select concat(routine_schema, '.', routine_name), '' "
+        "from information_schema.routines"
     ),
     Dialect.POSTGRESQL: (
         "select concat_ws('.', current_database(), schemaname, tablename) || chr(9) || "
@@ -440,9 +448,9 @@ _DATABASES = (
 def _counted(
     client: Client, dialect: Dialect, identity: Identity
 ) -> tuple[dict[str, int], set[str]]:
-    """Return the tables with the number of their rows, counted one by one, and the views."""
+    """Return the tables with the number of their rows, counted one by one, and what else it has."""
     counts: dict[str, int] = {}
-    views: set[str] = set()
+    others: set[str] = set()
     for one in _each_database(client, identity):
         for told in _asked(one, _TABLES[dialect], identity):
             name, _, table = told.partition("\t")
@@ -450,8 +458,8 @@ def _counted(
                 select = f"select count(*) from {table}"  # noqa: S608 - own names
                 counts[name] = int(_asked(one, select, identity)[0])
             else:
-                views.add(name)
-    return counts, views
+                others.add(name)
+    return counts, others
 
 
 # Each foreign key: its table, and a statement that counts the rows which refer to none. A dump of
@@ -491,14 +499,17 @@ def _asked(client: Client, statement: str, identity: Identity) -> list[str]:
     return done.stdout.split("\n")[:-1]
 
 
-def judge_dump(loaded: Loaded) -> Judgement:
-    """Say what a load proves: a dump without a row proves nothing."""
-    remarks = tuple(_remarks(loaded))
+def judge_dump(loaded: Loaded, *, gone: Sequence[str] = ()) -> Judgement:
+    """Say what a load proves: a dump without a row proves nothing.
+
+    `gone` are tables that had rows in the dump which was loaded before, and have none now.
+    """
+    remarks = tuple(_remarks(loaded, gone))
     is_bad = any(one.weight is Weight.FAILS for one in remarks)
     return judged(Level.L4, Coverage(1, 1, int(not is_bad), int(is_bad)), remarks)
 
 
-def _remarks(loaded: Loaded) -> Iterator[Remark]:
+def _remarks(loaded: Loaded, gone: Sequence[str]) -> Iterator[Remark]:
     if loaded.problem:
         yield Remark("dump", loaded.problem, Weight.FAILS)
         return
@@ -512,6 +523,9 @@ def _remarks(loaded: Loaded) -> Iterator[Remark]:
     yield Remark("dump", text, Weight.NOTE)
     for doubt in loaded.doubts:
         yield Remark("outline", doubt, Weight.DEGRADES)
+    if gone:
+        text = f"{len(gone)} 个表上次有数据，这次没有：{'、'.join(gone[:_SHOWN])}，请核对"
+        yield Remark("table_gone", text, Weight.DEGRADES)
     yield _on_accounts(loaded.accounts, loaded.absent)
 
 

@@ -235,4 +235,6 @@ def load(ground: Ground) -> Found:
     room = ROOM_FACTOR * path.stat().st_size
     with scratch_folder(ground.scratch, room) as folder:
         loaded = load_dump(path, ground.copy.dialect, folder, accounts=ground.listed)
-        yield newest.name, stated(judge_dump(loaded))
+    with manifest_of(ground.manifest) as manifest:
+        gone = () if loaded.problem else manifest.note_parts(loaded.filled)
+    yield newest.name, stated(judge_dump(loaded, gone=gone))

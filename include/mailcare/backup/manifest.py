@@ -108,8 +108,8 @@ class Manifest:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def note_mailboxes(self, names: Collection[str]) -> tuple[str, ...]:
-        """Keep the mailboxes of this run; return those of the run before that are not in it."""
+    def note_parts(self, names: Collection[str]) -> tuple[str, ...]:
+        """Keep the mailboxes or tables of this run; return those of the run before it lacks."""
         known = {name for (name,) in self._database.execute("SELECT name FROM mailbox")}
         self._database.execute("DELETE FROM mailbox")
         self._database.executemany("INSERT INTO mailbox VALUES (?)", ((one,) for one in names))

@@ -20,7 +20,7 @@ _SERVERS_OWN = ("mysql.", "sys.", "template1.")  # which nobody counts
 
 @dataclass(slots=True)
 class Outline(ABC):
-    """What was read so far of a dump; tables and views are named with their `database`.
+    """What was read so far of a dump; tables and what else it has are named with their `database`.
 
     `heads` and `ends` count the comments with which dumps begin and end; a dump that `defines`
     nothing has data alone. `tables` have a definition, `filled` a part for their data, `dataless`
@@ -58,15 +58,18 @@ class Outline(ABC):
         if self._says_all:
             self.bare += self._empty
 
-    def contradicted(self, held: Mapping[str, int], views: Collection[str]) -> str:
-        """Return which tables and rows of the text a database has not; empty where it has all."""
-        lost = self._accounts_only(self.tables.difference(held, views))
+    def contradicted(self, held: Mapping[str, int], others: Collection[str]) -> str:
+        """Return what of the text a database has not; empty where it has all.
+
+        `held` are its tables with the number of their rows, `others` what else it has by name.
+        """
+        lost = self._accounts_only(self.tables.difference(held, others))
         short = [
             f"{one}（文中 {count} 行，导入后 {held[one]} 行）"
             for one, count in sorted(self.rows.items())
             if one in held and held[one] < count
         ]
-        told = [f"转储写明的 {len(lost)} 个表或视图导入后不存在：{_shown(lost)}"] if lost else []
+        told = [f"转储中的 {len(lost)} 个表或程序导入后不存在：{_shown(lost)}"] if lost else []
         told += [f"{len(short)} 个表的数据没有全部导入：{_shown(short)}"] if short else []
         return "；".join(told)
 
@@ -116,6 +119,9 @@ _STRUCTURE = re.compile(
 )
 _DUMPING = re.compile(rb"-- Dumping data for table " + _QUOTED + rb"$")
 _INSERT = re.compile(rb"(?:INSERT|REPLACE)\b[A-Z ]* INTO " + _QUOTED + rb" (?=VALUES|\()")
+_PROGRAM = re.compile(
+    rb"(?:/\*!\d+ )?CREATE\b[^;(]*? (?:TRIGGER|PROCEDURE|FUNCTION|EVENT) (?:`([^`]+)`|([\w$]+))[ (]"
+)
 _ROW = rb"\((?:[^'()]++|'(?:[^'\\]++|\\.|'')*+')*+\)"
 _ROWS = re.compile(rb" VALUES ((?:" + _ROW + rb",?)++);$", re.DOTALL)
 
@@ -131,7 +137,6 @@ class _MysqlOutline(Outline):
             return False
         if line not in (b"", b"--"):
             self._awaited = ""
-            self._says_all |= line.startswith(b"LOCK TABLES ")
         if self._inserting and line.startswith(b"("):
             self._count(1, line)
             return True
@@ -139,12 +144,17 @@ class _MysqlOutline(Outline):
         self._inserting = found[1] if found else b""
         if found:
             self._count(_rows_in(line), line)
+        elif program := _PROGRAM.match(line):
+            self._define(self._named(program[1] or program[2]), is_table=False)
+        self._says_all |= line.startswith(b"LOCK TABLES ")
         return found is not None
 
     def _headed(self, line: bytes) -> None:
         if found := _CURRENT.match(line):
             self.database = found[1].decode("utf-8", "replace")
         elif found := _STRUCTURE.match(line):
+            self._begin_part("")
+            self.defines = True
             self._define(self._named(found[2]), is_table=found[1] == b"Table")
         elif found := _DUMPING.match(line):
             self._begin_part(f"TABLE DATA {self._named(found[1])}")
@@ -158,8 +168,6 @@ class _MysqlOutline(Outline):
             self.is_ended = True
 
     def _define(self, name: str, *, is_table: bool) -> None:
-        self._begin_part("")
-        self.defines = True
         self.tables.add(name)
         if not is_table:
             self.dataless.add(name)

@@ -391,7 +391,7 @@ def _gone(ground: Ground, manifest: Manifest) -> tuple[str, ...]:
         return ()
     if census.gaps:
         return ()
-    gone = manifest.note_mailboxes([row.mailbox for row in census.rows if row.messages])
+    gone = manifest.note_parts([row.mailbox for row in census.rows if row.messages])
     listed = {one.casefold() for one in ground.listed}
     return tuple(one for one in gone if not ground.live or one.casefold() in listed)[:SHOWN]
 
