@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +22,30 @@ class Progress(Protocol):
 
     def note(self, detail: str) -> None:
         """Say how far the step under way is."""
+
+
+FIRST_SIGN_S, LONGEST_SILENCE_S = 8.0, 300.0
+
+
+@contextmanager
+def going_on(progress: Progress, detail: str) -> Iterator[None]:
+    """Say from time to time that work goes on which cannot tell how far it is; less and less."""
+    is_done = Event()
+
+    def say() -> None:
+        silence_s = passed_s = FIRST_SIGN_S
+        while not is_done.wait(silence_s):
+            progress.note(f"{detail}（已 {passed_s:.0f} 秒）")
+            silence_s = min(silence_s * 2, LONGEST_SILENCE_S)
+            passed_s += silence_s
+
+    thread = Thread(target=say, name="going on", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        thread.join()
 
 
 @dataclass(slots=True)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backports import zstd
 
-from mailcare.backup import alone as alone_
 from mailcare.backup import drill, opened, running, spool
 from mailcare.backup.agent.seats import Here
+from mailcare.backup.alone import alone
 from mailcare.backup.evidence import audit, read_evidence
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import audit_file, verify_site
@@ -921,10 +921,9 @@ def test_what_the_server_writes_into_an_mbox_is_no_damage_at_any_level(tmp_path)
         assert outcome.of("L4").coverage.ok == 3
 
 
-def test_two_verifications_of_a_copy_follow_each_other(tmp_path, monkeypatch):
+def test_two_verifications_of_a_copy_follow_each_other(tmp_path):
     bank = Bank(tmp_path, "tree")
     bank.back_up()
-    monkeypatch.setattr(alone_, "LOOK_AGAIN_S", 0.01)
     waits = threading.Event()
 
     class Told(Silent):
@@ -933,7 +932,7 @@ def test_two_verifications_of_a_copy_follow_each_other(tmp_path, monkeypatch):
                 waits.set()
 
     with ThreadPoolExecutor(1) as other:
-        with alone_.alone("bank", "nightly", Silent()):
+        with alone("bank", "nightly", Silent()):
             second = other.submit(bank.verify, progress=Told())
             assert waits.wait(30)
             assert not (bank.out / "evidence").exists()

@@ -6,14 +6,10 @@ The lock is the operating system's and goes with its process, however that ends.
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import sleep
-from typing import IO
 
 from mailcare.errors import Unavailable
-from mailcare.progress import Progress
+from mailcare.progress import Progress, going_on
 from mailcare.settings import data_folder
-
-LOOK_AGAIN_S = 5.0
 
 
 @contextmanager
@@ -29,15 +25,11 @@ def alone(site: str, copy: str, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise Unavailable(f"文件写不进去（{error.strerror}）", subject=str(path)) from None
     with file:
-        while not _is_ours(file):
-            progress.note(f"{copy} 正在由另一次验证读取，等待其结束")
-            sleep(LOOK_AGAIN_S)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting = f"{copy} 正在由另一次验证读取，等待其结束"
+            progress.note(waiting)
+            with going_on(progress, waiting):
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _is_ours(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -43,6 +43,7 @@ from mailcare.backup.spool import Spool, spooled
 from mailcare.backup.spots import separated
 from mailcare.backup.verdicts import Coverage, Level, not_run
 from mailcare.clock import BEIJING
+from mailcare.progress import going_on
 from mailcare.systems.copies import StoreFormat
 
 _PRIMARY_CODE = 0xFF  # of SQLite's extended ones
@@ -68,7 +69,8 @@ def findings_of(ground: Ground, *, through: Level, kept: Kept | None = None) -> 
             continue
         found = kept.of(level) if kept else ()
         if not found:
-            told = _attempt(ground, level)
+            with going_on(ground.progress, f"{level} 进行中"):
+                told = _attempt(ground, level)
             found = [Finding(level, generation, facts) for generation, facts in told]
             if kept:
                 kept.keep(found)
