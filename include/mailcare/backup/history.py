@@ -1,6 +1,6 @@
 """What earlier evidence tells of a copy: sizes, when each level was run, which shards. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,6 +57,8 @@ def history_of(statements: Iterable[tuple[str, Mapping[str, Any]]]) -> History:
         sealed |= _sealed(said["findings"])
         for finding in said["findings"]:
             _note(finding, at, ran, shards)
+            for size in _earlier(finding):
+                sizes.setdefault(size.generation, size)
             if size := _size(finding):
                 sizes[size.generation] = size
     ordered: Sequence[Size] = sorted(sizes.values(), key=lambda one: one.started_at)
@@ -88,9 +90,18 @@ def _sealed(findings: Iterable[Mapping[str, Any]]) -> Mapping[tuple[int, int], i
     return {}
 
 
+def _earlier(finding: Mapping[str, Any]) -> Iterator[Size]:
+    """Yield the sizes of the generations before the newest, which the copy itself still showed."""
+    if finding["facts_kind"] == "freshness":
+        yield from map(_size_of, finding["facts"]["history"])
+
+
 def _size(finding: Mapping[str, Any]) -> Size | None:
     if finding["facts_kind"] != "freshness" or finding["facts"]["size_bytes"] is None:
         return None
-    facts = finding["facts"]
-    started_at = datetime.fromisoformat(facts["started_at"])
-    return Size(facts["generation"], started_at, facts["size_bytes"], facts["messages"])
+    return _size_of(finding["facts"])
+
+
+def _size_of(said: Mapping[str, Any]) -> Size:
+    started_at = datetime.fromisoformat(said["started_at"])
+    return Size(said["generation"], started_at, said["size_bytes"], said["messages"])
