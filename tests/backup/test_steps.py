@@ -347,12 +347,12 @@ def test_the_matrix_shows_the_last_verdict_on_each_level(bank):
     flip(bank / "copies/mail-0.tar.gz")
     carried_out("manual__2", site="bank", through="L3")
     (row,) = steps.list_copies(Wish()).rows
-    assert (row.copy, row.verdict, row.sequence) == ("nightly", "FAIL", 2)
+    assert (row.copy, row.verdict, row.standing) == ("nightly", "FAIL", "OUTSIDE")
     assert row.levels["L0"].verdict == "PASS"
     assert row.levels["L3"].verdict == "FAIL"
     assert row.levels["L3"].age_days == 0
     runs = steps.list_runs(Wish(), system=row.system_id, copy="nightly")
     assert runs.total == 7
-    name, body = steps.evidence_file(row.evidence_id)
+    name, body = steps.evidence_file(runs.rows[0].evidence_id)
     assert name == "nightly-000002.json"
     assert json.loads(body)["statement"]["copy"] == "nightly"

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.routing import Mount
 
 from mailcare.contracts.forms import CustomerForm, read_form
 from mailcare.contracts.steps import enter_customer
+from tests.backup.copies import cover, declare, looked
 from tests.console.furnished import NOW, furnish, pages
 from tests.console.test_visit_on_a_phone import CHROMIUM, PHONE, WAIT_MS, serving
 from tests.surroundings import without
@@ -34,6 +36,20 @@ AMISS = """() => {
     else if (getComputedStyle(one).outlineStyle === 'none') wrong.push(`unseen focus: ${name}`)
   }
   return wrong
+}"""
+
+# The words of verdicts that stand on more than one line, after how many were looked at.
+BROKEN = """() => {
+  const broken = []
+  const all = document.querySelectorAll('td .verdict')
+  for (const one of all) {
+    const range = document.createRange()
+    range.setStart(one.firstChild, 0)
+    range.setEnd(one.firstChild, one.textContent.split('（')[0].length)
+    const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top)))
+    if (lines.size > 1) broken.push(one.textContent)
+  }
+  return [all.length, broken]
 }"""
 
 
@@ -77,6 +93,22 @@ def test_every_page_fits_and_all_on_it_is_reached(app, url):
                 if wrong := page.evaluate(AMISS):
                     amiss[size["width"], path] = wrong
     assert amiss == {}
+
+
+def test_no_verdict_on_a_copy_is_broken_across_lines(url, tmp_path):
+    declare(tmp_path, *(f"nightly-{number}" for number in range(4)), policy="L4: 7, L5: 31")
+    cover("bank")
+    every = ("L0", "L1", "L2", "L3", "L4", "L5")
+    long_ago, said = datetime(2026, 10, 1, tzinfo=UTC), "没有有效的授权，" * 12
+    for number, verdict in enumerate(("PASS", "FAIL", "NOT_RUN")):
+        levels = dict.fromkeys(every, verdict)
+        looked(f"nightly-{number}", long_ago, reason=said, **levels)
+    with browser_page(locale="zh-CN") as page:
+        page.goto(f"{url}/backups?sort=verdict")
+        for size in (LAPTOP, PHONE):
+            page.set_viewport_size(size)
+            assert page.evaluate(BROKEN) == [4 * 7, []]
+            assert page.evaluate(AMISS) == []
 
 
 def test_a_customer_is_found_sorted_paged_and_changed_by_keyboard_alone(url):

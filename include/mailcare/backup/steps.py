@@ -8,14 +8,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.backup import lists
+from mailcare.backup import lists, matrix
 from mailcare.backup.alone import alone
 from mailcare.backup.cadence import WHOLE, due_shard, due_through
 from mailcare.backup.evidence import Evidence, audit, signing_key
 from mailcare.backup.history import History, history_of
 from mailcare.backup.incidents import Incident, began, fault_level
-from mailcare.backup.lists import CopyRow, RunRow
+from mailcare.backup.lists import RunRow
+from mailcare.backup.matrix import CopyRow
 from mailcare.backup.order import Order, read_order
+from mailcare.backup.promises import restate
 from mailcare.backup.reporting import read_report
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import (
@@ -247,6 +249,8 @@ def _keep(session: Session, row: backups.Verification, outcome: CopyOutcome) -> 
             levels=[_level_row(row.system_id, outcome, one) for one in statement["findings"]],
         )
     )
+    session.flush()
+    restate(session, row.system_id, outcome.copy.name)
 
 
 def _level_row(
@@ -424,9 +428,15 @@ def routine_runs(*, now: datetime) -> list[dict[str, Any]]:
 
 
 def list_copies(wish: Wish) -> Page[CopyRow]:
-    """Return a page of copies with the last verdict on each level; see `lists`."""
+    """Return a page of the copies promised or verified, with each of their levels; see `matrix`."""
     with reading() as session:
-        return lists.copy_rows(session, wish, at=utc_now())
+        return matrix.copy_rows(session, wish, at=utc_now())
+
+
+def copy_detail(system: int, copy: str) -> CopyRow:
+    """Return a copy as the list shows it; `InputError` for one that is not known."""
+    with reading() as session:
+        return matrix.copy_row(session, system, copy, at=utc_now())
 
 
 def list_runs(wish: Wish, *, system: int, copy: str) -> Page[RunRow]:

@@ -2,7 +2,7 @@
 
 import re
 
-AGED = re.compile(r"(通过|不通过|降级|未执行)（(\d+) 天前）")
+STOOD = re.compile(r"(通过|不通过|降级|未执行|从未验证)（(?:(\d+)天前)?，?(逾期|合同外)?）")
 BACKUP_ENGLISH = {
     "备份": "Backups",
     "备份副本": "Backup copy",
@@ -18,6 +18,10 @@ BACKUP_ENGLISH = {
     "不通过": "failed",
     "降级": "degraded",
     "未执行": "not run",
+    "从未验证": "never verified",
+    "逾期": "overdue",
+    "还没有任何证据。": "There is no evidence yet.",
+    "历次验证": "Every verification",
     "级别": "Level",
     "备份代": "Generation",
     "应检": "Expected",

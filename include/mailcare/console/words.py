@@ -6,7 +6,7 @@ from functools import partial
 
 from starlette.requests import Request
 
-from mailcare.console.backup_words import AGED, BACKUP_ENGLISH
+from mailcare.console.backup_words import BACKUP_ENGLISH, STOOD
 from mailcare.console.fault_words import FAULT_ENGLISH
 from mailcare.console.report_words import REPORT_ENGLISH
 from mailcare.console.sentences import in_english
@@ -759,8 +759,10 @@ def _english(text: str, depth: int = DEPTH_MOST) -> str:
     if COUNTED.fullmatch(text):
         told = (one.split() for one in text.split("，"))
         return ", ".join(f"{ENGLISH[word]} {count}" for word, count in told)
-    if aged := AGED.fullmatch(text):
-        return f"{ENGLISH[aged[1]]} ({aged[2]} days ago)"
+    if stood := STOOD.fullmatch(text):
+        age = f"{stood[2]} days ago" if stood[2] else ""
+        told = ", ".join(filter(None, (age, ENGLISH.get(stood[3], ""))))
+        return f"{ENGLISH[stood[1]]} ({told})"
     if "\n" in text:
         return "\n".join(_english(one, depth) for one in text.split("\n"))
     bare, word = text.strip(), partial(_english, depth=depth - 1)

@@ -20,6 +20,28 @@ class BackupVerdict(StrEnum):
     NOT_RUN = "NOT_RUN"
 
 
+class BackupPromise(Base):
+    """A level of a copy that the site file promises to run every `days`, and how it stands.
+
+    What is promised is written anew with the site file; how it stands follows from the evidence,
+    see `backup.promises`. `verdict` is the last one, None without any; `ran_at` is when something
+    was last examined, `overdue_at` when it has to be again, None before the copy's first evidence.
+    """
+
+    __tablename__ = "backup_promises"
+    __table_args__ = (UniqueConstraint("system_id", "copy_name", "level"),)
+
+    system_id: Mapped[int] = mapped_column(ForeignKey(System.id))
+    copy_name: Mapped[str]
+    level: Mapped[str]
+    days: Mapped[int]
+    verdict: Mapped[BackupVerdict | None]
+    reason: Mapped[SentenceText]
+    judged_at: Mapped[datetime | None]
+    ran_at: Mapped[datetime | None]
+    overdue_at: Mapped[datetime | None]
+
+
 class Verification(Base):
     """One run over the copies of a system; `key` is the run's, so that it is made once.
 

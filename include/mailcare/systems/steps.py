@@ -8,6 +8,7 @@ import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailcare.backup.promises import write_promises
 from mailcare.clock import utc_now
 from mailcare.contracts import entering
 from mailcare.contracts.entering import changed, described_customer, note, succeed
@@ -260,6 +261,7 @@ def _write_site(session: Session, site: Site, by: str) -> tuple[int, dict[str, b
             before=before,
             after=after,
         )
+    write_promises(session, system, site.backups)
     return system, dict(_authorise(session, system, one, by) for one in site.authorisations)
 
 
