@@ -19,6 +19,7 @@ from mailcare.backup.alone import alone
 from mailcare.backup.evidence import audit, read_evidence
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import audit_file, verify_site
+from mailcare.clock import BEIJING
 from mailcare.errors import InputError
 from tests.backup.stores import LONG_AGO, NOW, add_mail, flip, mail, make_store, pack, set_time
 from tests.surroundings import without
@@ -606,6 +607,17 @@ def test_mail_that_came_after_the_generation_is_no_loss(tmp_path):
     outcome = bank.verify("L2")
     assert outcome.of("L2").verdict is Verdict.PASS
     assert "young" in outcome.codes("L2")
+
+
+def test_a_newest_generation_that_is_no_more_there_fails(tmp_path):
+    bank, now = Bank(tmp_path, "tar.gz"), datetime.now(BEIJING)
+    for age_h in (20, 2):
+        made_at = now - timedelta(hours=age_h)
+        newest = pack(bank.live, "tar.gz", bank.place / f"mail-{made_at:%Y%m%d-%H%M}.tar.gz")
+    assert bank.verify("L1").of("L1").verdict is Verdict.PASS
+    newest.unlink()
+    fresh = bank.verify("L1").of("L1")
+    assert (fresh.verdict, newest.name in fresh.reason) == (Verdict.FAIL, True)
 
 
 def test_a_missing_old_generation_fails(tmp_path):

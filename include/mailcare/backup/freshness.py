@@ -35,7 +35,8 @@ class FreshFacts:
     `live_newest_at` is when the newest live message arrived that had to be in it, or one after it
     that is within the RPO of those in it. `ahead_s` is how far the clock of the copy's host is
     ahead of ours; None where it is ours. `gap` is what broke its listing off, a damage of its own
-    where it `is_damaged`: of what lies behind nothing is known.
+    where it `is_damaged`: of what lies behind nothing is known. `gone` is a newer generation that
+    an earlier run saw.
     """
 
     at: datetime
@@ -51,6 +52,7 @@ class FreshFacts:
     ahead_s: float | None = None
     gap: str = ""
     is_damaged: bool = False
+    gone: Size | None = None
 
 
 def judge_freshness(facts: FreshFacts) -> Judgement:
@@ -66,6 +68,9 @@ def _in_time(facts: FreshFacts) -> Iterator[Remark]:
     if age > timedelta(hours=facts.rpo_h):
         text = f"最新一代已 {hours:.1f} 小时，RPO 为 {facts.rpo_h:g} 小时"
         yield Remark("stale", text, Weight.FAILS)
+    if facts.gone:
+        text = f"以前验证过的 {facts.gone.generation} 已不在，现存最新一代早于它"
+        yield Remark("generation_gone", text, Weight.FAILS)
     if facts.ahead_s is not None and abs(facts.ahead_s) > SKEW.total_seconds():
         word = "快" if facts.ahead_s > 0 else "慢"
         text = f"备份主机的时钟比本机{word} {abs(facts.ahead_s) / 60:.0f} 分钟，备份时间不可信"

@@ -176,7 +176,15 @@ def _dated(ground: Ground) -> FreshFacts:
         None,
         (_listed_sizes(ground) or history)[-HISTORY_LONG:],
         ground.reach.ahead_s,
+        gone=_gone_since(ground) if newest.is_dated else None,
     )
+
+
+def _gone_since(ground: Ground) -> Size | None:
+    """Return the newest generation that an earlier run saw, where it is newer than what is left."""
+    began_at = ground.newest.started_at
+    seen = (one for one in ground.history.sizes if began_at < one.started_at <= ground.now)
+    return max(seen, key=lambda one: one.started_at, default=None)
 
 
 def _listed_sizes(ground: Ground) -> tuple[Size, ...]:
