@@ -181,8 +181,7 @@ def test_every_message_comes_back_as_it_was(made, tmp_path):
 
 def test_what_is_not_in_it_is_said_not_to_come_back(made, tmp_path):
     [one] = made.source.restore(made.newest, [b"shili-bank.example/li/cur/none"], tmp_path)
-    assert one.path is None
-    assert one.problem
+    assert (one.path, one.problem) == (None, "没有恢复出来")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -298,7 +298,8 @@ def _note(problem: Problem, missing: dict[bytes, str]) -> None:
     if problem.path not in missing:
         text = f"主机报告了没有要求的文件：{shown(problem.path)}（{problem.text}）"
         raise NotReached("unreadable", text)
-    missing[problem.path] = problem.told if problem.what == "alarm" else problem.text
+    if problem.what != "gone":  # what the tool did not write did not come back: that is said
+        missing[problem.path] = problem.told if problem.what == "alarm" else problem.text
 
 
 @dataclass(slots=True)
