@@ -14,13 +14,14 @@ from mailcare.errors import InputError, MailcareError
 from mailcare.listing import Wish
 from mailcare.papers.keeping import latest_paper, paper_file
 from mailcare.records.alerts import Alert
-from mailcare.records.backups import BackupEvidence, Verification
+from mailcare.records.backups import BackupEvidence, BackupLevel, Verification
 from mailcare.records.base import Base
 from mailcare.records.customers import System
 from mailcare.records.faults import Fault
 from mailcare.records.inspections import Service, ServiceKind, ServicePurpose, ServiceState
 from mailcare.records.session import reading, transaction
 from mailcare.systems.steps import import_site
+from tests.backup.copies import cover
 from tests.backup.stores import flip, make_store, pack
 
 SITE = """\
@@ -213,6 +214,25 @@ def test_no_length_of_history_hides_when_a_level_was_last_run(bank):
     assert past.sequence == 501
     assert {str(level) for level in past.last_run_at} == {"L0", "L1", "L2"}
     assert len(past.sizes) == 1
+
+
+def test_a_message_that_failed_stands_in_the_matrix_while_other_shards_are_read(
+    bank, time_machine_at
+):
+    cover("bank")
+    carried_out("backup__bank__0", site="bank", routine=True)
+    changed = next(one for one in (bank / "live").rglob("cur/*") if one.is_file())
+    changed.write_bytes(changed.read_bytes()[::-1])
+    pack(bank / "live", "tar.gz", bank / "copies/mail-0.tar.gz")
+    stood = []
+    for day in range(1, 6):
+        time_machine_at(timedelta(days=day))
+        carried_out(f"backup__bank__{day}", site="bank", routine=True)
+        stood.append(steps.list_copies(Wish()).rows[0].levels["L3"].verdict)
+    found = [one.verdict for one in all_of(BackupLevel) if one.level == "L3"][1:]
+    first = found.index("FAIL")
+    assert "PASS" in found[first:]
+    assert stood == ["PASS"] * first + ["FAIL"] * (5 - first)
 
 
 @pytest.fixture

@@ -115,8 +115,8 @@ def _evidence(number: int, at: datetime) -> BackupEvidence:
     )
     return BackupEvidence(
         verification_id=number, system_id=1, copy_name="nightly", sequence=number,
-        previous=None if number == 1 else "1", statement="", sha256=str(number), signature="",
-        public_key="", verdict=BackupVerdict.PASS, finished_at=at,
+        previous=None if number == 1 else "1", statement='{"findings": []}',
+        sha256=str(number), signature="", public_key="", verdict=BackupVerdict.PASS, finished_at=at,
         levels=[
             BackupLevel(
                 system_id=1, copy_name="nightly", level=level, generation=generation,

@@ -65,6 +65,27 @@ def history_of(statements: Iterable[tuple[str, Mapping[str, Any]]]) -> History:
     return History(sequence, last, begun_at, tuple(ordered), ran, shards, sealed)
 
 
+def unmended(statements: Iterable[tuple[int, Mapping[str, Any]]]) -> int | None:
+    """Return which statement, of those from the newest on, has a failed shard that still stands.
+
+    One shard is read a day: that another one is sound says nothing of it. What failed stands until
+    the same was read again, or all.
+    """
+    read: set[tuple[int, int]] = set()
+    for key, said in statements:
+        found = [one for one in said["findings"] if one["facts_kind"] == "integrity"]
+        if not found:
+            continue
+        shard = found[0]["facts"]["shard"], found[0]["facts"]["shards"]
+        if shard not in read and any(one["verdict"] == Verdict.FAIL for one in found):
+            return key
+        if all(one["facts"]["is_finished"] for one in found):
+            read.add(shard)
+        if (0, 1) in read:
+            return None
+    return None
+
+
 def _note(
     finding: Mapping[str, Any],
     at: datetime,
