@@ -304,6 +304,17 @@ def test_a_copy_without_evidence_fulfils_nothing_and_stands_on_the_report(bank):
     assert [one.state for one in all_of(Service)] == [ServiceState.DONE]
 
 
+def test_what_could_not_be_reached_for_too_long_fulfils_no_service(bank, time_machine_at):
+    text = (bank / "site.yaml").read_text("utf-8").replace("    live:", "    node: mx1\n    live:")
+    (bank / "site.yaml").write_text(text, "utf-8")
+    import_site(bank / "site.yaml", recorded_by="li")
+    carried_out("manual__1", site="bank", through="L1")
+    time_machine_at(timedelta(days=3))
+    carried_out("verify__1", service=planned_service())
+    assert [one.verdict for one in all_of(BackupEvidence)] == ["NOT_RUN", "DEGRADED"]
+    assert [one.state for one in all_of(Service)] == [ServiceState.RUNNING]
+
+
 def test_the_report_says_verdicts_coverage_and_evidence(bank):
     from io import BytesIO
 

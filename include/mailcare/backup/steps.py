@@ -292,7 +292,8 @@ def conclude(verification: int) -> int:
 
 
 def _proves(evidence: backups.BackupEvidence) -> bool:
-    return any(one.verdict is not backups.BackupVerdict.NOT_RUN for one in evidence.levels)
+    # What was not run for too long is degraded: that is no verification either.
+    return any(one.examined for one in evidence.levels)
 
 
 def _incidents(session: Session, row: backups.Verification) -> list[Incident]:
