@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from backports import zstd
 
-from mailcare.backup import databases
+from mailcare.backup import databases, dumps
 from mailcare.backup.databases import judge_dump, load_dump
+from mailcare.backup.dumps import BadDump
 from mailcare.backup.source import NotReached
 from mailcare.backup.throwaway import given_to, own_identity, run_as
 from mailcare.backup.verdicts import Verdict
@@ -186,6 +187,7 @@ ALTER ROLE vmail SET search_path TO 'public';
 def test_a_dump_of_a_whole_cluster_is_loaded_without_what_is_for_its_own_server(scratch):
     need("initdb")
     grant = b'GRANT SELECT ON TABLE public.mailbox TO "dovecot-ro";\n'
+    grant += b'CREATE POLICY p ON public.mailbox FOR SELECT TO "Web Mail", ro USING (true);\n'
     mail = POSTGRESQL.partition(b"\n")[2].replace(b"--\n-- Post", grant + b"--\n-- Post", 1)
     end = b"-- PostgreSQL database cluster dump complete\n"
     loaded = load(CLUSTER + mail + end, Dialect.POSTGRESQL, scratch)
@@ -211,6 +213,22 @@ def test_an_archive_by_pg_dump_is_loaded_like_its_script(scratch):
         load(gzip.compress(archive), Dialect.POSTGRESQL, scratch)
 
 
+@pytest.mark.parametrize(
+    ("code", "said", "error"),
+    [
+        (1, "could not read from input file: end of file", BadDump),
+        (-11, "", BadDump),
+        (-9, "", NotReached),
+        (1, "out of memory", NotReached),
+        (1, "unsupported version (1.99) in file header", NotReached),
+    ],
+)
+def test_how_pg_restore_ends_tells_whose_fault_it_is(code, said, error):
+    dumps._need_whole(0, "warning: restoring tables WITH OIDS is not supported anymore")
+    with pytest.raises(error):
+        dumps._need_whole(code, said)
+
+
 def test_rows_that_a_damaged_comment_swallows_are_missed(scratch):
     need("mariadbd")
     opened = b"/*a40000 ALTER TABLE `mailbox` DISABLE KEYS ;\nINSERT"
@@ -234,6 +252,26 @@ INSERT INTO domain VALUES (1);
     loaded = load(MYSQL.replace(b"CREATE", made % key + b"CREATE", 1), Dialect.MYSQL, scratch)
     assert loaded.doubts == ("表 drill.alias 有 1 行引用的记录不在转储中，可能缺行",)
     assert judge_dump(loaded).verdict is Verdict.DEGRADED
+
+
+def test_a_view_of_another_database_does_not_fail_a_dump(scratch):
+    need("mariadbd")
+    view = b"CREATE VIEW v AS SELECT * FROM webmail.users;\n-- Dump completed"
+    with pytest.raises(NotReached) as refused:
+        load(MYSQL.replace(b"-- Dump completed", view), Dialect.MYSQL, scratch)
+    assert "另一个数据库 webmail" in refused.value.message
+
+
+def test_a_dump_in_gbk_is_read_as_such(scratch):
+    need("mariadbd")
+    rows = (
+        "/*!40101 SET NAMES gbk */;\nINSERT INTO mailbox VALUES ('縗'),('誠');\n-- Dump completed"
+    )
+    assert b"\\'" in rows.encode("gbk")
+    made = MYSQL.replace(b"NOT NULL)", b"NOT NULL) CHARSET=utf8mb4")
+    dump = made.replace(b"-- Dump completed", rows.encode("gbk"))
+    loaded = load(dump, Dialect.MYSQL, scratch)
+    assert (loaded.problem, loaded.rows) == ("", 4)
 
 
 def test_a_dump_without_the_tables_of_its_data_is_not_blamed(scratch):

@@ -22,13 +22,15 @@ _SERVERS_OWN = ("mysql.", "sys.", "template1.")  # which nobody counts
 class Outline(ABC):
     """What was read so far of a dump; tables and what else it has are named with their `database`.
 
-    `heads` and `ends` count the comments with which dumps begin and end; a dump that `defines`
-    nothing has data alone. `tables` have a definition, `filled` a part for their data, `dataless`
-    none by their nature; `rows` are the least that the text has of each. `bare` are parts of which
-    there is the heading only.
+    `charset` is told where a byte of a character may look like a quote or backslash. `heads` and
+    `ends` count the comments with which dumps begin and end; a dump that `defines` nothing has data
+    alone. `tables` have a definition, `filled` a part for their data, `dataless` none by their
+    nature; `rows` are the least that the text has of each. `bare` are parts of which there is the
+    heading only.
     """
 
     database: str
+    charset: str = ""
     heads: int = 0
     ends: int = 0
     is_ended: bool = False
@@ -92,10 +94,13 @@ class Outline(ABC):
 
     @staticmethod
     def _accounts_only(names: set[str]) -> list[str]:
-        return sorted(one for one in names if not one.startswith(_SERVERS_OWN))
+        readable = (one for one in names if "\ufffd" not in one)  # others cannot be looked for
+        return sorted(one for one in readable if not one.startswith(_SERVERS_OWN))
 
     def _named(self, *names: bytes) -> str:
-        return ".".join((self.database, *(one.decode("utf-8", "replace") for one in names)))
+        return ".".join(
+            (self.database, *(one.decode("utf-8", "replace").replace("``", "`") for one in names))
+        )
 
 
 def _shown(names: list[str]) -> str:
@@ -119,6 +124,7 @@ _STRUCTURE = re.compile(
 )
 _DUMPING = re.compile(rb"-- Dumping data for table " + _QUOTED + rb"$")
 _INSERT = re.compile(rb"(?:INSERT|REPLACE)\b[A-Z ]* INTO " + _QUOTED + rb" (?=VALUES|\()")
+_CHARSET = re.compile(rb"/\*!\d+ SET NAMES (gbk|big5|sjis|cp932) \*/;$")
 _PROGRAM = re.compile(
     rb"(?:/\*!\d+ )?CREATE\b[^;(]*? (?:TRIGGER|PROCEDURE|FUNCTION|EVENT) (?:`([^`]+)`|([\w$]+))[ (]"
 )
@@ -146,6 +152,8 @@ class _MysqlOutline(Outline):
             self._count(_rows_in(line), line)
         elif program := _PROGRAM.match(line):
             self._define(self._named(program[1] or program[2]), is_table=False)
+        elif charset := _CHARSET.match(line):
+            self.charset = charset[1].decode()
         self._says_all |= line.startswith(b"LOCK TABLES ")
         return found is not None
 
