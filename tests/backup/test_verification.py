@@ -962,3 +962,12 @@ def test_a_manifest_that_cannot_be_used_is_told_and_proves_nothing(tmp_path, dam
     assert done.of("L2").verdict is Verdict.PASS
     assert done.of("L3").verdict is Verdict.NOT_RUN
     assert str(manifest) in done.of("L3").reason
+
+
+def test_what_messages_were_held_against_is_counted_apart(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    bank.back_up()
+    for known in (0, 24):
+        (told,) = (one for one in bank.verify().of("L3").remarks if one.code == "no_checksum")
+        same = f"{known} 封与上次的清单一致，24 封与现网一致，0 封无可比对"
+        assert told.text == f"副本自身没有校验和；{same}"

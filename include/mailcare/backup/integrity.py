@@ -121,12 +121,13 @@ def _gaps(facts: IntegrityFacts) -> Iterator[Remark]:
     if facts.unreadable:
         text = f"{len(facts.unreadable)} 处无法读取：{facts.unreadable[0]}"
         yield Remark("unreadable", text, Weight.DEGRADES)
-    referred = facts.by_manifest + facts.by_live
-    if not facts.method and not referred and facts.coverage.examined:
+    is_referred = facts.by_manifest or facts.by_live
+    if not facts.method and not is_referred and facts.coverage.examined:
         text = "没有完整性数据：无校验和，也没有上次的清单或现网邮件可比，只证明可以读出"
         yield Remark("no_integrity_data", text, Weight.DEGRADES)
     elif not facts.method:
-        text = f"副本自身没有校验和；{referred} 封与清单或现网一致，{facts.without} 封无可比对"
+        same = f"{facts.by_manifest} 封与上次的清单一致，{facts.by_live} 封与现网一致"
+        text = f"副本自身没有校验和；{same}，{facts.without} 封无可比对"
         yield Remark("no_checksum", text, Weight.NOTE)
     if facts.shards_overdue:
         told = "、".join(map(str, facts.shards_overdue[:10]))
