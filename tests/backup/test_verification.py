@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from backports import zstd
 
-from mailcare.backup import drill, opened, running, spool
+from mailcare.backup import drill, moves, opened, spool
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.alone import alone
 from mailcare.backup.evidence import audit, read_evidence
@@ -854,7 +854,7 @@ def in_dbox(text):
 
 
 def test_what_was_copied_moved_or_renamed_in_a_dbox_since_is_no_loss(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "ALIKE_MOST", 50)
+    monkeypatch.setattr(moves, "ALIKE_MOST", 50)
     bank = Bank(tmp_path, "tree", format="dbox")
     shutil.rmtree(bank.live)
     place = bank.live / "bank.example/user1/mailboxes"
@@ -875,6 +875,17 @@ def test_what_was_copied_moved_or_renamed_in_a_dbox_since_is_no_loss(tmp_path, m
     path = archive / "u.3"
     path.write_bytes(in_dbox(mail("lost")))
     set_time(path, LONG_AGO)
+    assert "缺 1 封" in bank.verify("L2").of("L2").reason
+
+
+def test_mail_that_was_compressed_in_its_place_since_is_no_loss_but_a_cut_one_is(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    copy = bank.back_up()
+    for path in bank.live.glob("bank.example/user1/cur/*"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    found = bank.verify("L2").of("L2")
+    assert (found.reason, {one.code for one in found.remarks}) == ("", {"moved"})
+    os.truncate(next(copy.glob("bank.example/user1/cur/*")), 300)
     assert "缺 1 封" in bank.verify("L2").of("L2").reason
 
 

@@ -1,16 +1,14 @@
 """Carry out the levels on one copy; each brings facts, and a rule elsewhere judges them."""
 
 import errno
-import hashlib
 import os
 import sqlite3
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 from mailcare.backup import drills
@@ -25,6 +23,7 @@ from mailcare.backup.inventory import difference as difference_of
 from mailcare.backup.judging import Facts, withheld
 from mailcare.backup.kept import Kept
 from mailcare.backup.manifest import Known, Manifest, manifest_of
+from mailcare.backup.moves import ALIKE_MOST, PROOF_MOST, Moves, content
 from mailcare.backup.names import moment_of, shown
 from mailcare.backup.separation import NotTold, Separation
 from mailcare.backup.source import (
@@ -33,9 +32,7 @@ from mailcare.backup.source import (
     Fate,
     Generation,
     Live,
-    Message,
     NotReached,
-    Restored,
     Shard,
     Soundness,
 )
@@ -54,8 +51,6 @@ _UNUSABLE = (
     sqlite3.SQLITE_READONLY,
 )
 _LIVE, _COPY = 0, 1
-ALIKE_MOST = 500
-PROOF_MOST = 20
 Found = Iterator[tuple[str, Facts]]
 
 
@@ -257,7 +252,6 @@ def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterat
         names = _names_before(ground, live, spool, absent, orphans)
         for mailbox in sorted(wanted):
             kept = spool.messages(_COPY, names.get(mailbox, mailbox))
-            is_dbox = ground.copy.format is StoreFormat.DBOX
             yield difference_of(
                 mailbox,
                 spool.messages(_LIVE, mailbox),
@@ -266,9 +260,7 @@ def _differences(ground: Ground, live: Live, mailboxes: Sequence[str]) -> Iterat
                 started_s=ground.newest.started_at.timestamp(),
                 slack_s=ground.copy.slack_min * 60,
                 now_s=ground.now.timestamp(),
-                same_content=partial(_moved_in_dbox, ground, live, kept)
-                if is_dbox
-                else partial(_moved, ground, live),
+                same_content=Moves(ground, live, kept).of,
             )
 
 
@@ -306,72 +298,8 @@ def _renamed(
         return ""
     kept = {one.identity: one for one in spool.messages(_COPY, was)}
     both = [one for one in spool.messages(_LIVE, mailbox) if one.identity in kept][:PROOF_MOST]
-    same = _moved(ground, live, both, [kept[one.identity] for one in both])
+    same = Moves(ground, live).moved(both, [kept[one.identity] for one in both])
     return was if len(same) == len(both) else ""
-
-
-def _moved_in_dbox(
-    ground: Ground,
-    live: Live,
-    kept: Sequence[Message],
-    lost: Sequence[Message],
-    gone: Sequence[Message],
-) -> frozenset[bytes]:
-    """Return the keys of lost messages that the backup has elsewhere, as sdbox moves and copies.
-
-    A message bears the name of its folder. Its copy is a link, with the time and the bytes of what
-    is still there. Where more are lost than can be compared, some of each folder that was renamed
-    tell for all.
-    """
-    many = _renamed_folders(ground, live, lost, gone) if len(lost) > ALIKE_MOST else frozenset()
-    left = [one for one in lost if one.key not in many]
-    return many | _moved(ground, live, left, (*gone, *kept))
-
-
-def _renamed_folders(
-    ground: Ground, live: Live, lost: Sequence[Message], gone: Sequence[Message]
-) -> frozenset[bytes]:
-    by_name = defaultdict(list)
-    for one in gone:
-        by_name[one.key.rpartition(b"/")[2], one.size_bytes].append(one)
-    pairs = defaultdict(list)
-    for one in lost:
-        for other in by_name[one.key.rpartition(b"/")[2], one.size_bytes]:
-            pairs[one.folder, other.folder].append((one, other))
-    found: set[bytes] = set()
-    for both in pairs.values():
-        if len(both) <= PROOF_MOST:
-            continue
-        proof = both[:: len(both) // PROOF_MOST]
-        same = _moved(ground, live, [one for one, _ in proof], [other for _, other in proof])
-        if len(same) == len(proof):
-            found |= {one.key for one, _ in both}
-    return frozenset(found)
-
-
-def _moved(
-    ground: Ground, live: Live, lost: Sequence[Message], gone: Sequence[Message]
-) -> frozenset[bytes]:
-    """Return the keys of lost messages whose content is in the backup under another name."""
-    sizes = {one.size_bytes for one in lost}
-    alike = [one for one in gone if one.size_bytes in sizes][:ALIKE_MOST]
-    if not alike:
-        return frozenset()
-    sizes = {one.size_bytes for one in alike}
-    wanted = [one.key for one in lost if one.size_bytes in sizes][:ALIKE_MOST]
-    with tempfile.TemporaryDirectory(prefix="mailcare-", dir=ground.scratch) as folder:
-        here, there = Path(folder, "live"), Path(folder, "copy")
-        here.mkdir()
-        there.mkdir()
-        keys = {one.key for one in alike}
-        kept = {_content(one) for one in ground.source.restore(ground.newest, keys, there)}
-        return frozenset(
-            one.key for one in live.restore(wanted, here) if _content(one) in kept - {None}
-        )
-
-
-def _content(one: Restored) -> str | None:
-    return hashlib.sha256(one.path.read_bytes()).hexdigest() if one.path else None
 
 
 def read(ground: Ground) -> Found:
@@ -452,7 +380,7 @@ def _note_originals(ground: Ground, live: Live, odd: Sequence[Digest], manifest:
         with tempfile.TemporaryDirectory(prefix="mailcare-", dir=ground.scratch) as folder:
             for one in live.restore(list(found), Path(folder)):
                 key, mailbox, _, identity, size_bytes, _ = found[one.key]
-                if sha256 := _content(one):
+                if sha256 := content(one):
                     told = Digest(key, mailbox, identity, size_bytes, sha256, looks_like_mail=False)
                     manifest.note_live(told)
     except NotReached as error:
