@@ -438,7 +438,8 @@ def _restricted(text: Iterable[bytes]) -> Iterator[bytes]:
 _TABLES = {
     Dialect.MYSQL: (
         "select concat(table_schema, '.', table_name), if(table_type = 'VIEW', '', "
-        "concat('`', table_schema, '`.`', replace(table_name, '`', '``'), '`')) "
+        "concat('`', table_schema, '`.`', replace(table_name, '`', '``'), '`', "
+        "if(table_type = 'SYSTEM VERSIONED', ' for system_time all', ''))) "
         "from information_schema.tables "
         "where table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW') and table_schema not in "
         "('mysql', 'information_schema', 'performance_schema', 'sys') "

@@ -124,9 +124,10 @@ _STRUCTURE = re.compile(
 )
 _DUMPING = re.compile(rb"-- Dumping data for table " + _QUOTED + rb"$")
 _INSERT = re.compile(rb"(?:INSERT|REPLACE)\b[A-Z ]* INTO " + _QUOTED + rb" (?=VALUES|\()")
-_CHARSET = re.compile(rb"/\*!\d+ SET NAMES (gbk|big5|sjis|cp932) \*/;$")
+_CHARSET = re.compile(rb"/\*M?!\d+ SET NAMES (gbk|big5|sjis|cp932) \*/;$")
 _PROGRAM = re.compile(
-    rb"(?:/\*!\d+ )?CREATE\b[^;(]*? (?:TRIGGER|PROCEDURE|FUNCTION|EVENT) (?:`([^`]+)`|([\w$]+))[ (]"
+    rb"(?:/\*M?!\d+ )?CREATE\b[^;(]*? (?:TRIGGER|PROCEDURE|FUNCTION|EVENT) "
+    rb"(?:`([^`]+)`|([\w$]+))[ (]"
 )
 _ROW = rb"\((?:[^'()]++|'(?:[^'\\]++|\\.|'')*+')*+\)"
 _ROWS = re.compile(rb" VALUES ((?:" + _ROW + rb",?)++);$", re.DOTALL)
