@@ -464,6 +464,7 @@ def test_a_copy_is_not_blamed_for_what_befell_the_live_store(tmp_path, attack):
     attack(bank.live)
     outcome = bank.verify("L4")
     assert outcome.of("L3").coverage.bad == 0
+    assert "24 封在备份中完好，在现网已不是邮件" in outcome.of("L3").reason
     assert outcome.of("L4").verdict is Verdict.PASS
 
 

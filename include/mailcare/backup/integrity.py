@@ -33,7 +33,8 @@ class IntegrityFacts:
     `without` those with no reference at all; `method` names the copy's own checksum.
     `shards_overdue` were not read within the policy; `gone` are mailboxes that the run before had.
     `as_before` are no whole mail, and to the byte as live or as before; of the `sealed`, which
-    nobody but their server opens, the run before had `sealed_before` in a hundred.
+    nobody but their server opens, the run before had `sealed_before` in a hundred. `live_spoiled`
+    are mail here and no longer in the live store.
     """
 
     generation: str
@@ -58,6 +59,7 @@ class IntegrityFacts:
     as_before: int = 0
     sealed: int = 0
     sealed_before: int | None = None
+    live_spoiled: int = 0
 
 
 def is_mass(odd: int, read: int) -> bool:
@@ -97,6 +99,12 @@ def _signs(facts: IntegrityFacts) -> Iterator[Remark]:
     if facts.as_before:
         text = f"{facts.as_before} 封不是完整的邮件，但与现网或以前读到的逐字节相同：不是备份的损坏"
         yield Remark("as_before", text, Weight.NOTE)
+    if facts.live_spoiled:
+        text = (
+            f"{facts.live_spoiled} 封在备份中完好，在现网已不是邮件：现网疑遭加密，勿让备份轮换掉"
+        )
+        weight = Weight.DEGRADES if is_mass(facts.live_spoiled, read) else Weight.NOTE
+        yield Remark("live_spoiled", text, weight)
     if facts.sealed:
         yield from _sealed(facts, facts.sealed * 100 // max(read, 1))
 

@@ -35,6 +35,15 @@ class Known(StrEnum):
     TWICE_OTHERWISE = "twice_otherwise"
 
 
+class AsLive(StrEnum):
+    """What a message is to the live one; a `SPOILED` live one is no mail, as after an attack."""
+
+    NONE = "none"
+    SAME = "same"
+    DIFFERS = "differs"
+    SPOILED = "spoiled"
+
+
 class Manifest:
     """The manifest of one copy; use it within `manifest_of`."""
 
@@ -50,18 +59,17 @@ class Manifest:
         row = (digest.mailbox, digest.identity, digest.sha256, is_mail, digest.is_sealed)
         self._database.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?)", row)
 
-    def live(self, digest: Digest) -> bool | None:
-        """Tell whether a message is as the live one; None where there is none to hold it against.
-
-        A live one that is no mail, as after an attack, proves nothing against one that is.
-        """
+    def live(self, digest: Digest) -> AsLive:
+        """Hold a message against the live one; a spoiled one proves nothing against it."""
         row = self._database.execute(
             "SELECT sha256, is_mail, is_sealed FROM live WHERE mailbox = ? AND identity = ?",
             (digest.mailbox, digest.identity),
         ).fetchone()
-        if row is None or row[0] == digest.sha256:
-            return None if row is None else True
-        return False if row[1] or (row[2] and digest.is_sealed) else None
+        if row is None:
+            return AsLive.NONE
+        if row[0] == digest.sha256:
+            return AsLive.SAME
+        return AsLive.DIFFERS if row[1] or (row[2] and digest.is_sealed) else AsLive.SPOILED
 
     def know(self, digest: Digest, *, is_trusted: bool) -> Known:
         """Hold a message against what was read before; a new one that is trusted is kept."""

@@ -22,7 +22,7 @@ from mailcare.backup.inventory import Difference, differing, inventory_facts
 from mailcare.backup.inventory import difference as difference_of
 from mailcare.backup.judging import Facts, withheld
 from mailcare.backup.kept import Kept
-from mailcare.backup.manifest import Known, Manifest, manifest_of
+from mailcare.backup.manifest import AsLive, Known, Manifest, manifest_of
 from mailcare.backup.moves import ALIKE_MOST, PROOF_MOST, Moves, content
 from mailcare.backup.names import moment_of, shown
 from mailcare.backup.separation import NotTold, Separation
@@ -402,6 +402,7 @@ class _Tally:
     twice: int = 0
     as_before: int = 0
     sealed: int = 0
+    live_spoiled: int = 0
     damages: list[Damage] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
@@ -423,13 +424,14 @@ class _Tally:
     def _held(self, digest: Digest) -> tuple[str, Fate]:
         """Say how a message that was read differs from what it should be, and what that means."""
         is_whole = digest.looks_like_mail and not digest.problem
-        is_live = self.manifest.live(digest)
-        known = self._known(digest, is_whole=is_whole, is_live=is_live)
-        is_referred = is_live is True or known is Known.SAME
-        self._count(digest, known, is_live=is_live)
+        live = self.manifest.live(digest)
+        known = self._known(digest, live, is_whole=is_whole)
+        is_referred = live is AsLive.SAME or known is Known.SAME
+        self._count(digest, live, known)
+        self.live_spoiled += live is AsLive.SPOILED and is_whole
         if digest.problem and not is_referred:
             return digest.problem, Fate.BAD
-        if told := _otherwise(known, is_live=is_live):
+        if told := _otherwise(live, known):
             return told, Fate.BAD
         if is_referred:
             self.as_before += not (is_whole or digest.is_sealed)
@@ -438,19 +440,19 @@ class _Tally:
             return SEALED, Fate.UNREADABLE
         return ("", Fate.OK) if is_whole else ("不再是邮件（没有邮件头）", Fate.BAD)
 
-    def _known(self, digest: Digest, *, is_whole: bool, is_live: bool | None) -> Known:
+    def _known(self, digest: Digest, live: AsLive, *, is_whole: bool) -> Known:
         """Hold a message against what was read before."""
         if self.keeps_names and not is_whole and self.manifest.knows_otherwise(digest):
             self.manifest.know(digest, is_trusted=False)
             return Known.DIFFERS
-        is_trusted = is_whole or digest.is_sealed or is_live is True
+        is_trusted = is_whole or digest.is_sealed or live is AsLive.SAME
         return self.manifest.know(digest, is_trusted=is_trusted)
 
-    def _count(self, digest: Digest, known: Known, *, is_live: bool | None) -> None:
+    def _count(self, digest: Digest, live: AsLive, known: Known) -> None:
         self.twice += known in (Known.TWICE, Known.TWICE_OTHERWISE)
-        self.by_live += is_live is True
+        self.by_live += live is AsLive.SAME
         self.by_manifest += known is Known.SAME
-        self.without += is_live is not True and known is not Known.SAME
+        self.without += live is not AsLive.SAME and known is not Known.SAME
         self.sealed += digest.is_sealed
         self.not_mail += not (digest.looks_like_mail or digest.is_sealed)
 
@@ -481,6 +483,7 @@ class _Tally:
             ),
             as_before=self.as_before,
             sealed=self.sealed,
+            live_spoiled=self.live_spoiled,
             sealed_before=ground.history.sealed_pct.get((ground.shard.number, ground.shard.of)),
         )
 
@@ -500,11 +503,12 @@ class _Tally:
         )
 
 
-def _otherwise(known: Known, *, is_live: bool | None) -> str:
+def _otherwise(live: AsLive, known: Known) -> str:
     """Say against what a message is another; empty where against nothing."""
     if known in (Known.DIFFERS, Known.TWICE_OTHERWISE):
         return "与以前读到的内容不同"
-    return "与现网邮件内容不同" if is_live is False and known is not Known.SAME else ""
+    is_other = live is AsLive.DIFFERS and known is not Known.SAME
+    return "与现网邮件内容不同" if is_other else ""
 
 
 CarryOut = Callable[[Ground], Found]
