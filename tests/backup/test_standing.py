@@ -39,3 +39,21 @@ def test_a_review_tells_each_declared_copy_by_level_verified_or_not(bank):  # no
     with reading() as session:
         (once,) = _backups(session, [system.id], year)
     assert (once.counts, once.levels) == ({"PASS": 1}, {"L0": "PASS", "L1": "PASS"})
+
+
+def test_what_a_level_found_stands_until_it_is_run_again(bank):  # noqa: F811
+    archive = bank / "copies/mail-0.tar.gz"
+    sound = archive.read_bytes()
+    archive.write_bytes(sound[:-8] + bytes(8))  # without its checksum
+    carried_out("manual__1", site="bank", through="L3")
+    archive.write_bytes(sound)
+    carried_out("manual__2", site="bank", through="L2")
+    with reading() as session:
+        system = session.query(System).one()
+    soon = utc_now() + timedelta(seconds=1)
+    (line,) = last_lines(system.id, until=soon)
+    assert (line.verdict, line.levels[Level.L3]) == (Verdict.FAIL, Verdict.FAIL)
+    assert line.reason.startswith("L3 ")
+    carried_out("manual__3", site="bank", through="L3")
+    (line,) = last_lines(system.id, until=soon + timedelta(minutes=1))
+    assert line.verdict is Verdict.PASS

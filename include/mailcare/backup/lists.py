@@ -1,5 +1,6 @@
 """What was found of a copy, searched, sorted and paged in SQL, and which systems have copies."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
+from mailcare.backup.history import unmended
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.clock import BEIJING
 from mailcare.listing import Page, Wish
@@ -14,6 +16,8 @@ from mailcare.records.backups import BackupEvidence, BackupLevel, BackupPromise
 from mailcare.records.contracts import Contract, ContractVersion, CoveredSystem
 from mailcare.records.customers import System
 from mailcare.records.paging import page_of, searched, sorted_by
+
+ROWS_AT_ONCE = 10  # of the evidence, newest first: as a rule that of a month is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,19 @@ def verdicts_of(
     return [(row.sequence, Verdict(row.verdict.value)) for row in rows]
 
 
-def latest_verdicts(session: Session, system: int) -> dict[str, Verdict]:
-    """Return the last verdict on every copy of a system."""
-    rows = session.execute(
-        select(BackupEvidence.copy_name, BackupEvidence.verdict)
-        .where(BackupEvidence.system_id == system)
-        .order_by(BackupEvidence.id)
+def failed_shard(
+    session: Session, system: int, copy: str, *, until: datetime | None = None
+) -> int | None:
+    """Return the evidence of a shard that failed and was not read again since, by a moment."""
+    rows = (
+        select(BackupEvidence.id, BackupEvidence.statement)
+        .where(BackupEvidence.system_id == system, BackupEvidence.copy_name == copy)
+        .order_by(BackupEvidence.sequence.desc())
+        .execution_options(yield_per=ROWS_AT_ONCE)
     )
-    return {row.copy_name: Verdict(row.verdict.value) for row in rows}
+    if until:
+        rows = rows.where(BackupEvidence.finished_at <= until)
+    return unmended((row.id, json.loads(row.statement)) for row in session.execute(rows))
 
 
 def sites_with_copies(session: Session, *, on: date) -> Sequence[str]:

@@ -1,18 +1,15 @@
 """What site files promise of each copy, level by level, and how that stands by the evidence."""
 
-import json
 from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, case, delete, select
 from sqlalchemy.orm import Session
 
-from mailcare.backup.history import unmended
+from mailcare.backup.lists import failed_shard
 from mailcare.backup.verdicts import WORST_FIRST, Level
 from mailcare.records.backups import BackupEvidence, BackupLevel, BackupPromise
 from mailcare.systems.backups import BackupCopy
-
-ROWS_AT_ONCE = 10  # of the evidence, newest first: as a rule that of a month is looked at
 
 
 def write_promises(session: Session, system: int, copies: Iterable[BackupCopy]) -> None:
@@ -42,7 +39,7 @@ def restate(session: Session, system: int, copy: str) -> None:
     )
     for one in session.scalars(select(BackupPromise).where(*of_copy)):
         last, ran = _last(session, one), _last(session, one, BackupLevel.examined > 0)
-        if one.level == Level.L3 and (failed := _unmended(session, one)):
+        if one.level == Level.L3 and (failed := failed_shard(session, system, copy)):
             last = _last(session, one, BackupLevel.evidence_id == failed)
         one.verdict = last.verdict if last else None
         one.reason = last.reason if last else ""
@@ -51,20 +48,6 @@ def restate(session: Session, system: int, copy: str) -> None:
         one.ran_at = ran.judged_at if ran else None
         waits_since = one.ran_at or known_at
         one.overdue_at = waits_since + timedelta(days=one.days) if waits_since else None
-
-
-def _unmended(session: Session, promise: BackupPromise) -> int | None:
-    """Return the evidence of a shard that failed and was not read again since."""
-    rows = session.execute(
-        select(BackupEvidence.id, BackupEvidence.statement)
-        .where(
-            BackupEvidence.system_id == promise.system_id,
-            BackupEvidence.copy_name == promise.copy_name,
-        )
-        .order_by(BackupEvidence.sequence.desc())
-        .execution_options(yield_per=ROWS_AT_ONCE)
-    )
-    return unmended((row.id, json.loads(row.statement)) for row in rows)
 
 
 def _last(

@@ -1,48 +1,70 @@
-"""How a system's backups stand: the last evidence of each copy, for papers of other areas."""
+"""How a system's backups stand: the last verdict on each level of each copy, for other areas."""
 
-import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session
 
+from mailcare.backup.lists import failed_shard
 from mailcare.backup.verdicts import Level, Verdict, worst
 from mailcare.papers.backup_lines import BackupLine
-from mailcare.records.backups import BackupEvidence
+from mailcare.records.backups import BackupLevel
 from mailcare.records.customers import System
 from mailcare.records.session import reading
 from mailcare.systems.site import Site
 
 
 def last_lines(system: int, *, until: datetime) -> tuple[BackupLine, ...]:
-    """Return each copy's last verification as it stood at a moment."""
+    """Return how each copy stood at a moment.
+
+    A level is run when it is due: what it found stands until it is run again.
+    """
+    by_copy: dict[str, list[BackupLevel]] = defaultdict(list)
+    with reading() as session:
+        for row in _last_rows(session, system, until):
+            by_copy[row.copy_name].append(row)
+        return tuple(_line(session, rows, until) for _, rows in sorted(by_copy.items()))
+
+
+def _last_rows(session: Session, system: int, until: datetime) -> Sequence[BackupLevel]:
     last = (
-        select(func.max(BackupEvidence.id).label("id"))
-        .where(BackupEvidence.system_id == system, BackupEvidence.finished_at <= until)
-        .group_by(BackupEvidence.copy_name)
+        select(
+            BackupLevel.copy_name,
+            BackupLevel.level,
+            func.max(BackupLevel.evidence_id).label("evidence_id"),
+        )
+        .where(BackupLevel.system_id == system, BackupLevel.judged_at <= until)
+        .group_by(BackupLevel.copy_name, BackupLevel.level)
         .subquery()
     )
-    rows = select(BackupEvidence).join(last, last.c.id == BackupEvidence.id)
-    with reading() as session:
-        found = session.scalars(rows.order_by(BackupEvidence.copy_name)).all()
-    return tuple(_line(one) for one in found)
+    is_last = and_(last.c.evidence_id == BackupLevel.evidence_id, last.c.level == BackupLevel.level)
+    rows = select(BackupLevel).join(last, is_last)
+    return session.scalars(rows.order_by(BackupLevel.level, BackupLevel.id)).all()
 
 
-def _line(row: BackupEvidence) -> BackupLine:
-    findings: list[Mapping[str, Any]] = json.loads(row.statement)["findings"]
-    by_level: dict[Level, list[Verdict]] = {}
-    for one in findings:
-        by_level.setdefault(Level(one["level"]), []).append(Verdict(one["verdict"]))
-    reasons = [
-        f"{one['level']} {one['reason']}" for one in findings if one["verdict"] == row.verdict.value
-    ]
+def _line(session: Session, last: Sequence[BackupLevel], until: datetime) -> BackupLine:
+    first = last[0]
+    failed = failed_shard(session, first.system_id, first.copy_name, until=until)
+    rows = [one for one in last if not (failed and one.level == Level.L3)]
+    if failed:
+        of_shard = select(BackupLevel).where(
+            BackupLevel.evidence_id == failed, BackupLevel.level == Level.L3
+        )
+        rows += session.scalars(of_shard.order_by(BackupLevel.id))
+    by_level: dict[Level, list[Verdict]] = defaultdict(list)
+    for one in rows:
+        by_level[Level(one.level)].append(Verdict(one.verdict.value))
+    levels = {level: worst(verdicts) for level, verdicts in by_level.items()}
+    verdict = worst(levels.values())
+    reasons = [f"{one.level} {one.reason}" for one in rows if one.verdict.value == verdict.value]
     return BackupLine(
-        row.copy_name,
-        Verdict(row.verdict.value),
-        row.finished_at,
-        {level: worst(verdicts) for level, verdicts in by_level.items()},
-        "；".join(reasons) if row.verdict.value != Verdict.PASS else "",
+        first.copy_name,
+        verdict,
+        max(one.judged_at for one in last),
+        levels,
+        "" if verdict is Verdict.PASS else "；".join(reasons),
     )
 
 

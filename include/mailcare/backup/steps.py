@@ -19,6 +19,7 @@ from mailcare.backup.matrix import CopyRow
 from mailcare.backup.order import Order, read_order
 from mailcare.backup.promises import restate
 from mailcare.backup.reporting import read_report
+from mailcare.backup.standing import last_lines
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import (
     CopyOutcome,
@@ -278,11 +279,11 @@ def conclude(verification: int) -> int:
         row = session.get_one(backups.Verification, verification)
         incidents = _incidents(session, row)
         proven = {one.copy_name for one in row.evidence if _proves(one)}
-        latest = lists.latest_verdicts(session, row.system_id)
         system = session.get_one(customers.System, row.system_id)
         is_called_off = not row.evidence
     if is_called_off:
         raise MailcareError("没有任何副本得到验证，不作结论", subject=str(verification))
+    latest = {one.copy: one.verdict for one in last_lines(row.system_id, until=utc_now())}
     for one in incidents:
         fault = _declare(row, one, latest) if one.verdict is Verdict.FAIL else None
         _alert(system, one, fault)
