@@ -13,7 +13,7 @@ from mailcare.backup.databases import judge_dump, load_dump
 from mailcare.backup.drill import candidates, judge_drill, run_drill, scratch_folder
 from mailcare.backup.dumps import blocks
 from mailcare.backup.ground import Ground
-from mailcare.backup.judging import Facts, StatedFacts, stated
+from mailcare.backup.judging import Found, StatedFacts, stated
 from mailcare.backup.ldif import judge_ldif, lines_of
 from mailcare.backup.manifest import manifest_of
 from mailcare.backup.names import stated_bytes
@@ -38,7 +38,6 @@ from mailcare.systems.copies import CopyKind, StoreFormat
 HOMES_SERVED = 5  # of a dbox store, whose homes are restored whole
 SERVED_UNIFORM = 300
 ROOM_FACTOR = 3  # what came back, what the server is given, and its indexes
-Found = Iterator[tuple[str, Facts]]
 
 
 @dataclass(frozen=True, slots=True)

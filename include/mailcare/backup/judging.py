@@ -1,6 +1,6 @@
 """Each level's facts and the rule that judges them: what evidence is judged by again. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mailcare.backup.chain import ChainFacts, judge_chain
@@ -28,6 +28,8 @@ class Withheld:
 
 
 Facts = ChainFacts | FreshFacts | InventoryFacts | IntegrityFacts | StatedFacts | Withheld
+Found = Iterator[tuple[str, Facts]]
+"""What a level brings: the generation that it looked at, and what it found there."""
 KINDS: Mapping[str, type] = {
     "chain": ChainFacts,
     "freshness": FreshFacts,
