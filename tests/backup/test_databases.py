@@ -262,6 +262,16 @@ def test_a_view_of_another_database_does_not_fail_a_dump(scratch):
     assert "另一个数据库 webmail" in refused.value.message
 
 
+def test_the_databases_of_a_server_itself_are_not_loaded():
+    own = b"-- Current Database: `mysql`\nDROP TABLE proc;\n-- Table structure for table `proc`\n"
+    other = b"USE `mail`;\nSELECT 1;\n"
+    text = b"SELECT 0;\n" + own + other + own + b"-- Current Database: `mysql_2`\nSELECT 2"
+    left = b"SELECT 0;\n" + other + b"-- Current Database: `mysql_2`\nSELECT 2"
+    for size in (1, 7, 50, len(text)):
+        blocks = [text[at : at + size] for at in range(0, len(text), size)]
+        assert b"".join(databases._without_own(blocks)) == left
+
+
 def test_a_dump_in_gbk_is_read_as_such(scratch):
     need("mariadbd")
     rows = (

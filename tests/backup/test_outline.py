@@ -98,6 +98,8 @@ def test_tables_are_named_with_their_database():
     assert read(connected + END).tables == {"m.public.alias"}
     text = b"-- Current Database: `m`\n-- Table structure for table `t`\n"
     assert read(text, Dialect.MYSQL).tables == {"m.t"}
+    used = b"-- Current Database: `mysql`\nUSE `m`;\n-- Table structure for table `t`\n"
+    assert read(used, Dialect.MYSQL).tables == {"m.t"}
 
 
 def test_what_defines_nothing_has_data_alone():

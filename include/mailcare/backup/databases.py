@@ -56,6 +56,8 @@ _RIGHTS = re.compile(
 _ROLE = rb'(?:"(?:[^"]|"")+"|[a-z_][\w$]*)'
 _ROLES = re.compile(rb"\b(?:TO|FROM|ROLE) (%b(?:, %b)*)" % (_ROLE, _ROLE))
 _NO_ROLE = re.compile(rb'"?(public|postgres|none|current_user|session_user|pg_\w*)"?')
+_DATABASE_BEGINS = re.compile(rb"^(?=(?:-- Current Database: |USE )`)", re.MULTILINE)
+_OWN = re.compile(rb"(-- Current Database: |USE )`(mysql|sys)`")
 # What psql itself is told in a dump by pg_dump; all else it is not let do.
 _TOLD_PSQL = re.compile(
     rb"^\\((un)?restrict \w+"
@@ -339,7 +341,8 @@ def _fed(client: Client, dump: Path, identity: Identity) -> str:
     killer = threading.Timer(LOAD_S, child.terminate)
     killer.start()
     try:
-        code, text = _poured(child, _for_psql(blocks(dump)) if client.is_psql else blocks(dump))
+        fitted = _for_psql if client.is_psql else _without_own
+        code, text = _poured(child, fitted(blocks(dump)))
     finally:
         killer.cancel()
         child.kill()
@@ -384,6 +387,20 @@ def _not_the_dumps(
     if _OURS.search(text):
         return "tool", f"转储要求临时数据库没有的权限或功能，未能导入，不能判断是否完好（{text}）"
     return None
+
+
+def _without_own(text: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a dump without the databases of its server itself: here there are others."""
+    rest, is_own = b"", False
+    for block in text:
+        lines, end, rest = (rest + block).rpartition(b"\n")
+        for part in _DATABASE_BEGINS.split(lines + end):
+            is_own = bool(_OWN.match(part)) if _DATABASE_BEGINS.match(part) else is_own
+            yield b"" if is_own else part
+        if len(rest) > BLOCK_BYTES:
+            yield b"" if is_own else rest
+            rest = b""
+    yield b"" if is_own else rest
 
 
 def _for_psql(text: Iterable[bytes]) -> Iterator[bytes]:

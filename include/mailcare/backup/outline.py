@@ -65,7 +65,7 @@ class Outline(ABC):
 
         `held` are its tables with the number of their rows, `others` what else it has by name.
         """
-        lost = self._accounts_only(self.tables.difference(held, others))
+        lost = self._accounts_only(self.tables.union(self.rows).difference(held, others))
         short = [
             f"{one}（文中 {count} 行，导入后 {held[one]} 行）"
             for one, count in sorted(self.rows.items())
@@ -118,7 +118,7 @@ def outline_of(dialect: Dialect) -> Outline:
 FIRST_DATABASE = {Dialect.MYSQL: "drill", Dialect.POSTGRESQL: "postgres"}
 _MYSQL_HEAD = re.compile(rb"-- (MySQL|MariaDB) dump ")
 _QUOTED = rb"[`\"']?(.+?)[`\"']?"
-_CURRENT = re.compile(rb"-- Current Database: " + _QUOTED + rb"$")
+_CURRENT = re.compile(rb"(?:-- Current Database: |USE )" + _QUOTED + rb";?$")
 _STRUCTURE = re.compile(
     rb"-- (Table|Temporary table|Final view) structure for (?:table|view) " + _QUOTED + rb"$"
 )
@@ -151,6 +151,8 @@ class _MysqlOutline(Outline):
         self._inserting = found[1] if found else b""
         if found:
             self._count(_rows_in(line), line)
+        elif current := _CURRENT.match(line):
+            self.database = current[1].decode("utf-8", "replace")
         elif program := _PROGRAM.match(line):
             self._define(self._named(program[1] or program[2]), is_table=False)
         elif charset := _CHARSET.match(line):
