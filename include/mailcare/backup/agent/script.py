@@ -204,8 +204,9 @@ _FIELD = re.compile(rb"(?:\A|[\r\n])(?:from|date|message-id|received)[ \t]*:", r
 
 def looks_like_mail(head: Union[bytes, memoryview]) -> bool:
     """Tell from the first bytes of a file whether they are the head of a mail (RFC 5322)."""
+    field = _FIELD.search(head)
     # LZ4 leaves some of the text as it was: that is no mail to be read.
-    return _FIELD.search(head) is not None and not is_sealed(head)
+    return field is not None and (not field.start() or not is_sealed(head))
 
 
 def is_packed(head: bytes) -> bool:
