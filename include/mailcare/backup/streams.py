@@ -2,7 +2,9 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
@@ -17,6 +19,25 @@ from mailcare.backup.source import NotReached
 from mailcare.systems.copies import CopyKind
 
 UNPACED = Pace(0)
+BLOCKS_AHEAD = 3
+
+
+class AheadStream(PlainStream):
+    """A file as it is, read in a thread while what came before it is hashed."""
+
+    def __init__(self, file: IO[bytes], pace: Pace) -> None:
+        super().__init__(file, pace)
+        self._read, self._thread = super().block, ThreadPoolExecutor(1)
+        self._coming = deque(self._thread.submit(self._read) for _ in range(BLOCKS_AHEAD))
+
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        self._coming.append(self._thread.submit(self._read))
+        return self._coming.popleft().result()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._thread.shutdown(cancel_futures=True)
 
 
 class FastGzipStream(GzipStream):
@@ -27,7 +48,7 @@ class FastGzipStream(GzipStream):
 
 ArchiveStream = PlainStream | FastGzipStream | ZstdStream
 _STREAMS: dict[CopyKind, type[ArchiveStream]] = {
-    CopyKind.TAR: PlainStream,
+    CopyKind.TAR: AheadStream,
     CopyKind.TAR_GZ: FastGzipStream,
     CopyKind.TAR_ZST: ZstdStream,
     CopyKind.ZIP: PlainStream,
