@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from mailcare.backup import steps
-from mailcare.backup.matrix import WORST_FIRST, Standing
+from mailcare.backup.matrix import RANKED, Standing
 from mailcare.errors import InputError
 from mailcare.listing import Wish
 from tests.backup.copies import cover, declare, looked
@@ -166,7 +166,7 @@ def test_a_copy_stands_as_its_worst_promised_level(bank):
     for one in found.values():
         weights = [Standing.NOT_RUN if cell.standing is Standing.NEVER else cell.standing
                    for cell in one.levels.values()]  # fmt: skip
-        assert one.standing is min(weights, key=WORST_FIRST.index), one
+        assert one.standing is min(weights, key=RANKED.index), one
     assert {one.standing for one in found.values()} >= {
         Standing.FAIL,
         Standing.DEGRADED,

@@ -983,3 +983,15 @@ def test_what_messages_were_held_against_is_counted_apart(tmp_path):
         (told,) = (one for one in bank.verify().of("L3").remarks if one.code == "no_checksum")
         same = f"{known} 封与上次的清单一致，24 封与现网一致，0 封无可比对"
         assert told.text == f"副本自身没有校验和；{same}"
+
+
+def test_a_small_store_that_was_encrypted_whole_is_found_like_a_large_one(tmp_path):
+    bank = Bank(tmp_path, "tree")
+    shutil.rmtree(bank.live)
+    for number in range(3):
+        add_mail(bank.live, "user1@bank.example", number)
+    encrypt(bank.live)
+    bank.back_up()
+    outcome = bank.verify("L4")
+    for level in ("L3", "L4"):
+        assert "ransomware" in outcome.codes(level)

@@ -12,7 +12,7 @@ from mailcare.backup.verdicts import Coverage, Judgement, Level, Remark, Weight,
 
 SHOWN = 50
 NOT_MAIL_PCT = 5  # encrypted stores have none that looks like mail, healthy ones all
-NOT_MAIL_LEAST = 5  # what a few odd messages of a small store do not reach
+NOT_MAIL_LEAST = 5  # what a few odd messages of a small store do not reach, unless it has no others
 SEALED_JUMP_PCT = 30  # new mail alone, as mail_crypt is turned on, changes no store as fast
 
 
@@ -64,7 +64,8 @@ class IntegrityFacts:
 
 def is_mass(odd: int, read: int) -> bool:
     """Tell whether so many of what was read are no mail that it is a sign of encryption."""
-    return odd >= NOT_MAIL_LEAST and 100 * odd > NOT_MAIL_PCT * read
+    is_many = odd >= NOT_MAIL_LEAST or 2 * odd > read
+    return is_many and 100 * odd > NOT_MAIL_PCT * read
 
 
 def judge_integrity(facts: IntegrityFacts) -> Judgement:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from mailcare.backup.history import unmended
@@ -82,6 +82,18 @@ def verdicts_of(
         .order_by(BackupEvidence.sequence)
     )
     return [(row.sequence, Verdict(row.verdict.value)) for row in rows]
+
+
+def last_levels(*wanted: ColumnElement[bool]) -> Select[BackupLevel]:
+    """Return what the last run of each level of each copy found, of the rows that are wanted."""
+    last = (
+        select(func.max(BackupLevel.evidence_id).label("evidence_id"), BackupLevel.level)
+        .where(*wanted)
+        .group_by(BackupLevel.system_id, BackupLevel.copy_name, BackupLevel.level)
+        .subquery()
+    )
+    is_last = and_(last.c.evidence_id == BackupLevel.evidence_id, last.c.level == BackupLevel.level)
+    return select(BackupLevel).join(last, is_last)
 
 
 def failed_shard(

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Subquery, and_, case, func, select, union
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from mailcare.backup.cadence import EARLY
-from mailcare.backup.lists import covered_systems, day_of
+from mailcare.backup.lists import covered_systems, day_of, last_levels
 from mailcare.backup.verdicts import Level, Verdict, aged, not_run
 from mailcare.errors import InputError
 from mailcare.listing import Page, Wish
@@ -51,7 +51,7 @@ LABELS = {
     Standing.PASS: "通过",
     Standing.OUTSIDE: "合同外",
 }
-WORST_FIRST = tuple(Standing)
+RANKED = tuple(Standing)
 TOLD_FIRST = (Standing.FAIL, Standing.DEGRADED, Standing.NOT_RUN, Standing.NEVER)
 
 
@@ -213,7 +213,7 @@ def _same(one: Any, other: Any) -> ColumnElement[bool]:  # noqa: ANN401 - tables
 
 
 def _rank(standing: Standing) -> int:
-    return WORST_FIRST.index(standing)
+    return RANKED.index(standing)
 
 
 def _rank_of(verdict: InstrumentedAttribute[Any]) -> ColumnElement[int]:
@@ -226,7 +226,7 @@ def _patient(at: datetime) -> datetime:
 
 
 def _with_levels(session: Session, found: Sequence[_Found], at: datetime) -> tuple[CopyRow, ...]:
-    outside = WORST_FIRST.index(Standing.OUTSIDE)
+    outside = _rank(Standing.OUTSIDE)
     promised = _promised_cells(session, [one for one in found if one.rank != outside], at)
     others = _other_cells(session, [one for one in found if one.rank == outside], at)
     cells = others | promised
@@ -237,7 +237,7 @@ def _with_levels(session: Session, found: Sequence[_Found], at: datetime) -> tup
             one.customer_id,
             one.customer,
             one.copy,
-            WORST_FIRST[one.rank],
+            RANKED[one.rank],
             Verdict(one.verdict.value) if one.verdict else None,
             one.verified_at,
             cells.get((one.system_id, one.copy), {}),
@@ -286,18 +286,9 @@ def _overdue(promise: BackupPromise, at: datetime) -> str:
 
 def _other_cells(session: Session, found: Iterable[_Found], at: datetime) -> Cells:
     """Return the last verdict on each level of copies that are not promised, a run's worst."""
-    systems = {one.system_id for one in found}
-    newest = (
-        select(func.max(BackupLevel.evidence_id).label("evidence"), BackupLevel.level)
-        .where(BackupLevel.system_id.in_(systems))
-        .group_by(BackupLevel.system_id, BackupLevel.copy_name, BackupLevel.level)
-        .subquery()
-    )
-    is_newest = and_(
-        newest.c.evidence == BackupLevel.evidence_id, newest.c.level == BackupLevel.level
-    )
+    of_systems = BackupLevel.system_id.in_({one.system_id for one in found})
     worst_last = _rank_of(BackupLevel.verdict).desc()
-    rows = select(BackupLevel).join(newest, is_newest).order_by(BackupLevel.level, worst_last)
+    rows = last_levels(of_systems).order_by(BackupLevel.level, worst_last)
     cells: Cells = {}
     for one in session.scalars(rows):
         verdict = Standing(one.verdict.value)

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailcare.backup.lists import failed_shard
+from mailcare.backup.lists import failed_shard, last_levels
 from mailcare.backup.verdicts import Level, Verdict, worst
 from mailcare.papers.backup_lines import BackupLine
 from mailcare.records.backups import BackupLevel
@@ -23,25 +23,10 @@ def last_lines(system: int, *, until: datetime) -> tuple[BackupLine, ...]:
     """
     by_copy: dict[str, list[BackupLevel]] = defaultdict(list)
     with reading() as session:
-        for row in _last_rows(session, system, until):
+        rows = last_levels(BackupLevel.system_id == system, BackupLevel.judged_at <= until)
+        for row in session.scalars(rows.order_by(BackupLevel.level, BackupLevel.id)):
             by_copy[row.copy_name].append(row)
         return tuple(_line(session, rows, until) for _, rows in sorted(by_copy.items()))
-
-
-def _last_rows(session: Session, system: int, until: datetime) -> Sequence[BackupLevel]:
-    last = (
-        select(
-            BackupLevel.copy_name,
-            BackupLevel.level,
-            func.max(BackupLevel.evidence_id).label("evidence_id"),
-        )
-        .where(BackupLevel.system_id == system, BackupLevel.judged_at <= until)
-        .group_by(BackupLevel.copy_name, BackupLevel.level)
-        .subquery()
-    )
-    is_last = and_(last.c.evidence_id == BackupLevel.evidence_id, last.c.level == BackupLevel.level)
-    rows = select(BackupLevel).join(last, is_last)
-    return session.scalars(rows.order_by(BackupLevel.level, BackupLevel.id)).all()
 
 
 def _line(session: Session, last: Sequence[BackupLevel], until: datetime) -> BackupLine:
