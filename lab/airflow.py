@@ -21,6 +21,7 @@ START_WITHIN_S = 300
 RUN_WITHIN_S = 900
 STOP_WITHIN_S = 5  # nothing of it is kept
 TELL_EVERY_S = 3
+BUSY_MOST = 10  # times to ask again, a second apart
 LOGIN = "admin"
 FINISHED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
@@ -35,13 +36,20 @@ class Airflow:
 
     def get(self, path: str) -> dict[str, object]:
         """Read from the REST API."""
-        answer = self.client.get(f"/api/v2/{path}")
-        answer.raise_for_status()
-        return answer.json()
+        return self._answer("GET", path, None)
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, object]:
         """Write to the REST API."""
-        answer = self.client.post(f"/api/v2/{path}", json=dict(body))
+        return self._answer("POST", path, dict(body))
+
+    def _answer(self, method: str, path: str, body: object) -> dict[str, object]:
+        """Ask again where its database, of one writer at a time, was busy: nothing was written."""
+        answer = self.client.request(method, f"/api/v2/{path}", json=body)
+        for _ in range(BUSY_MOST):
+            if answer.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+                break
+            time.sleep(1)
+            answer = self.client.request(method, f"/api/v2/{path}", json=body)
         answer.raise_for_status()
         return answer.json()
 
