@@ -20,7 +20,6 @@ RUN apt-get update \
         mariadb-server \
         postgresql \
         restic \
-        zstd \
     && rm -rf /var/lib/apt/lists/* \
     && install -d -o airflow -g root -m 0770 /var/lib/mailcare
 USER airflow

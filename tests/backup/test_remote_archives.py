@@ -115,6 +115,15 @@ def test_what_zstd_packed_with_the_longest_window_is_read_here_and_there(tmp_pat
     assert (digests, soundness) == all_of(local_source(copy_of("tar.zst", path)))[0][:2]
 
 
+def test_what_is_no_zstd_is_said_to_be_none_here_and_there(tmp_path):
+    copy = copy_of("tar.zst", pack(make_store(tmp_path / "live"), "tar.gz", tmp_path / "copy"))
+    (digests, soundness, census), told = all_of(there(copy, tmp_path))
+    assert not digests
+    assert "不是 zstd 数据" in soundness.problems[0]
+    assert census.damages == soundness.problems
+    assert told == all_of(local_source(copy))[1]
+
+
 def test_a_host_holds_odd_members_to_the_same_rules(tmp_path):
     def info(name, **more):
         one = tarfile.TarInfo(name)
@@ -260,6 +269,52 @@ def test_a_host_without_zstd_has_its_archive_brought_or_not_measured(tmp_path, m
     with pytest.raises(NotReached) as refused:
         asked.census()
     assert (refused.value.code, unreached(Level.L2, refused.value).verdict) == ("tool", "NOT_RUN")
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Return where a host has its only tool, once it is written; and what is packed by it."""
+    path = pack(make_store(tmp_path / "live"), "tar.zst", tmp_path / "copy.tar.zst")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setattr(zstd, "surroundings", lambda _home: {"PATH": str(folder)})
+    copy_map = StoreMap(StoreFormat.MAILDIR, LAYOUT)
+    return folder / "zstd", RemoteArchiveStore(path, CopyKind.TAR_ZST, copy_map, "", seat=Within())
+
+
+def written(tool, text, mode=0o755):
+    tool.write_text(f"#!/bin/sh\n{text}\n")
+    tool.chmod(mode)
+
+
+def test_a_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(tool):
+    program, store = tool
+    for mode, code in ((0o644, "tool"), (0o755, "shortage")):
+        written(program, "kill -9 $$", mode)
+        with pytest.raises(NotReached, match="zstd") as refused:
+            store.census()
+        assert refused.value.code == code
+        with pytest.raises(NotReached, match="zstd"):
+            list(store.read(Shard()))
+
+
+SAID = (
+    ("Decoding error (36) : Allocation error : not enough memory", True),
+    ("Decoding error (36) : Frame requires too much memory for decoding", False),  # beyond 2 GiB
+    ("Decoding error (36) : Data corruption detected", False),
+)
+
+
+@pytest.mark.parametrize(("said", "is_short"), SAID)
+def test_a_zstd_short_of_memory_is_no_damage_and_says_that_it_may_go_later(tool, said, is_short):
+    program, store = tool
+    written(program, f"echo '/*stdin*\\ : {said} ' >&2\nexit 1")
+    if is_short:
+        with pytest.raises(NotReached, match="可重试") as refused:
+            store.census()
+        assert refused.value.code == "shortage"
+    else:
+        assert said.rpartition(" : ")[2] in store.census().damages[0]
 
 
 @pytest.mark.parametrize("kind", READ_THERE)

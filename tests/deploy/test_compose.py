@@ -273,7 +273,7 @@ def test_the_image_draws_papers_and_opens_backups_with_the_packages_that_are_tes
     installed = re.findall(r"apt-get install ([^&]*)&&", DOCKERFILE)
     packages = {word for word in installed[0].split() if not word.startswith("-")}
     assert {"libpango-1.0-0", "fonts-noto-cjk", "fonts-dejavu-core"} <= packages
-    assert {"restic", "borgbackup", "zstd"} <= packages
+    assert {"restic", "borgbackup"} <= packages
     assert {"dovecot-imapd", "mariadb-server", "postgresql"} <= packages
     assert packages <= set(listed)
 

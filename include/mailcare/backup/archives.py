@@ -5,15 +5,14 @@ resolved to the member that they name in a second pass, which happens only where
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from mailcare.backup.agent.archive import NOT_THERE, ZIP_METHOD, Content
+from mailcare.backup.agent.archive import NOT_THERE, Content
 from mailcare.backup.agent.packed import Broken, TooMuch
-from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
-from mailcare.backup.agent.zips import ZipWalk
+from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage
 from mailcare.backup.files import explained, problem_of
 from mailcare.backup.mailstore import Place, StoreMap, Tally, is_in
 from mailcare.backup.mbox import Piece, Splitter, cut, mbox_digest, mbox_message
@@ -28,7 +27,7 @@ from mailcare.backup.source import (
     Shard,
     Soundness,
 )
-from mailcare.backup.streams import UNPACED, opened, unpacked
+from mailcare.backup.streams import opened, walk_of
 from mailcare.backup.verdicts import Coverage
 from mailcare.systems.copies import CopyKind
 
@@ -309,13 +308,11 @@ class ArchiveStore:
     @contextmanager
     def open_walk(self, done: Pass) -> Iterator[Walk]:
         """Open the archive for one pass; its checksum's name and oddities go into `done`."""
-        with opened(self.path) as file, unpacked(file, self.kind) as stream:
-            walk: Walk = ZipWalk(file, UNPACED) if self.kind is CopyKind.ZIP else TarStream(stream)
+        with opened(self.path) as file, closing(walk_of(file, self.kind)) as walk:
             try:
                 yield walk
             finally:
-                method = ZIP_METHOD if self.kind is CopyKind.ZIP else stream.method
-                done.ended(method, walk.oddities)
+                done.ended(walk.method, walk.oddities)
 
     def _inner(self, path: bytes) -> bytes | None:
         """Return a path below `inside`, None for one outside; folders come again and again."""

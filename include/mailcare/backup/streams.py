@@ -1,18 +1,27 @@
-"""An archive of this machine as a stream; what it raises is told in `agent.packed`."""
+"""The members of an archive of this machine; what its stream raises is told in `agent.packed`."""
 
 import os
 import stat
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from backports import zstd
 from isal import isal_zlib
 
-from mailcare.backup.agent.packed import GzipStream, PlainStream
+from mailcare.backup.agent.packed import (
+    BLOCK_BYTES,
+    Broken,
+    GzipStream,
+    PlainStream,
+    need_resources,
+)
 from mailcare.backup.agent.script import Pace, Refused
+from mailcare.backup.agent.tar import TarStream
+from mailcare.backup.agent.zips import ZipWalk
 from mailcare.backup.agent.zstd import ZstdStream
 from mailcare.backup.files import not_reached
 from mailcare.backup.source import NotReached
@@ -20,24 +29,9 @@ from mailcare.systems.copies import CopyKind
 
 UNPACED = Pace(0)
 BLOCKS_AHEAD = 3
-
-
-class AheadStream(PlainStream):
-    """A file as it is, read in a thread while what came before it is hashed."""
-
-    def __init__(self, file: IO[bytes], pace: Pace) -> None:
-        super().__init__(file, pace)
-        self._read, self._thread = super().block, ThreadPoolExecutor(1)
-        self._coming = deque(self._thread.submit(self._read) for _ in range(BLOCKS_AHEAD))
-
-    def block(self) -> bytes:
-        """Return what comes next; empty at the end."""
-        self._coming.append(self._thread.submit(self._read))
-        return self._coming.popleft().result()
-
-    def close(self) -> None:
-        """Read no further."""
-        self._thread.shutdown(cancel_futures=True)
+# As much as `zstd --long=31` packs with.
+_WINDOW_MOST: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
+_STEP_BYTES = 4096  # what may be lost before a damage
 
 
 class FastGzipStream(GzipStream):
@@ -46,12 +40,95 @@ class FastGzipStream(GzipStream):
     library = isal_zlib
 
 
-ArchiveStream = PlainStream | FastGzipStream | ZstdStream
+class FastZstdStream(ZstdStream):
+    """A zstd file, unpacked without a tool and its pipe; what precedes a damage comes before it."""
+
+    def __init__(self, file: IO[bytes], pace: Pace) -> None:
+        super().__init__(file, pace)
+        self._begin(b"")
+        self._damage: Broken | None = None
+
+    def _begin(self, rest: bytes) -> None:
+        """Begin a frame with what was read behind the last one."""
+        self._frame, self._rest = new_frame(), rest
+        self._begun_at, self._begun_out = self._position() - len(rest), self._out
+
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        if self._damage:
+            raise self._damage
+        try:
+            return self.counted(self._unpacked())
+        except zstd.ZstdError as error:
+            said = str(error)
+        need_resources(said)
+        data = self.counted(self._before_damage())
+        self._damage = self.damaged(said.rpartition(": ")[2])
+        return data or self.block()
+
+    def _unpacked(self, most: int = BLOCK_BYTES) -> bytes:
+        data = b""
+        while not data:
+            if self._frame.eof:
+                self._begin(self._frame.unused_data)
+            if self._frame.needs_input and not self._rest:
+                self._rest = self._file.read(BLOCK_BYTES)
+                if not self._rest:
+                    break
+            data = self._frame.decompress(self._rest, most)
+            self._rest = b""
+        if not data and self._position() > self._begun_at:
+            raise self.broken("zstd 数据提前结束，归档不完整")
+        return data
+
+    def _before_damage(self) -> bytes:
+        """Return what the call that met the damage had unpacked before it, by beginning anew."""
+        given, found = self._out - self._begun_out, b""
+        self._file.seek(self._begun_at)
+        self._frame, self._rest = new_frame(), b""
+        with suppress(zstd.ZstdError):
+            while given and (data := self._unpacked(min(given, BLOCK_BYTES))):
+                given -= len(data)
+            while len(found) < BLOCK_BYTES and (data := self._unpacked(_STEP_BYTES)):
+                found += data
+        return found
+
+
+def new_frame() -> zstd.ZstdDecompressor:
+    """Return what unpacks one frame."""
+    return zstd.ZstdDecompressor(options=_WINDOW_MOST)
+
+
+ArchiveStream = PlainStream | FastGzipStream | FastZstdStream
+
+
+class Ahead:
+    """A stream that is read, and unpacked, in a thread while what came before it is hashed."""
+
+    def __init__(self, stream: ArchiveStream) -> None:
+        self._stream, self._thread = stream, ThreadPoolExecutor(1)
+        self._coming = deque(self._thread.submit(stream.block) for _ in range(BLOCKS_AHEAD))
+
+    @property
+    def method(self) -> str:
+        """Return the name of the stream's checksum; empty where it has none."""
+        return self._stream.method
+
+    def block(self) -> bytes:
+        """Return what comes next; empty at the end."""
+        self._coming.append(self._thread.submit(self._stream.block))
+        return self._coming.popleft().result()
+
+    def close(self) -> None:
+        """Read no further."""
+        self._thread.shutdown(cancel_futures=True)
+        self._stream.close()
+
+
 _STREAMS: dict[CopyKind, type[ArchiveStream]] = {
-    CopyKind.TAR: AheadStream,
+    CopyKind.TAR: PlainStream,
     CopyKind.TAR_GZ: FastGzipStream,
-    CopyKind.TAR_ZST: ZstdStream,
-    CopyKind.ZIP: PlainStream,
+    CopyKind.TAR_ZST: FastZstdStream,
 }
 
 
@@ -79,8 +156,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-@contextmanager
-def unpacked(file: IO[bytes], kind: CopyKind) -> Iterator[ArchiveStream]:
-    """Unpack an archive's file for one pass."""
-    with closing(_STREAMS[kind](file, UNPACED)) as stream:
-        yield stream
+def walk_of(file: IO[bytes], kind: CopyKind) -> TarStream | ZipWalk:
+    """Begin a pass over the members of an archive's file."""
+    if kind is CopyKind.ZIP:
+        return ZipWalk(file, UNPACED)
+    return TarStream(Ahead(_STREAMS[kind](file, UNPACED)))

@@ -31,12 +31,11 @@ from mailcare.backup.agent.script import (
 )
 from mailcare.backup.agent.tar import Kind, Member, MemberDamage, TarDamage, TarStream
 from mailcare.backup.agent.zips import ZipWalk
-from mailcare.backup.agent.zstd import ZstdStream
+from mailcare.backup.agent.zstd import ZstdToolStream
 
 TEXT_A_RECORD = 1024 * 1024
 NOT_THERE = "备份中没有这封邮件"
-ZIP_METHOD = "zip CRC-32"
-STREAMS = {"tar": PlainStream, "tar.gz": GzipStream, "tar.zst": ZstdStream}
+STREAMS = {"tar": PlainStream, "tar.gz": GzipStream, "tar.zst": ZstdToolStream}
 
 
 class Content:
@@ -118,17 +117,14 @@ def opened(path: bytes) -> IO[bytes]:
 @contextmanager
 def walk_of(kind: str, file: Any, pace: Pace, ending: Dict[str, Any]) -> Iterator[Any]:
     """Open a walk over the members of an archive; its checksum and oddities go into `ending`."""
-    if kind == "zip":
-        walk, stream = ZipWalk(file, pace), PlainStream(file, pace)  # type: Any, Any
-    else:
-        stream = STREAMS[kind](file, pace)
-        walk = TarStream(stream)
+    is_zip = kind == "zip"
+    walk = ZipWalk(file, pace) if is_zip else TarStream(STREAMS[kind](file, pace))  # type: Any
     try:
         yield walk
     finally:
-        ending["method"] = ZIP_METHOD if kind == "zip" else stream.method
+        ending["method"] = walk.method
         ending["oddities"] = [[b64(path), what] for path, what in walk.oddities]
-        stream.close()
+        walk.close()
 
 
 def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:

@@ -88,6 +88,15 @@ class TarStream:
         self._pax: Dict[str, bytes] = {}
 
     @property
+    def method(self) -> str:
+        """Return the name of the stream's checksum; empty where it has none."""
+        return self.stream.method  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the stream."""
+        self.stream.close()
+
+    @property
     def position(self) -> int:
         """How many bytes were read of the archive."""
         return self._before + self._from

@@ -36,6 +36,8 @@ _BEIJING = timezone(timedelta(hours=8))
 class ZipWalk:
     """The members of a zip, whose `file` stays its owner's; see `archives.Walk`."""
 
+    method = "zip CRC-32"
+
     def __init__(self, file: Any, pace: Pace) -> None:
         self._file, self._pace = file, pace
         self.oddities: List[Tuple[bytes, str]] = []
@@ -101,6 +103,9 @@ class ZipWalk:
             raise MemberDamage(f"CRC 不符或数据损坏（{error}）") from None
         if taken != member.size_bytes:
             raise MemberDamage(f"应有 {member.size_bytes} 字节，读到 {taken} 字节")
+
+    def close(self) -> None:
+        """Leave the file to its owner."""
 
     def _unlikeness(self, entry: zipfile.ZipInfo) -> str:
         """Say how a member's own header differs from the directory; empty where it does not.

@@ -1,7 +1,7 @@
 """A zstd stream through the host's own `zstd -dc`; for Python 3.6, see `agent.tar`.
 
-The tool checks what has a checksum and does not say what has none; so the frames are followed while
-they pass by (RFC 8878, section 3.1).
+A decompressor checks what has a checksum and does not say what has none; so the frames are followed
+while they pass by (RFC 8878, section 3.1).
 """
 
 import fcntl
@@ -9,7 +9,7 @@ import os
 import subprocess
 from typing import Any, Generator
 
-from mailcare.backup.agent.packed import BLOCK_BYTES, Limited
+from mailcare.backup.agent.packed import BLOCK_BYTES, Broken, Limited
 from mailcare.backup.agent.script import Pace, Refused, shortage_of, surroundings
 
 RATIO_MOST = 2000
@@ -40,12 +40,12 @@ class Frames:
 
     def _follow(self) -> Generator[None, None, None]:
         magic = yield from self._taken(4)
-        while magic == _MAGIC or magic[1:] == _SKIPPABLE:
+        while _begins_frame(magic):
             yield from self._frame() if magic == _MAGIC else self._skippable()
             magic = yield from self._taken(4)
         self.are_checked = False
         while True:
-            yield  # no frame: the tool says so itself, or knows another format
+            yield  # no frame: who unpacks it says so
 
     def _frame(self) -> Generator[None, None, None]:
         flags = (yield from self._taken(1))[0]
@@ -70,14 +70,45 @@ class Frames:
         return os.pread(self._descriptor, count, self._at - count)
 
 
+def _begins_frame(magic: bytes) -> bool:
+    return magic == _MAGIC or magic[1:] == _SKIPPABLE
+
+
 class ZstdStream(Limited):
-    """A zstd file, read by the tool itself; both share its position."""
+    """A zstd file, whoever unpacks it; its frames are followed up to where that one has read."""
 
     ratio_most = RATIO_MOST
 
     def __init__(self, file: Any, pace: Pace) -> None:
         super().__init__(file, pace)
+        magic = os.pread(file.fileno(), len(_MAGIC), 0)
+        if len(magic) == len(_MAGIC) and not _begins_frame(magic):
+            raise self.broken("不是 zstd 数据")  # the tool may know it, with no checksum to show
         self._frames = Frames(file.fileno())
+
+    @property
+    def method(self) -> str:
+        """Return the name of the checksum; empty once a frame had none."""
+        return "zstd XXH64" if self._frames.are_checked else ""
+
+    def counted(self, produced: bytes) -> bytes:
+        """Count what was unpacked, and follow the frames."""
+        self._frames.follow(self._position())
+        return super().counted(produced)
+
+    def damaged(self, said: str) -> Broken:
+        """Return that the stream is broken, and what the decompressor said."""
+        return self.broken("zstd 校验不符或数据损坏（%s）" % said)
+
+    def _position(self) -> int:
+        return os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
+
+
+class ZstdToolStream(ZstdStream):
+    """A zstd file, unpacked by the tool; both share its position."""
+
+    def __init__(self, file: Any, pace: Pace) -> None:
+        super().__init__(file, pace)
         try:
             child: Any = subprocess.Popen(
                 ["zstd", "-dcq", "--long=31"],  # else what was packed so is refused as too large
@@ -94,21 +125,12 @@ class ZstdStream(Limited):
         except OSError:
             pass  # the user has no more of it left; it is slower so
 
-    @property
-    def method(self) -> str:
-        """Return the name of the checksum; empty once a frame had none."""
-        return "zstd XXH64" if self._frames.are_checked else ""
-
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
         data = self._child.stdout.read(BLOCK_BYTES)
         if not data:
             self._check()
-        self._frames.follow(self._position())
         return self.counted(data)
-
-    def _position(self) -> int:
-        return os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
 
     def _check(self) -> None:
         """Raise what kept the tool from a good end."""
@@ -119,8 +141,7 @@ class ZstdStream(Limited):
             raise Refused("shortage", "zstd " + short)
         if code:
             os.pread(self._file.fileno(), 1, self._position())  # a disk's fault raises here too
-            said = said.split("\n")[0].rpartition("*stdin*\\")[2].strip(" :")
-            raise self.broken(f"zstd 校验不符或数据损坏（{said}）")
+            raise self.damaged(said.split("\n")[0].rpartition("*stdin*\\")[2].strip(" :"))
 
     def close(self) -> None:
         """End the tool."""
