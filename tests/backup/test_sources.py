@@ -7,7 +7,7 @@ import tarfile
 import zlib
 
 import pytest
-from backports import zstd
+import zstandard
 from isal import isal_zlib
 
 from mailcare.backup import pool, streams
@@ -338,17 +338,18 @@ class ShortGzip:
 
 
 class ShortZstd:
-    eof, needs_input, unused_data = False, True, b""
+    def __init__(self, _file):
+        pass
 
-    def decompress(self, _data, _most):
-        raise zstd.ZstdError("Unable to decompress: Allocation error : not enough memory")
+    def read(self, _most):
+        raise zstandard.ZstdError("zstd decompress error: Allocation error : not enough memory")
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "tar.zst"])
 def test_a_decompressor_short_of_memory_is_no_damage(live, tmp_path, monkeypatch, kind):
     source = copied(live, kind, tmp_path)
     monkeypatch.setattr(streams.FastGzipStream, "library", ShortGzip())
-    monkeypatch.setattr(streams, "new_frame", ShortZstd)
+    monkeypatch.setattr(streams, "unpacker", ShortZstd)
     with pytest.raises(NotReached, match="可重试") as refused:
         source.census(only(source))
     assert refused.value.code == "shortage"
@@ -384,8 +385,8 @@ def test_what_precedes_a_damage_in_zstd_is_counted_and_the_damage_told(tmp_path,
     path = pack(live, "tar", tmp_path / "copy.tar")
     text = path.read_bytes()
     frames = (text[at:][:frame_bytes] for at in range(0, len(text), frame_bytes))
-    checked = {zstd.CompressionParameter.checksum_flag: 1}
-    data = b"".join(zstd.compress(one, options=checked) for one in frames)
+    packer = zstandard.ZstdCompressor(write_checksum=True)
+    data = b"".join(packer.compress(one) for one in frames)
     path.write_bytes(data)
     source = local_source(copy_of("tar.zst", path))
     whole = list(source.messages(only(source), MAILBOXES))

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from backports import zstd
+import zstandard
 from isal import isal_zlib
 
 from mailcare.backup.agent.packed import (
@@ -29,8 +29,7 @@ from mailcare.systems.copies import CopyKind
 
 UNPACED = Pace(0)
 BLOCKS_AHEAD = 3
-# As much as `zstd --long=31` packs with.
-_WINDOW_MOST: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 31}
+_WINDOW_MOST_BYTES = 1 << 31  # as `zstd --long=31` packs
 _STEP_BYTES = 4096  # what may be lost before a damage
 
 
@@ -45,58 +44,43 @@ class FastZstdStream(ZstdStream):
 
     def __init__(self, file: IO[bytes], pace: Pace) -> None:
         super().__init__(file, pace)
-        self._begin(b"")
+        self._unpacker = unpacker(file)
         self._damage: Broken | None = None
-
-    def _begin(self, rest: bytes) -> None:
-        """Begin a frame with what was read behind the last one."""
-        self._frame, self._rest = new_frame(), rest
-        self._begun_at, self._begun_out = self._position() - len(rest), self._out
 
     def block(self) -> bytes:
         """Return what comes next; empty at the end."""
         if self._damage:
             raise self._damage
         try:
-            return self.counted(self._unpacked())
-        except zstd.ZstdError as error:
+            data = self.counted(self._unpacker.read(BLOCK_BYTES))
+        except zstandard.ZstdError as error:
             said = str(error)
+        else:
+            if not data and self.is_cut:
+                raise self.broken("zstd 数据提前结束，归档不完整")
+            return data
         need_resources(said)
         data = self.counted(self._before_damage())
         self._damage = self.damaged(said.rpartition(": ")[2])
         return data or self.block()
 
-    def _unpacked(self, most: int = BLOCK_BYTES) -> bytes:
-        data = b""
-        while not data:
-            if self._frame.eof:
-                self._begin(self._frame.unused_data)
-            if self._frame.needs_input and not self._rest:
-                self._rest = self._file.read(BLOCK_BYTES)
-                if not self._rest:
-                    break
-            data = self._frame.decompress(self._rest, most)
-            self._rest = b""
-        if not data and self._position() > self._begun_at:
-            raise self.broken("zstd 数据提前结束，归档不完整")
-        return data
-
     def _before_damage(self) -> bytes:
         """Return what the call that met the damage had unpacked before it, by beginning anew."""
-        given, found = self._out - self._begun_out, b""
-        self._file.seek(self._begun_at)
-        self._frame, self._rest = new_frame(), b""
-        with suppress(zstd.ZstdError):
-            while given and (data := self._unpacked(min(given, BLOCK_BYTES))):
+        given, found = self._out, b""
+        self._file.seek(0)
+        again = unpacker(self._file)
+        with suppress(zstandard.ZstdError):
+            while given and (data := again.read(min(given, BLOCK_BYTES))):
                 given -= len(data)
-            while len(found) < BLOCK_BYTES and (data := self._unpacked(_STEP_BYTES)):
+            while len(found) < BLOCK_BYTES and (data := again.read(_STEP_BYTES)):
                 found += data
         return found
 
 
-def new_frame() -> zstd.ZstdDecompressor:
-    """Return what unpacks one frame."""
-    return zstd.ZstdDecompressor(options=_WINDOW_MOST)
+def unpacker(file: IO[bytes]) -> zstandard.ZstdDecompressionReader:
+    """Return what unpacks all frames of a file."""
+    frames = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MOST_BYTES)
+    return frames.stream_reader(file, BLOCK_BYTES, read_across_frames=True, closefd=False)
 
 
 ArchiveStream = PlainStream | FastGzipStream | FastZstdStream

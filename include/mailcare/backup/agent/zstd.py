@@ -23,11 +23,12 @@ _CHECKSUM_FLAG = 0b100
 class Frames:
     """Follows the frames of a file, as far as it was read by another.
 
-    `are_checked` until one comes without a checksum.
+    `are_checked` until one comes without a checksum; the last that was met ends at byte `ended`,
+    which need not have been read.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.are_checked = True
+        self.are_checked, self.ended = True, 0
         self._descriptor = descriptor
         self._at = self._read = 0
         self._course = self._follow()
@@ -42,6 +43,7 @@ class Frames:
         magic = yield from self._taken(4)
         while _begins_frame(magic):
             yield from self._frame() if magic == _MAGIC else self._skippable()
+            self.ended = self._at
             magic = yield from self._taken(4)
         self.are_checked = False
         while True:
@@ -90,6 +92,11 @@ class ZstdStream(Limited):
     def method(self) -> str:
         """Return the name of the checksum; empty once a frame had none."""
         return "zstd XXH64" if self._frames.are_checked else ""
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether what was read ends within a frame."""
+        return self._position() != self._frames.ended
 
     def counted(self, produced: bytes) -> bytes:
         """Count what was unpacked, and follow the frames."""
