@@ -17,7 +17,7 @@ from bench import backup_work
 from bench.backup_work import LISTED_MAILBOXES, LISTED_MESSAGES, MAILBOXES, MESSAGES, PASSWORD
 
 TEXT_BYTES = 12_000
-RUNS = 3
+RUNS = 5
 
 _SET_CHILD_SUBREAPER = 36  # of linux/prctl.h
 
@@ -128,6 +128,7 @@ def _prepare(folder: Path) -> int:
     ):
         env = _environment(folder)
         subprocess.run(words, check=True, capture_output=True, env=env, cwd=folder)
+    os.sync()  # else the disk is still busy with it while others are measured
     return size_bytes
 
 
