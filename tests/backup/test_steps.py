@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 import signal
@@ -6,7 +7,7 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from mailcare.backup import running, steps
 from mailcare.backup.verdicts import Level
@@ -197,8 +198,8 @@ def test_no_length_of_history_hides_when_a_level_was_last_run(bank):
             "copy_name": first.copy_name,
             "sequence": sequence,
             "previous": f"{sequence - 1:064}",
-            "statement": json.dumps(said | {"sequence": sequence, "findings": []}),
-            "sha256": f"{sequence:064}",
+            "statement": (text := json.dumps(said | {"sequence": sequence, "findings": []})),
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "signature": "",
             "public_key": "",
             "verdict": first.verdict,
@@ -371,6 +372,31 @@ def test_hosts_to_be_logged_in_to_wait_for_an_authorisation(bank):
     told = [one["reason"] for one in json.loads(row.statement)["findings"]]
     assert told
     assert all(told)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"findings": [3]}', '{"findings": []}'])
+@pytest.mark.parametrize("which", [0, 1])
+def test_evidence_that_was_changed_is_told_and_keeps_nothing_else_from_working(bank, text, which):
+    for number in range(2):
+        carried_out(f"run-{number}", site="bank", through="L3")
+    changed = all_of(BackupEvidence)[which]
+    with transaction() as session:
+        session.execute(
+            update(BackupEvidence).where(BackupEvidence.id == changed.id).values(statement=text)
+        )
+    wrong = steps.audit_copy(changed.system_id, "nightly")
+    assert "内容与其 SHA-256 不符，证据被改动过" in wrong
+    assert steps.copy_detail(changed.system_id, "nightly").copy == "nightly"
+    with pytest.raises(InputError, match="不能据此出具报告"):
+        steps.render(changed.verification_id)
+    if text == '{"findings": []}':
+        assert json.loads(steps.evidence_file(changed.id)[1])["sha256"] == changed.sha256
+    else:
+        with pytest.raises(InputError, match="已损坏"):
+            steps.evidence_file(changed.id)
+    steps.render(carried_out("run-2", site="bank", through="L3"))
+    last = all_of(BackupEvidence)[2]
+    assert (last.sequence, last.previous) == (3, all_of(BackupEvidence)[1].sha256)
 
 
 def test_the_matrix_shows_the_last_verdict_on_each_level(bank):

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -71,15 +72,39 @@ class Evidence:
     def as_json(self) -> dict[str, Any]:
         """Return it as it is written into a file."""
         return {
-            "statement": json.loads(self.text),
+            "statement": self.statement(),
             "sha256": self.sha256,
             "signature": self.signature,
             "public_key": self.public_key,
         }
 
     def statement(self) -> dict[str, Any]:
-        """Return the statement as JSON."""
-        return json.loads(self.text)
+        """Return the statement as JSON; `InputError` where the text is none any more."""
+        with suppress(ValueError, RecursionError):
+            said = json.loads(self.text)
+            if _is_statement(said):
+                return said
+        raise InputError("证据的内容已损坏，无法读取", subject=self.sha256[:16])
+
+    def intact(self) -> dict[str, Any] | None:
+        """Return the statement as JSON; None where it is not the one of that SHA-256 any more."""
+        if not self.has_its_sum:
+            return None
+        try:
+            return self.statement()
+        except InputError:
+            return None
+
+    @property
+    def has_its_sum(self) -> bool:
+        """Tell whether the text has its SHA-256; who signed it is for `audit`."""
+        return hashlib.sha256(self.text.encode()).hexdigest() == self.sha256
+
+
+def _is_statement(said: object) -> bool:
+    if not isinstance(said, dict) or not isinstance(said.get("findings"), list):
+        return False
+    return all(isinstance(one, dict) for one in said["findings"])
 
 
 def canonical(value: object) -> str:
@@ -211,11 +236,8 @@ def read_evidence(data: bytes, *, name: str) -> Evidence:
     """Read a file of evidence; raise `InputError` for what is none."""
     try:
         content = json.loads(data, object_pairs_hook=_once)
-        statement = content["statement"]
-        assert isinstance(statement, dict)
-        assert isinstance(statement["findings"], list)
-        assert all(isinstance(one, dict) for one in statement["findings"])
-        text = canonical(statement)
+        assert _is_statement(content["statement"])
+        text = canonical(content["statement"])
         text.encode()
         fields = (content["sha256"], content["signature"], content["public_key"])
     except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
@@ -240,15 +262,19 @@ def audit(
     signed it (base64); without one its own is taken, which proves only that nothing was changed
     since by somebody without the key.
     """
-    wrong = [*_tampered(evidence, trusted), *_broken_chain(evidence, others)]
-    said = evidence.statement()
+    wrong = list(_tampered(evidence, trusted))
+    try:
+        said = evidence.statement()
+    except InputError as error:
+        return (*wrong, str(error))
+    wrong += _broken_chain(said, others)
     for finding in said["findings"]:
         wrong += _judged_otherwise(finding, said.get("program"))
     return tuple(wrong)
 
 
 def _tampered(evidence: Evidence, trusted: str | None) -> Sequence[str]:
-    if hashlib.sha256(evidence.text.encode()).hexdigest() != evidence.sha256:
+    if not evidence.has_its_sum:
         return ["内容与其 SHA-256 不符，证据被改动过"]
     if trusted is not None and evidence.public_key != trusted:
         return ["不是用可信的密钥签署的"]
@@ -260,8 +286,7 @@ def _tampered(evidence: Evidence, trusted: str | None) -> Sequence[str]:
     return []
 
 
-def _broken_chain(evidence: Evidence, others: Iterable[Evidence]) -> Sequence[str]:
-    said = evidence.statement()
+def _broken_chain(said: Mapping[str, Any], others: Iterable[Evidence]) -> Sequence[str]:
     sequence, previous = said.get("sequence"), said.get("previous")
     if sequence == 1:
         return [] if previous is None else ["第一份证据不应有前一份"]
@@ -270,13 +295,13 @@ def _broken_chain(evidence: Evidence, others: Iterable[Evidence]) -> Sequence[st
     before = next((one for one in others if one.sha256 == previous), None)
     if before is None:
         return [f"找不到前一份证据（SHA-256 {str(previous)[:16]}…），证据链缺失"]
-    told = before.statement()
+    told = before.intact()
+    if told is None:
+        return ["前一份证据的内容被改动过"]
     if (told.get("copy"), told.get("site")) != (said.get("copy"), said.get("site")):
         return ["前一份证据属于另一个副本"]
     if not isinstance(sequence, int) or told.get("sequence") != sequence - 1:
         return ["证据链的序号不连续"]
-    if hashlib.sha256(before.text.encode()).hexdigest() != before.sha256:
-        return ["前一份证据的内容被改动过"]
     return []
 
 

@@ -1,6 +1,5 @@
 """What was found of a copy, searched, sorted and paged in SQL, and which systems have copies."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -9,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from mailcare.backup.history import unmended
+from mailcare.backup.statements import intact
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.clock import BEIJING
 from mailcare.listing import Page, Wish
@@ -101,14 +101,14 @@ def failed_shard(
 ) -> int | None:
     """Return the evidence of a shard that failed and was not read again since, by a moment."""
     rows = (
-        select(BackupEvidence.id, BackupEvidence.statement)
+        select(BackupEvidence)
         .where(BackupEvidence.system_id == system, BackupEvidence.copy_name == copy)
         .order_by(BackupEvidence.sequence.desc())
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     if until:
         rows = rows.where(BackupEvidence.finished_at <= until)
-    return unmended((row.id, json.loads(row.statement)) for row in session.execute(rows))
+    return unmended((row.id, said) for row, said in intact(session.scalars(rows)))
 
 
 def sites_with_copies(session: Session, *, on: date) -> Sequence[str]:

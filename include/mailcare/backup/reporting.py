@@ -1,6 +1,5 @@
 """Read what the 《备份验证报告》 tells out of the evidence of a verification."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -11,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from mailcare.backup.freshness import Size
 from mailcare.backup.history import history_of
+from mailcare.backup.statements import intact
 from mailcare.backup.verdicts import Coverage, Level, Verdict
 from mailcare.backup.verification import chosen_copies
 from mailcare.clock import BEIJING
+from mailcare.errors import InputError
 from mailcare.papers.backup import BackupReport, CopyReport, LevelLine, TrendPoint
 from mailcare.records.backups import BackupEvidence, Verification
 from mailcare.systems.backups import BackupCopy
@@ -58,8 +59,15 @@ def _copy(session: Session, copy: BackupCopy, row: BackupEvidence) -> CopyReport
         "previous": row.previous or "",
         "public_key": row.public_key,
     }
-    lines = tuple(_line(one) for one in json.loads(row.statement)["findings"])
+    lines = tuple(_line(one) for one in _said(row)["findings"])
     return _report(copy, lines, _trend(session, row), evidence)
+
+
+def _said(row: BackupEvidence) -> Mapping[str, Any]:
+    for _, said in intact([row]):
+        return said
+    told = f"证据 {row.sequence:06d} 与其 SHA-256 不符，被改动过，不能据此出具报告"
+    raise InputError(told, subject=row.copy_name)
 
 
 def _untried(copy: BackupCopy) -> CopyReport:
@@ -99,8 +107,8 @@ def _line(finding: Mapping[str, Any]) -> LevelLine:
 
 
 def _trend(session: Session, row: BackupEvidence) -> tuple[TrendPoint, ...]:
-    statements = session.execute(
-        select(BackupEvidence.sha256, BackupEvidence.statement)
+    rows = session.scalars(
+        select(BackupEvidence)
         .where(
             BackupEvidence.system_id == row.system_id,
             BackupEvidence.copy_name == row.copy_name,
@@ -109,7 +117,7 @@ def _trend(session: Session, row: BackupEvidence) -> tuple[TrendPoint, ...]:
         .order_by(BackupEvidence.sequence.desc())
         .limit(TREND_STATEMENTS)
     ).all()
-    past = history_of((one.sha256, json.loads(one.statement)) for one in reversed(statements))
+    past = history_of((one.sha256, said) for one, said in intact(reversed(rows)))
     return tuple(_point(one) for one in past.sizes)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from mailcare.backup import lists, matrix
 from mailcare.backup.alone import alone
 from mailcare.backup.cadence import WHOLE, due_shard, due_through
-from mailcare.backup.evidence import Evidence, audit, signing_key
+from mailcare.backup.evidence import audit, signing_key
 from mailcare.backup.history import History, history_of
 from mailcare.backup.incidents import Incident, began, fault_level
 from mailcare.backup.lists import RunRow
@@ -20,6 +21,7 @@ from mailcare.backup.order import Order, read_order
 from mailcare.backup.promises import restate
 from mailcare.backup.reporting import read_report
 from mailcare.backup.standing import last_lines
+from mailcare.backup.statements import evidence_of, intact
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import (
     CopyOutcome,
@@ -191,13 +193,16 @@ def _evidence_of(session: Session, verification: int, copy: str) -> int | None:
 
 
 def _past(session: Session, system: int, copy: str) -> History:
-    rows = session.execute(
-        select(backups.BackupEvidence.sha256, backups.BackupEvidence.statement)
-        .where(backups.BackupEvidence.system_id == system, backups.BackupEvidence.copy_name == copy)
-        .order_by(backups.BackupEvidence.sequence)
-        .execution_options(yield_per=ROWS_AT_ONCE)
+    kept = select(backups.BackupEvidence).where(
+        backups.BackupEvidence.system_id == system, backups.BackupEvidence.copy_name == copy
     )
-    return history_of((row.sha256, json.loads(row.statement)) for row in rows)
+    rows = session.scalars(
+        kept.order_by(backups.BackupEvidence.sequence).execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    past = history_of((row.sha256, said) for row, said in intact(rows))
+    last = session.scalar(kept.order_by(backups.BackupEvidence.sequence.desc()).limit(1))
+    # The chain goes on behind the last piece, be it changed or not.
+    return replace(past, sequence=last.sequence, last_sha256=last.sha256) if last else past
 
 
 def _task(row: backups.Verification, name: str, past: History) -> Task:
@@ -398,8 +403,8 @@ def _paper(verification: int) -> int | None:
 def _was_full(evidence: Iterable[backups.BackupEvidence]) -> bool:
     return any(
         finding["facts_kind"] == "integrity" and finding["facts"]["shards"] == 1
-        for one in evidence
-        for finding in json.loads(one.statement)["findings"]
+        for _, said in intact(evidence)
+        for finding in said["findings"]
     )
 
 
@@ -453,7 +458,7 @@ def evidence_file(evidence: int) -> tuple[str, bytes]:
         row = session.get(backups.BackupEvidence, evidence)
         if row is None:
             raise InputError("没有这份证据", subject=str(evidence))
-        body = _evidence(row).as_json()
+        body = evidence_of(row).as_json()
     name = f"{row.copy_name}-{row.sequence:06d}.json"
     return name, json.dumps(body, ensure_ascii=False, indent=1).encode()
 
@@ -469,10 +474,6 @@ def audit_copy(system: int, copy: str) -> tuple[str, ...]:
             )
             .order_by(backups.BackupEvidence.sequence)
         ).all()
-        pieces = [_evidence(row) for row in rows]
+        pieces = [evidence_of(row) for row in rows]
     trusted = own_key()
     return tuple(wrong for one in pieces for wrong in audit(one, pieces, trusted=trusted))
-
-
-def _evidence(row: backups.BackupEvidence) -> Evidence:
-    return Evidence(row.statement, row.sha256, row.signature, row.public_key)
