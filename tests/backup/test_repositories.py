@@ -341,6 +341,31 @@ def being_written(made: Made, path: str) -> Iterator[None]:
         writing.kill()
 
 
+@pytest.mark.parametrize("mode", ["keyfile", "authenticated", "none"])
+def test_a_borg_is_read_wherever_its_key_is_and_not_blamed_for_one_that_is_elsewhere(
+    tmp_path, monkeypatch, mode
+):
+    need("borg")
+    store, path = make_store(tmp_path / "vmail"), str(tmp_path / "borg")
+    shell(tmp_path, "borg", "init", "-e", mode, path)
+    shell(tmp_path, "borg", "create", f"{path}::one", "vmail")
+    source = BorgSource(Repository(Here(), path, PASSWORD, store_map(), "vmail"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (newest,) = source.reach().generations
+    rows = TreeStore(os.fsencode(store), store_map()).census().rows
+    assert [one.digest for one in source.census(newest).rows] == [one.digest for one in rows]
+    assert source.read(newest, Shard()).soundness().is_finished
+    keys = list(tmp_path.glob(".config/borg/keys/*"))
+    assert len(keys) == (mode == "keyfile")
+    monkeypatch.setenv("HOME", str(tmp_path / "else"))
+    if mode != "keyfile":
+        assert source.reach().generations == (newest,)
+        return
+    with pytest.raises(NotReached, match=r"~/\.config/borg/keys") as refused:
+        source.reach()
+    assert unreached(Level.L0, refused.value).verdict is Verdict.NOT_RUN
+
+
 def test_an_append_only_borg_is_seen(tmp_path):
     copy = borg(tmp_path)
     config = Path(copy.source.repository.path, "config")

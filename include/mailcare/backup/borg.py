@@ -35,6 +35,11 @@ from mailcare.backup.verdicts import Coverage
 PATHS_A_RUN = 1000
 SHOWN = 10
 _SHADOW = "{scratch}/repo"
+_KEY_FILES = ("KeyfileNotFoundError", "KeyfileInvalidError", "KeyfileMismatchError")
+_NO_KEY_FILE = (
+    "（仓库的密钥保存在仓库之外的密钥文件里；应放在打开仓库的账号的 ~/.config/borg/keys 下）"
+)
+_EITHER = "（口令不符，或仓库中的密钥已损坏：两者无法区分）"
 _MESSAGES = {
     "PassphraseWrong": "password",
     "PasscommandFailure": "password",
@@ -49,7 +54,7 @@ _MESSAGES = {
     "LockFailed": "locked",
     "LockErrorT": "locked",
     "Archive.DoesNotExist": "missing",
-    "KeyfileNotFoundError": "password",
+    **dict.fromkeys(_KEY_FILES, "password"),
 }
 _DAMAGED = re.compile(
     r"integrity error|IntegrityError|Inconsistency detected|ObjectNotFound"
@@ -184,6 +189,11 @@ class BorgSource(RepositorySource):
             "borg": self.repository.path,
             "output": "lines",
         }
+
+    def without_key(self, said: Said) -> tuple[str, str]:
+        """Tell a key file that is not here, which is no fault of the copy, from a password."""
+        is_apart = any(one.get("msgid") in _KEY_FILES for one in _told(said))
+        return ("tool", _NO_KEY_FILE) if is_apart else ("password", _EITHER)
 
     def proof(self) -> dict[str, Any]:
         """Return the job that makes a repository in scratch."""

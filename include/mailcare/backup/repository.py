@@ -70,7 +70,6 @@ _NOT_THE_COPYS = frozenset(
 )
 _ALONE = "，而它在同一环境可以新建仓库：不是环境的问题"
 _NOWHERE = "，它在同一环境也不能新建仓库：不能断定仓库损坏"
-_EITHER = "（口令不符，或仓库中的密钥已损坏：两者无法区分）"
 
 Listed = Callable[[], Iterator[Folder]]
 Check = Callable[[], Soundness]
@@ -391,7 +390,7 @@ class RepositorySource(ABC):
             return
         code, why = self._failure(said), ""
         if code == "password":
-            code, why = self.without_key()
+            code, why = self.without_key(said)
         if code == _UNTOLD:
             code, why = ("damaged", _ALONE) if self._works_elsewhere() else ("tool", _NOWHERE)
         short = shortage_of(said.code or 0, said.text) if code == "shortage" else ""
@@ -400,9 +399,9 @@ class RepositorySource(ABC):
         told = f"{tool}：{self.repository.hidden(text)}{why}"
         raise NotReached(code, told, subject=self.repository.seat.name)
 
-    def without_key(self) -> tuple[str, str]:
+    @abstractmethod
+    def without_key(self, said: Said) -> tuple[str, str]:
         """Return the code of `NotReached`, and why, where our password opens no key."""
-        return "password", _EITHER
 
     def _works_elsewhere(self) -> bool:
         said = Said()

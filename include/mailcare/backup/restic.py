@@ -114,7 +114,7 @@ class ResticSource(RepositorySource):
             elif one.sha256 != (name := one.path.decode()):
                 yield f"密钥文件 {name[:SHORT]} 已损坏：内容的 SHA-256 与文件名不符"
 
-    def without_key(self) -> tuple[str, str]:
+    def without_key(self, said: Said) -> tuple[str, str]:  # noqa: ARG002 - the files tell more
         """Tell a password that is not theirs from key files that are gone or spoiled."""
         if not self._files("keys"):
             return "damaged", "（仓库中没有密钥文件）"

@@ -138,7 +138,20 @@ def task_tool(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
 def environment(job: Dict[str, Any], scratch: str) -> Dict[str, str]:
     """Return the surroundings of a tool: every cache in scratch, secrets from the job."""
     given = {name: text.replace("{scratch}", scratch) for name, text in job["env"].items()}
-    return dict(surroundings(scratch), **given)
+    keys = borg_keys() if job.get("borg") else {}
+    return dict(surroundings(scratch), **keys, **given)
+
+
+def borg_keys() -> Dict[str, str]:
+    """Return where borg finds the key files that the user has, its own places being in scratch.
+
+    Of a repository with a key file the key is not in the repository.
+    """
+    get, home = os.environ.get, os.path.expanduser("~")
+    settings = get("XDG_CONFIG_HOME") or os.path.join(get("BORG_BASE_DIR") or home, ".config")
+    place = os.path.join(get("BORG_CONFIG_DIR") or os.path.join(settings, "borg"), "keys")
+    place = get("BORG_KEYS_DIR") or place
+    return {"BORG_KEYS_DIR": place} if os.path.isdir(place) else {}
 
 
 def start(
