@@ -287,10 +287,11 @@ def written(tool, text, mode=0o755):
     tool.chmod(mode)
 
 
-def test_a_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(tool):
+def test_a_missing_forbidden_or_killed_zstd_is_not_measured_rather_than_damage(tool):
     program, store = tool
-    for mode, code in ((0o644, "tool"), (0o755, "shortage")):
-        written(program, "kill -9 $$", mode)
+    for mode, code in ((None, "tool"), (0o644, "tool"), (0o755, "shortage")):
+        if mode:
+            written(program, "kill -9 $$", mode)
         with pytest.raises(NotReached, match="zstd") as refused:
             store.census()
         assert refused.value.code == code

@@ -10,11 +10,10 @@ from sqlalchemy.orm import Session
 
 from mailcare.backup.freshness import Size
 from mailcare.backup.history import history_of
-from mailcare.backup.statements import intact
+from mailcare.backup.statements import intact, said_by
 from mailcare.backup.verdicts import Coverage, Level, Verdict
 from mailcare.backup.verification import chosen_copies
 from mailcare.clock import BEIJING
-from mailcare.errors import InputError
 from mailcare.papers.backup import BackupReport, CopyReport, LevelLine, TrendPoint
 from mailcare.records.backups import BackupEvidence, Verification
 from mailcare.systems.backups import BackupCopy
@@ -59,15 +58,8 @@ def _copy(session: Session, copy: BackupCopy, row: BackupEvidence) -> CopyReport
         "previous": row.previous or "",
         "public_key": row.public_key,
     }
-    lines = tuple(_line(one) for one in _said(row)["findings"])
+    lines = tuple(_line(one) for one in said_by(row)["findings"])
     return _report(copy, lines, _trend(session, row), evidence)
-
-
-def _said(row: BackupEvidence) -> Mapping[str, Any]:
-    for _, said in intact([row]):
-        return said
-    told = f"证据 {row.sequence:06d} 与其 SHA-256 不符，被改动过，不能据此出具报告"
-    raise InputError(told, subject=row.copy_name)
 
 
 def _untried(copy: BackupCopy) -> CopyReport:

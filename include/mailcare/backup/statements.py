@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mailcare.backup.evidence import Evidence
+from mailcare.errors import InputError
 from mailcare.records.backups import BackupEvidence
 
 
@@ -12,6 +13,15 @@ def intact(rows: Iterable[BackupEvidence]) -> Iterator[tuple[BackupEvidence, Map
     for row in rows:
         if said := evidence_of(row).intact():
             yield row, said
+
+
+def said_by(row: BackupEvidence) -> Mapping[str, Any]:
+    """Return what a piece of evidence says; `InputError` for one that was changed."""
+    said = evidence_of(row).intact()
+    if said is None:
+        told = f"证据 {row.sequence:06d} 与其 SHA-256 不符，被改动过，不能据此出具报告"
+        raise InputError(told, subject=row.copy_name)
+    return said
 
 
 def evidence_of(row: BackupEvidence) -> Evidence:

@@ -21,7 +21,7 @@ from mailcare.backup.order import Order, read_order
 from mailcare.backup.promises import restate
 from mailcare.backup.reporting import read_report
 from mailcare.backup.standing import last_lines
-from mailcare.backup.statements import evidence_of, intact
+from mailcare.backup.statements import evidence_of, intact, said_by
 from mailcare.backup.verdicts import Level, Verdict
 from mailcare.backup.verification import (
     CopyOutcome,
@@ -403,8 +403,8 @@ def _paper(verification: int) -> int | None:
 def _was_full(evidence: Iterable[backups.BackupEvidence]) -> bool:
     return any(
         finding["facts_kind"] == "integrity" and finding["facts"]["shards"] == 1
-        for _, said in intact(evidence)
-        for finding in said["findings"]
+        for one in evidence
+        for finding in said_by(one)["findings"]
     )
 
 

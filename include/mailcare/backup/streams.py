@@ -30,7 +30,7 @@ from mailcare.systems.copies import CopyKind
 UNPACED = Pace(0)
 BLOCKS_AHEAD = 3
 _WINDOW_MOST_BYTES = 1 << 31  # as `zstd --long=31` packs
-_STEP_BYTES = 4096  # what may be lost before a damage
+_STEP_BYTES = 512  # less than that is lost before a damage
 
 
 class FastGzipStream(GzipStream):
@@ -54,27 +54,26 @@ class FastZstdStream(ZstdStream):
         try:
             data = self.counted(self._unpacker.read(BLOCK_BYTES))
         except zstandard.ZstdError as error:
-            said = str(error)
-        else:
-            if not data and self.is_cut:
-                raise self.broken("zstd 数据提前结束，归档不完整")
-            return data
-        need_resources(said)
-        data = self.counted(self._before_damage())
-        self._damage = self.damaged(said.rpartition(": ")[2])
-        return data or self.block()
+            need_resources(str(error))
+            data = self.counted(self._before_damage())
+            self._damage = self.damaged(str(error).rpartition(": ")[2])
+            if not data:
+                raise self._damage from None
+        if not data and self._position() != self._frames.ended:
+            raise self.broken("zstd 数据提前结束，归档不完整")
+        return data
 
     def _before_damage(self) -> bytes:
         """Return what the call that met the damage had unpacked before it, by beginning anew."""
-        given, found = self._out, b""
+        given, found = self._out, bytearray()
         self._file.seek(0)
-        again = unpacker(self._file)
+        self._unpacker = unpacker(self._file)
         with suppress(zstandard.ZstdError):
-            while given and (data := again.read(min(given, BLOCK_BYTES))):
+            while given and (data := self._unpacker.read(min(given, BLOCK_BYTES))):
                 given -= len(data)
-            while len(found) < BLOCK_BYTES and (data := again.read(_STEP_BYTES)):
+            while len(found) < BLOCK_BYTES and (data := self._unpacker.read(_STEP_BYTES)):
                 found += data
-        return found
+        return bytes(found)
 
 
 def unpacker(file: IO[bytes]) -> zstandard.ZstdDecompressionReader:

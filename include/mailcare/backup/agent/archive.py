@@ -8,7 +8,7 @@ anew over there, and what was told before is passed by.
 import hashlib
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import closing
 from typing import IO, Any, Dict, Iterator, List, Tuple
 
 from mailcare.backup.agent.packed import Broken, GzipStream, PlainStream, TooMuch
@@ -114,17 +114,9 @@ def opened(path: bytes) -> IO[bytes]:
     raise Refused("unreadable", "%s 不是普通文件" % os.fsdecode(path))
 
 
-@contextmanager
-def walk_of(kind: str, file: Any, pace: Pace, ending: Dict[str, Any]) -> Iterator[Any]:
-    """Open a walk over the members of an archive; its checksum and oddities go into `ending`."""
-    is_zip = kind == "zip"
-    walk = ZipWalk(file, pace) if is_zip else TarStream(STREAMS[kind](file, pace))  # type: Any
-    try:
-        yield walk
-    finally:
-        ending["method"] = walk.method
-        ending["oddities"] = [[b64(path), what] for path, what in walk.oddities]
-        walk.close()
+def walk_of(kind: str, file: Any, pace: Pace) -> Any:
+    """Begin a pass over the members of an archive."""
+    return ZipWalk(file, pace) if kind == "zip" else TarStream(STREAMS[kind](file, pace))
 
 
 def task_archive(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
@@ -140,10 +132,14 @@ def gone_through(job: Dict[str, Any], file: Any, pace: Pace, stream: Stream) -> 
     rows = Rows(stream)
     ending: Dict[str, Any] = {"method": "", "oddities": [], "errno": 0, "text": ""}
     try:
-        with walk_of(job["kind"], file, pace, ending) as walk:
-            for number, member in enumerate(walk, 1):
-                if number > job["after"]:
-                    rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
+        with closing(walk_of(job["kind"], file, pace)) as walk:
+            try:
+                for number, member in enumerate(walk, 1):
+                    if number > job["after"]:
+                        rows.add(number, row_of(member, walk, is_hashed=job["hashed"]))
+            finally:
+                ending["method"] = walk.method
+                ending["oddities"] = [[b64(path), what] for path, what in walk.oddities]
     except (Broken, TooMuch, TarDamage) as error:
         ending["text"] = str(error)
     except OSError as error:
@@ -207,7 +203,7 @@ def task_members(job: Dict[str, Any], stream: Stream, pace: Pace) -> None:
     with opened(os.fsencode(job["path"])) as file:
         say_state("", os.fstat(file.fileno()), stream)
         try:
-            with walk_of(job["kind"], file, pace, {}) as walk:
+            with closing(walk_of(job["kind"], file, pace)) as walk:
                 send_wanted(walk, wanted, job["first"], stream)
         except (Broken, TooMuch, TarDamage) as error:
             text = str(error)

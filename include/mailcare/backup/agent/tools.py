@@ -143,14 +143,11 @@ def environment(job: Dict[str, Any], scratch: str) -> Dict[str, str]:
 
 
 def borg_keys() -> Dict[str, str]:
-    """Return where borg finds the key files that the user has, its own places being in scratch.
+    """Return where borg finds the user's own key files, all else of borg's being in scratch.
 
-    Of a repository with a key file the key is not in the repository.
+    In keyfile mode the key is not in the repository. A folder that is not there borg would make.
     """
-    get, home = os.environ.get, os.path.expanduser("~")
-    settings = get("XDG_CONFIG_HOME") or os.path.join(get("BORG_BASE_DIR") or home, ".config")
-    place = os.path.join(get("BORG_CONFIG_DIR") or os.path.join(settings, "borg"), "keys")
-    place = get("BORG_KEYS_DIR") or place
+    place = os.environ.get("BORG_KEYS_DIR") or os.path.expanduser("~/.config/borg/keys")
     return {"BORG_KEYS_DIR": place} if os.path.isdir(place) else {}
 
 

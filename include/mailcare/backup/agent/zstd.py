@@ -93,11 +93,6 @@ class ZstdStream(Limited):
         """Return the name of the checksum; empty once a frame had none."""
         return "zstd XXH64" if self._frames.are_checked else ""
 
-    @property
-    def is_cut(self) -> bool:
-        """Tell whether what was read ends within a frame."""
-        return self._position() != self._frames.ended
-
     def counted(self, produced: bytes) -> bytes:
         """Count what was unpacked, and follow the frames."""
         self._frames.follow(self._position())
