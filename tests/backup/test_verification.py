@@ -1,3 +1,4 @@
+import base64
 import errno
 import gzip
 import json
@@ -5,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ from mailcare.backup.verification import audit_file, verify_site
 from mailcare.clock import BEIJING
 from mailcare.errors import InputError
 from tests.backup.stores import LONG_AGO, NOW, add_mail, flip, mail, make_store, pack, set_time
-from tests.surroundings import without
+from tests.surroundings import need, without
 
 ARCHIVES = ("tar", "tar.gz", "tar.zst", "zip")
 KINDS = ("tree", *ARCHIVES)
@@ -670,6 +672,48 @@ def test_what_a_disk_refuses_is_told_by_its_kind(tmp_path, monkeypatch, number, 
     outcome = bank.verify()
     assert outcome.of("L3").verdict is verdict
     assert code in outcome.codes("L3")
+
+
+def on_a_disk(folder, image, victim):
+    """Put a folder on a disk of its own; return at which byte of it the middle of `victim` is."""
+    need("mkfs.ext2")
+    block_bytes, ask = 4096, f"blocks /{victim.relative_to(folder)}"
+    for words in (
+        ["truncate", "-s", "64M", image],
+        ["mkfs.ext2", "-q", "-b", str(block_bytes), "-d", folder, image],
+        ["debugfs", "-R", ask, image],
+    ):
+        told = subprocess.run(words, check=True, capture_output=True, text=True)
+    blocks = told.stdout.split()
+    return int(blocks[len(blocks) // 2]) * block_bytes
+
+
+# What is cut off once it is mounted the kernel cannot read: EIO, as from a disk that dies.
+ON_A_DYING_DISK = 'mount -o ro,loop "$1" "$2" && truncate -s "$3" "$1" && shift 3 && "$@"'
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_dies_is_an_alarm_in_every_kind(tmp_path, kind):
+    if os.geteuid():
+        without("root, to mount a disk")
+    bank, image = Bank(tmp_path, kind), tmp_path / "disk"
+    noise = base64.encodebytes(random.Random(1).randbytes(90_000))
+    add_mail(bank.live, "user1@bank.example", 99, data=mail(99) + b"\n" + noise)
+    victim = bank.back_up()
+    if kind == "tree":
+        victim = max(victim.rglob("cur/*"), key=lambda one: one.stat().st_size)
+    assert bank.verify().verdict is Verdict.PASS
+    cut_at = on_a_disk(bank.place, image, victim)
+    words = ["unshare", "-m", "sh", "-c", ON_A_DYING_DISK, "sh", image, bank.place, str(cut_at)]
+    words += [sys.executable, "-m", "mailcare", "backup", "verify", tmp_path / "site.yaml"]
+    words += ["--through", "L3", "--out", bank.out]
+    told = subprocess.run(words, check=False, capture_output=True, text=True)
+    if told.stderr.startswith("mount:"):
+        without(told.stderr)
+    assert told.returncode == 1, told.stderr
+    (line,) = [one for one in told.stdout.splitlines() if one.startswith("  L3")]
+    assert "不通过" in line
+    assert "磁盘可能正在损坏" in line
 
 
 def test_a_manifest_is_not_poisoned_by_what_was_never_mail(tmp_path):

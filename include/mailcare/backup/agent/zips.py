@@ -1,6 +1,7 @@
 """The members of a zip by its directory, each read to its CRC; for Python 3.6, see `agent.tar`."""
 
 import lzma
+import os
 import struct
 import zipfile
 import zlib
@@ -22,6 +23,7 @@ DAMAGE = (
 )
 _LOCAL_HEAD = struct.Struct("<4s5H3L2H")
 _MEMBER = b"PK\3\4"
+_TAIL_BYTES = 20 + 22 + 0xFFFF  # where the directory's place is told: Zip64 locator, end, comment
 _WITH_END = 24 + len(_MEMBER)
 _SIZES_FOLLOW = 0x8
 _ZIP64 = 0xFFFFFFFF
@@ -44,6 +46,8 @@ class ZipWalk:
         try:
             self._zip = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
+            file.read()  # a disk's fault, which zipfile takes for no zip, raises here
             raise Broken(f"zip 的目录无法读取，归档不完整或已损坏（{error}）") from None
         self._current: Optional[zipfile.ZipInfo] = None
         self._unlike = ""  # how the current member's own header differs, until it is told
