@@ -1,5 +1,6 @@
 """restic and borg by themselves: real repositories of a real Maildir, sound, damaged, shut."""
 
+import errno
 import hashlib
 import io
 import json
@@ -18,7 +19,7 @@ import pytest
 
 from mailcare.backup import restic as restic_tool
 from mailcare.backup.agent.protocol import Piece, Whole
-from mailcare.backup.agent.script import Stream, b64
+from mailcare.backup.agent.script import Refused, Stream, b64
 from mailcare.backup.agent.seats import Here
 from mailcare.backup.agent.tools import make_shadow
 from mailcare.backup.borg import BorgSource
@@ -531,6 +532,21 @@ def test_what_may_not_be_read_is_no_message_lost(tool, tmp_path):
         with pytest.raises(NotReached) as refused:
             attempt()
         assert refused.value.code == "unreadable"
+
+
+def test_a_disk_that_dies_under_the_small_files_of_a_borg_is_told_with_the_file(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo/config").touch()
+
+    def dying(_source, _target):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(shutil, "copyfile", dying)
+    with pytest.raises(Refused, match=r"/repo/config: 输入/输出错误：磁盘可能正在损坏") as refused:
+        make_shadow(str(tmp_path / "repo"), str(tmp_path / "stand-in"))
+    assert refused.value.code == "alarm"
 
 
 def test_what_borg_deletes_or_overwrites_is_not_in_the_repository(tmp_path):

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from mailcare.backup.agent.script import SHORT
+from mailcare.backup.agent.script import DYING, SHORT
 from mailcare.backup.names import stated_bytes
 from mailcare.backup.source import Fate, NotReached
 
@@ -47,7 +47,7 @@ def explained(error: OSError) -> tuple[str, Fate]:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, *SHORT):
         raise error
     if error.errno in (errno.EIO, errno.ENXIO, errno.EBADMSG, errno.EUCLEAN):
-        return "输入/输出错误：磁盘可能正在损坏", Fate.ALARM
+        return DYING, Fate.ALARM
     if error.errno == errno.ENOENT:
         return "读取期间消失", Fate.CHANGED
     if error.errno == errno.ESTALE:

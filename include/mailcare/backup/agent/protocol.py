@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mailcare.backup.agent.script import DYING
 from mailcare.backup.agent.tar import Kind, Member
 
 VERSION = 1
@@ -93,7 +94,7 @@ class Link:
 _WHY = {
     "gone": "读取期间消失",
     "unreadable": "无法读取",
-    "alarm": "输入/输出错误：磁盘可能正在损坏",
+    "alarm": DYING,
 }
 
 

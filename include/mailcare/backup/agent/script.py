@@ -40,6 +40,7 @@ _CODES = dict.fromkeys(_ALARMS, "alarm")
 _CODES.update(dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "scratch"))
 SHORT = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 _CODES.update(dict.fromkeys(SHORT, "shortage"))
+DYING = "输入/输出错误：磁盘可能正在损坏"
 SHORTAGE = re.compile(
     r"(cannot|can't|could not|unable to|failed to) allocate|(not enough|out of|insufficient) memory"
     r"|MemoryError|bad_alloc|resource temporarily unavailable|too many open files"
@@ -82,7 +83,8 @@ def refusal_of(error: OSError, path: str, absent: str = "unreadable") -> Refused
     """Return that a job cannot be done, for what the system said of a path."""
     is_absent = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
     code = absent if is_absent else _CODES.get(error.errno or 0, "unreadable")
-    return Refused(code, "%s: %s" % (path, error.strerror))
+    told = "%s（%s）" % (DYING, error.strerror) if code == "alarm" else error.strerror
+    return Refused(code, "%s: %s" % (path, told))
 
 
 class Stream:

@@ -27,6 +27,7 @@ from mailcare.backup.agent.script import (
     b64,
     ignore_signals,
     need_folder,
+    refusal_of,
     send_blocks,
     send_file,
     surroundings,
@@ -207,8 +208,12 @@ def make_shadow(repository: str, place: str) -> None:
     need_folder(os.fsencode(repository))
     need_plain(repository)
     for name in ("config", "nonce"):
-        if os.path.isfile(os.path.join(repository, name)):
-            shutil.copyfile(os.path.join(repository, name), os.path.join(place, name))
+        source = os.path.join(repository, name)
+        if os.path.isfile(source):
+            try:
+                shutil.copyfile(source, os.path.join(place, name))
+            except OSError as error:  # of one that met it while reading, Python names no file
+                raise refusal_of(error, source)
     for name in os.listdir(repository):
         if name.startswith(("index.", "hints.", "integrity.")):
             link_files(os.path.join(repository, name), os.path.join(place, name), 0)
